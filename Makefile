@@ -63,8 +63,9 @@ test: $(VENV)/.dev  ## the tests and doctests that every change needs (tests/REA
 test-all: $(VENV)/.dev  ## what `make test` leaves out: full tables, processes under load, more examples, fuzzing
 	$(PYTEST_ENV) $(BIN)/python -m pytest -n 2 -m 'slow or hypothesis' --hypothesis-profile thorough $(PYTEST)
 
-test-clients: $(VENV)/.dev  ## coding agents and SDKs as they are, pinned, against the service (the index, Node 20; ONLY=name)
-	$(BIN)/python tests/clients/run.py $(if $(ONLY),--only "$(ONLY)") $(if $(PROVIDER),--provider $(PROVIDER))
+test-clients: $(VENV)/.dev  ## coding agents and SDKs as they are, pinned, against the service (the index, Node 20; ONLY=name, QUICK=1)
+	$(BIN)/python tests/clients/run.py $(if $(ONLY),--only "$(ONLY)") $(if $(PROVIDER),--provider $(PROVIDER)) \
+	  $(if $(QUICK),--quick)
 
 fuzz: $(VENV)/.dev  ## bodies, framing and boosters that are damaged at random, for ten minutes
 	$(PYTEST_ENV) FUZZ_SECONDS=200 $(BIN)/python -m pytest tests/hostile/test_fuzz.py $(PYTEST)

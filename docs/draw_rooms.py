@@ -37,7 +37,7 @@ HOUSES = (
         Floor("measuring · new_model", "savings, certificates; add a model"),
         Floor("fitting", "from arrays to a predictor"),
         Floor("table · metrics · near_duplicates", "splits, prices, targets; AIQ, AUC; twins"),
-        Floor("importing", "files and logs of others"),
+        Floor("importing · grading", "files and logs of others; how good answers are"),
     )),
     House("serving", 7.4, 10.2, "#009E73", (
         Floor("commands · integrations", "serve, keys, log; LiteLLM's hook"),

@@ -10,6 +10,7 @@ from router_model.features.bag import Terms
 from router_model.features.encoder import Encoder
 from router_model.features.errors import EncoderError
 from router_model.features.prompt import LoggedPrompt, Prompt, PromptLike
+from router_model.features.request import request_features
 from router_model.features.surface import surface_features
 from router_model.features.word_pieces import tokenise
 
@@ -24,7 +25,8 @@ class PromptFeatures:
     Attributes
     ----------
     embedding : float32 array, shape (n, dimension), rows of unit length
-    surface : float32 array, shape (n, len(SURFACE_NAMES))
+    surface : float32 array, shape (n, len(FORM_NAMES))
+        Of the text, and of the request around it (`router_model.features.request`).
     pieces : list of n int64 arrays, or Terms
         Word-piece ids in their order; of logged prompts the counts of terms, without their order.
     n_input_tokens : float64 array, shape (n,)
@@ -79,7 +81,7 @@ def featurise(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures
     n_input_tokens = [n * max(prompt.n_chars / max(len(prompt.text), 1), 1.0) for prompt, n in lengths]
     return PromptFeatures(
         embedding=encoder.encode(batch),
-        surface=surface_features(parsed),
+        surface=np.hstack([surface_features(parsed), request_features(parsed)]),
         pieces=[*batch.pieces],
         n_input_tokens=np.array(n_input_tokens, dtype=np.float64),
         n_images=np.array([prompt.n_images for prompt in parsed], dtype=np.float64),

@@ -29,6 +29,7 @@ from router_model.features.encoder import unit_rows
 from router_model.features.errors import FeatureError
 from router_model.features.featuriser import PromptFeatures
 from router_model.features.prompt import LoggedPrompt, Prompt
+from router_model.features.request import FORM_NAMES
 from router_model.features.surface import SURFACE_NAMES
 
 KEY_VARIABLE: Final = "ROUTER_LOG_KEY"
@@ -41,8 +42,11 @@ _NEEDS: Final = ("has_system", "has_tools", "wants_json", "has_audio", "has_file
 _MOST_COUNTED: Final = 2**16 - 1
 _LARGEST: Final = 2**32 - 1
 _INT8_STEPS: Final = 127
-_SURFACE_HASH: Final = hashlib.sha256(" ".join(SURFACE_NAMES).encode()).digest()[:4]
-"""A release with other surface features cannot use a record, and must notice it."""
+_N_SURFACE: Final = {
+    hashlib.sha256(" ".join(FORM_NAMES[:n]).encode()).digest()[:4]: n for n in (len(SURFACE_NAMES), len(FORM_NAMES))
+}
+"""Hash of the names of the surface features, and their number. Records of prompts without tools have those of the text
+alone, as older releases wrote them. A release with other features cannot use a record, and must notice it."""
 _KEY_BYTES: Final = 32
 _MAX_BYTES: Final = 1 << 20  # of an unpacked record; a prompt of `MAX_ENCODED_CHARS` has 100 kB at most
 
@@ -62,10 +66,12 @@ def pack(features: PromptFeatures, prompt: Prompt, *, text_hash: int, encoder_ha
     """
     (embedding,), (surface,), (pieces,) = features.embedding, features.surface, features.pieces
     codes, counts = count_terms(pieces)
+    if not surface[len(SURFACE_NAMES) :].any():
+        surface = surface[: len(SURFACE_NAMES)]
     steps = embedding * (_INT8_STEPS / max(float(np.abs(embedding).max(initial=0.0)), 1e-12))
     head = _HEAD.pack(
         bytes.fromhex(encoder_hash.removeprefix("sha256:"))[:_HASH_BYTES],
-        _SURFACE_HASH,
+        next(known for known, n in _N_SURFACE.items() if n == len(surface)),
         text_hash,
         features.n_input_tokens[0],
         features.max_output_tokens[0],
@@ -100,11 +106,12 @@ def unpack(record: bytes) -> LoggedPrompt:
         )
     except (zlib.error, struct.error) as exc:
         raise FeatureError(f"logged features are damaged ({exc}); expected a record of {VERSION}") from exc
-    if surface_hash != _SURFACE_HASH:
+    n_surface = _N_SURFACE.get(surface_hash)
+    if n_surface is None:
         raise FeatureError(
             "features were logged by a release with other surface features; use that release, or leave the rows out"
         )
-    sizes = (4 * len(SURFACE_NAMES), dimension, 4 * n_terms, 2 * n_terms)
+    sizes = (4 * n_surface, dimension, 4 * n_terms, 2 * n_terms)
     if _HEAD.size + sum(sizes) != len(content):
         raise FeatureError(f"logged features are damaged: {len(content)} bytes; expected {_HEAD.size + sum(sizes)}")
     ends = _HEAD.size + np.cumsum(sizes)
@@ -112,11 +119,12 @@ def unpack(record: bytes) -> LoggedPrompt:
         np.frombuffer(content[end - size : end], dtype=dtype)
         for end, size, dtype in zip(ends, sizes, ("<f4", "i1", "<u4", "<u2"), strict=True)
     )
+    flags: dict[str, Any] = {need: bool(needs >> bit & 1) for bit, need in enumerate(_NEEDS)}
     return LoggedPrompt(
         encoder=f"sha256:{encoder.hex()}",
         text_hash=text_hash,
         embedding=unit_rows(embedding.astype(np.float32)[None])[0],
-        surface=surface.astype(np.float32),
+        surface=np.pad(surface.astype(np.float32), (0, len(FORM_NAMES) - n_surface)),
         term_codes=codes.astype(np.int64),
         term_counts=counts.astype(np.int64),
         n_input_tokens=n_tokens,
@@ -126,7 +134,7 @@ def unpack(record: bytes) -> LoggedPrompt:
             n_turns=n_turns,
             n_images=n_images,
             max_output_tokens=None if np.isinf(limit) else int(limit),
-            **{need: bool(needs >> bit & 1) for bit, need in enumerate(_NEEDS)},
+            **flags,
         ),
     )
 

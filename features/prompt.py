@@ -6,21 +6,32 @@ read (`conversation_text`).
 """
 
 import json
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from router_model.features.errors import PromptError
+from router_model.features.tools import Tool, read_tools
 
 MAX_ENCODED_CHARS = 8192
 """The most characters of a prompt that an encoder reads."""
 
 _UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 """Unicode's categories of control and format characters and of white space."""
+
+_TOOL_ROLES = ("tool", "function")
+_RESULT_CHARS = 200
+_ERROR = re.compile(
+    r"\b(errors?|exception|traceback|failed|failure|not found|denied|refused|timed out|timeout|exit code:? [1-9])\b",
+    re.IGNORECASE,
+)
+"""Words of a tool's result that tell of an error, in its first `_RESULT_CHARS` characters: later on, they may be words
+of a file that an agent reads."""
 
 PromptLike: TypeAlias = "str | Sequence[Mapping[str, Any]] | Mapping[str, Any] | Prompt | LoggedPrompt"
 
@@ -46,6 +57,14 @@ class Prompt:
         Images in the messages.
     max_output_tokens : int or None
         The most tokens that the request lets a model write, reasoning included; None if it sets no limit.
+    tools : tuple of Tool
+        The tools that the request offers.
+    n_steps, n_tool_errors : int
+        Answers of the model since the user spoke, and results of tools since then that tell of an error.
+    turn : str
+        The kind of an agent's call, as the service tells it and tables have it in ``turn_type``; empty if unknown.
+    reasoning_effort : str or None
+        The effort that the request asks for by a word (`asked_effort`); None if it leaves that open.
 
     Examples
     --------
@@ -67,6 +86,11 @@ class Prompt:
     has_files: bool = False
     n_images: int = 0
     max_output_tokens: int | None = None
+    tools: tuple[Tool, ...] = field(default=(), hash=False)
+    n_steps: int = 0
+    n_tool_errors: int = 0
+    turn: str = ""
+    reasoning_effort: str | None = None
 
     @property
     def has_images(self) -> bool:
@@ -119,7 +143,7 @@ class Prompt:
             raise PromptError(f"a chat body needs a list 'messages'; got {_instead_of_messages(body)}")
         parts: list[str] = []
         last_user = -1
-        n_turns = n_system = n_images = n_audio = n_files = 0
+        n_turns = n_system = n_images = n_audio = n_files = n_steps = n_tool_errors = 0
         for position, message in enumerate(messages):
             if not isinstance(message, Mapping):
                 raise PromptError(f"messages[{position}] is {type(message).__name__}; expected an object")
@@ -130,6 +154,9 @@ class Prompt:
             n_files += files
             if message.get("role") == "user" and texts:
                 last_user = len(parts) - 1
+                n_steps = n_tool_errors = 0
+            n_steps += message.get("role") == "assistant"
+            n_tool_errors += _tells_of_an_error(message)
             instruction = message.get("role") in ("system", "developer")
             n_system += instruction
             n_turns += not instruction
@@ -144,6 +171,11 @@ class Prompt:
             has_files=n_files > 0,
             n_images=n_images,
             max_output_tokens=_output_limit(body),
+            tools=read_tools(body.get("tools")),
+            n_steps=n_steps,
+            n_tool_errors=n_tool_errors,
+            turn=str(body.get("turn_type") or ""),
+            reasoning_effort=asked_effort(body),
         )
 
 
@@ -175,6 +207,24 @@ class LoggedPrompt:
     term_counts: npt.NDArray[np.int64]
     n_input_tokens: float
     needs: Prompt
+
+
+def asked_effort(body: Mapping[str, Any]) -> str | None:
+    """Return how much a chat body asks a model to reason, in OpenAI's or OpenRouter's field; None if it does not say.
+
+    A budget of tokens names no effort.
+
+    >>> asked_effort({"reasoning_effort": "low"}), asked_effort({"reasoning": {"effort": "high", "exclude": True}})
+    ('low', 'high')
+    >>> asked_effort({"reasoning": {"enabled": False}}), asked_effort({"reasoning": {"max_tokens": 2000}})
+    ('none', None)
+    """
+    reasoning = body.get("reasoning")
+    fields: Mapping[str, Any] = reasoning if isinstance(reasoning, Mapping) else {}
+    effort = body.get("reasoning_effort") or fields.get("effort")
+    if isinstance(effort, str):
+        return effort
+    return "none" if fields.get("enabled") is False else None
 
 
 def conversation_text(parts: Sequence[str], last_user: int, max_chars: int = MAX_ENCODED_CHARS) -> str:
@@ -248,6 +298,27 @@ def _contents(message: Mapping[str, Any], position: int) -> tuple[list[str], int
     if calls:
         texts.append(json.dumps(calls, ensure_ascii=False, default=str))
     return [text for text in texts if text], n_images, n_audio, n_files
+
+
+def _tells_of_an_error(message: Mapping[str, Any]) -> bool:
+    """Tell whether a message is the result of a tool that failed, by its mark or the words that it begins with.
+
+    >>> _tells_of_an_error({"role": "tool", "content": "Error: no such file"})
+    True
+    >>> _tells_of_an_error({"role": "user", "content": [{"type": "tool_result", "is_error": True, "content": "no"}]})
+    True
+    >>> _tells_of_an_error({"role": "user", "content": "Error: no such file"})
+    False
+    """
+    content = message.get("content")
+    parts = [part for part in content if isinstance(part, Mapping)] if isinstance(content, list | tuple) else []
+    if message.get("role") in _TOOL_ROLES:
+        results = [content, *(part.get("text") for part in parts)]
+    else:
+        parts = [part for part in parts if part.get("type") == "tool_result"]
+        results = [part.get("content") for part in parts]
+    is_marked = any(part.get("is_error") is True for part in parts)
+    return is_marked or any(_ERROR.search(one, 0, _RESULT_CHARS) for one in results if isinstance(one, str))
 
 
 def _asks_for_json(response_format: object) -> bool:

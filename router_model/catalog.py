@@ -12,14 +12,15 @@ The catalog is a TOML file with one table for each model::
     tools = true
     vision = true
 
-`docs/catalog.md` lists all keys, and says what it means if a key is missing.
+`docs/catalog.md` lists all keys, and says what it means if a key is missing. An entry may be a model with parameters
+(`router_model.model_parameters`).
 
 Prices are `Decimal` here, because people read and compare the exact amounts. Matrices of expected costs are floats.
 """
 
 import tomllib
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -29,6 +30,7 @@ from typing import Any, Final
 import tomli_w
 
 from router_model.errors import CatalogError, UsageError
+from router_model.model_parameters import EFFORT, MODEL, with_inherited
 
 FROM_BILLS_ALONE: Final = "billed costs of the table alone"
 """The `price_source` of a model whose cost was learned from bills without tokens; see `training/table/bills.py`."""
@@ -64,6 +66,9 @@ class ModelCard:
         ``catalog``, or the source in which the price was looked up.
     price_date : date or None
         The day on which the prices were last checked; None if unknown. `router-model promote` refuses old prices.
+    base_model, reasoning_effort : str or None
+        Of a candidate that is a model with parameters: the model that providers serve, and the effort that it is called
+        with. None of all others.
     """
 
     model: str
@@ -84,6 +89,23 @@ class ModelCard:
     structured_output: bool | None = None
     price_source: str = "catalog"
     price_date: date | None = None
+    base_model: str | None = None
+    reasoning_effort: str | None = None
+
+    @property
+    def served_model(self) -> str:
+        """The id under which providers serve it: without parameters its own."""
+        return self.base_model or self.model
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What a call of it asks for besides the model, by OpenAI's names; empty of most.
+
+        >>> card = ModelCard("m:high", Decimal(1), Decimal(2), base_model="m", reasoning_effort="high")
+        >>> card.served_model, card.parameters
+        ('m', {'reasoning_effort': 'high'})
+        """
+        return {} if self.reasoning_effort is None else {EFFORT: self.reasoning_effort}
 
     @property
     def has_list_price(self) -> bool:
@@ -186,7 +208,7 @@ _MAX_TOKENS: Final = 10**12
 
 _PRICES = tuple(field.name for field in fields(ModelCard) if field.name.startswith("usd_per_"))
 _FLAGS = ("tools", "vision", "audio", "structured_output")
-_TEXTS = ("provider", "price_source")
+_TEXTS = ("provider", "price_source", MODEL, EFFORT)
 _DATES = ("price_date",)
 _REQUIRED = _PRICES[:2]
 
@@ -227,8 +249,13 @@ class Catalog:
         return Catalog({model: self.cards[model] for model in wanted})
 
     @classmethod
-    def load(cls, path: str | Path) -> "Catalog":
+    def load(cls, path: str | Path, *, look_up: Callable[[str], ModelCard | None] | None = None) -> "Catalog":
         """Read a catalog file.
+
+        Parameters
+        ----------
+        path : str or Path
+        look_up : finds the card of a model that the file names as the model of an entry, and has no entry of
 
         Raises
         ------
@@ -240,13 +267,13 @@ class Catalog:
                 content = file.read(_MAX_BYTES + 1)
             if len(content) > _MAX_BYTES:
                 raise CatalogError(f"{path}: longer than {_MAX_BYTES >> 20} MiB; expected a table a model")
-            return cls.parse(content.decode(), origin=str(path))
+            return cls.parse(content.decode(), origin=str(path), look_up=look_up)
         except (OSError, UnicodeDecodeError) as exc:
             raise CatalogError(f"{path}: the catalog cannot be read ({exc})") from exc
 
     @classmethod
-    def parse(cls, content: str, *, origin: str) -> "Catalog":
-        """Read a catalog from text; `origin` names it in errors."""
+    def parse(cls, content: str, *, origin: str, look_up: Callable[[str], ModelCard | None] | None = None) -> "Catalog":
+        """Read a catalog from text; `origin` names it in errors, and `look_up` is as in `load`."""
         try:
             document = tomllib.loads(content, parse_float=Decimal)
         except (tomllib.TOMLDecodeError, RecursionError, InvalidOperation) as exc:
@@ -254,7 +281,13 @@ class Catalog:
         models = document.get("models")
         if not isinstance(models, dict) or not models:
             raise CatalogError(f'{origin}: expected tables [models."<id>"]; got the keys {sorted(document)}')
-        return cls({model: _card(model, entry, origin) for model, entry in models.items()})
+
+        def base_of(model: str) -> Mapping[str, Any] | None:
+            found = None if look_up is None or model in models else look_up(model)
+            entry = models.get(model) if found is None else _entry(found)
+            return entry if isinstance(entry, dict) else None
+
+        return cls({model: _card(model, entry, origin, base_of) for model, entry in models.items()})
 
     def dump(self) -> str:
         """Return the catalog as TOML text that `parse` reads back to an equal catalog."""
@@ -283,21 +316,23 @@ def is_name(name: str) -> bool:
     )
 
 
-def _card(model: str, entry: object, origin: str) -> ModelCard:
+def _card(model: str, entry: object, origin: str, base_of: Callable[[str], Mapping[str, Any] | None]) -> ModelCard:
     where = f'{origin}: [models."{model[:MAX_NAME]}"]'
     if not is_name(model):
         raise CatalogError(f"{origin}: a model is named {model[:80]!r}; expected a line of up to {MAX_NAME} characters")
     if not isinstance(entry, dict):
         raise CatalogError(f"{where}: expected a table; got {entry!r}")
-    known = {field.name for field in fields(ModelCard)} - {"model"}
+    known = {field.name for field in fields(ModelCard)} - {"base_model"}
     unknown = sorted(set(entry) - known)
     if unknown:
         raise CatalogError(f"{where}: unknown key {', '.join(unknown)}; expected some of {', '.join(sorted(known))}")
+    entry = with_inherited(model, entry, base_of, where)
     missing = [key for key in _REQUIRED if key not in entry]
     if missing:
-        raise CatalogError(f"{where}: {' and '.join(missing)} missing; give USD per million tokens")
+        instead = f", or an entry of {entry[MODEL]!r} to take it from" if MODEL in entry else ""
+        raise CatalogError(f"{where}: {' and '.join(missing)} missing; give USD per million tokens{instead}")
     values: dict[str, Any] = {key: _value(where, key, value) for key, value in entry.items()}
-    return ModelCard(model=model, **values)
+    return ModelCard(model=model, base_model=values.pop(MODEL, None), **values)
 
 
 def _value(where: str, key: str, value: object) -> object:
@@ -330,4 +365,5 @@ def _price(where: str, key: str, value: object) -> Decimal:
 
 def _entry(card: ModelCard) -> dict[str, Any]:
     entry = {field.name: getattr(card, field.name) for field in fields(card) if field.name != "model"}
+    entry[MODEL] = entry.pop("base_model")
     return {key: value for key, value in entry.items() if value is not None}

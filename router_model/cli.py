@@ -24,7 +24,9 @@ if TYPE_CHECKING:
         canary,
         collect,
         drift,
+        grade,
         inspect,
+        label,
         loop,
         ope,
         place,
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
 COMMANDS: Final = {
     "import": ("router_model.training.commands.import_table", "Turn evaluations or logs into an outcome table."),
     "collect": ("router_model.commands.collect", "Ask models prompts on a budget; write a table of their answers."),
+    "grade": ("router_model.commands.grade", "Grade answers by rules, your own function or a judging model."),
+    "label": ("router_model.commands.label", "Collect and grade answers to a sample of a decision log."),
     "train": ("router_model.training.commands.train", "Train a router on an outcome table."),
     "retrain": ("router_model.commands.retrain", "Train a router again, with what its service has logged."),
     "evaluate": ("router_model.training.commands.evaluate", "What a router would have cost and achieved on a table."),

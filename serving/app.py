@@ -35,6 +35,7 @@ from router_model.serving.api import (
     plano,
     reports,
     routing,
+    stored_responses,
     surfaces,
 )
 from router_model.serving.api.parts import Parts
@@ -61,6 +62,7 @@ ENDPOINTS: Final = (
     *decision_questions.ENDPOINTS,
     *operations.ENDPOINTS,
     *surfaces.ENDPOINTS,
+    *stored_responses.ENDPOINTS,
     *derived_surfaces.ENDPOINTS,
     *openrouter.ENDPOINTS,
 )

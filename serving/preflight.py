@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from router_model.catalog import Catalog, ModelCard
 from router_model.errors import RouterModelError
 from router_model.features import FeatureError, load_encoder
 from router_model.features.logged import KEY_VARIABLE, LogKeys
@@ -21,6 +22,7 @@ from router_model.serving.engine.recording import log_keys, prompt_storage
 from router_model.serving.providers.config import load_aliases, load_providers, with_default_plan
 from router_model.serving.providers.provider import Provider
 from router_model.serving.proxy.naming import check_alias
+from router_model.serving.proxy.stored_responses import check_storing
 
 _SHOWN = 6  # models named
 _REACHED_WITHIN_S = 3.0
@@ -40,14 +42,18 @@ def about(settings: Settings) -> list[str]:
         keyring = check_access(settings)
         Access.of(settings, keyring).close()  # opens the file of budgets, if there are any
         open_log(settings)
+        check_storing(settings)
         keys = log_keys(settings)
         asyncio.run(_check_tables(settings.log))
         LevelFollower.of(settings, clock=time.time)
         providers = () if settings.providers is None else load_providers(settings.providers)
-        for alias in () if settings.providers is None else load_aliases(settings.providers):
+        aliases = () if settings.providers is None else load_aliases(settings.providers)
+        for alias in aliases:
             check_alias(alias)
         settings = with_default_plan(settings, providers)
         models, router = _router_in_words(settings)
+        for alias in aliases:
+            check_alias(alias, lambda model: model in models or _is_served(model, providers))
     finally:
         logging.disable(logging.NOTSET)
     header = "" if keyring is None else " -H 'Authorization: Bearer KEY'"
@@ -68,7 +74,8 @@ def _prompts_in_words(settings: Settings, keys: LogKeys | None) -> str:
         return "; nothing is kept, so nothing can be learned from"
     storage = prompt_storage(settings)
     if storage is PromptStorage.FULL:
-        return "; of prompts their texts: 'router-model train' can learn from them"
+        answers = "; and the answers of /v1/responses, for their callers" if settings.store_responses else ""
+        return f"; of prompts their texts: 'router-model train' can learn from them{answers}"
     if keys is not None:
         return (
             f"; of prompts their features, sealed with the key {keys.key_id}: 'router-model train' can learn from them "
@@ -101,12 +108,12 @@ async def _check_tables(log: str) -> None:
         await store.close()
 
 
-def _forwarding_in_words(models: Sequence[str], providers: Sequence[Provider]) -> str:
-    """Say who is called, and which of the router's models none of them serves."""
+def _forwarding_in_words(models: Mapping[str, str], providers: Sequence[Provider]) -> str:
+    """Say who is called, and which of the router's models (with the ids that are served) none of them serves."""
     if not providers:
         return "to nobody (no providers)"
     names = ", ".join(one.name for one in providers)
-    missing = [model for model in models if all(one.upstream_model(model) is None for one in providers)]
+    missing = [model for model, served in models.items() if not _is_served(served, providers)]
     if not missing:
         return names
     if len(missing) == len(models):
@@ -116,11 +123,12 @@ def _forwarding_in_words(models: Sequence[str], providers: Sequence[Provider]) -
     return f"{names}; 'auto' never chooses what none of them serves: {_some(missing)}"
 
 
-def _router_in_words(settings: Settings) -> tuple[Sequence[str], str]:
-    """Load the router once, as the workers will; return its models, and say what is in it."""
+def _router_in_words(settings: Settings) -> tuple[Mapping[str, str], str]:
+    """Load the router once, as the workers will; return its models, what is served of each, and all in words."""
     if settings.artifact is None:
         plan = settings.default_plan
-        return plan, f"nothing (no ARTIFACT); 'auto' is {_some(plan)}" if plan else _NOTHING_DECIDES
+        cards = {} if settings.catalog is None else Catalog.load(settings.catalog).cards
+        return _served(plan, cards), f"nothing (no ARTIFACT); 'auto' is {_some(plan)}" if plan else _NOTHING_DECIDES
     try:
         encoder = None if settings.encoder is None else load_encoder(settings.encoder)
         router = Router.load(
@@ -130,12 +138,23 @@ def _router_in_words(settings: Settings) -> tuple[Sequence[str], str]:
         # With a default plan the service starts all the same, and looks for a better artifact every few seconds.
         if not settings.default_plan:
             raise
-        return settings.default_plan, f"nothing yet, default plan {', '.join(settings.default_plan)}: {exc}"
+        return _served(
+            settings.default_plan, {}
+        ), f"nothing yet, default plan {', '.join(settings.default_plan)}: {exc}"
     models = router.models
-    return models, f"{_some(models)} ({router.artifact.content_hash[:19]}, {settings.artifact})"
+    served = _served(models, router.catalog.cards)
+    return served, f"{_some(models)} ({router.artifact.content_hash[:19]}, {settings.artifact})"
 
 
-def _some(models: Sequence[str]) -> str:
+def _is_served(model: str, providers: Sequence[Provider]) -> bool:
+    return any(one.upstream_model(model) is not None for one in providers)
+
+
+def _served(models: Sequence[str], cards: Mapping[str, ModelCard]) -> Mapping[str, str]:
+    return {model: cards[model].served_model if model in cards else model for model in models}
+
+
+def _some(models: Collection[str]) -> str:
     """Name the first models, and count the others."""
     more = f" and {len(models) - _SHOWN} more" * (len(models) > _SHOWN)
-    return f"{', '.join(models[:_SHOWN])}{more}"
+    return f"{', '.join(list(models)[:_SHOWN])}{more}"

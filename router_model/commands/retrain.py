@@ -56,9 +56,10 @@ def command(
     from router_model.interrupts import after_saving  # noqa: PLC0415
     from router_model.training.commands.train import show_progress, show_report  # noqa: PLC0415
     from router_model.training.retrain import retrain  # noqa: PLC0415
+    from router_model.training.table.prices import look_up  # noqa: PLC0415
     from router_model.training.tracking import track_run  # noqa: PLC0415
 
-    cards = None if catalog is None else Catalog.load(catalog)
+    cards = None if catalog is None else Catalog.load(catalog, look_up=look_up)
     with source.table() as log, show_progress(hidden=as_json) as advance:
         report = retrain(log, base, out, tables=tables, catalog=cards, accept_moves=accept_moves, advance=advance)
     with after_saving(out):

@@ -37,9 +37,8 @@ from scipy.special import expit
 from scipy.special import logit as log_odds
 
 from router_model.explanation_records import Contribution, SuccessExplanation, SurfaceContribution
-from router_model.features import SURFACE_NAMES
 from router_model.features.featuriser import PromptFeatures
-from router_model.features.surface import MEANINGS
+from router_model.features.request import FORM_MEANINGS, FORM_NAMES
 from router_model.prediction.calibration import P_FLOOR
 from router_model.prediction.evidence import Evidence
 from router_model.prediction.predictor import Predictor, member_probabilities, pair_names, pair_rows
@@ -66,7 +65,7 @@ def source_of(column: str) -> str:
     """
     if column in ("record", "quality_bar"):
         return "record"
-    if column in SURFACE_NAMES:
+    if column in FORM_MEANINGS:
         return "surface"
     if column.startswith("familiarity_"):
         return "familiarity"
@@ -100,9 +99,10 @@ class _Chain:
         self.predictor = predictor
         self.features = features
         self.evidence: Evidence = predictor.evidence_model.evidence(features)
-        n_bars = len(predictor.grid)
+        self.surface = predictor.evidence_model.surface_of(features)
+        n_bars, n_surface = len(predictor.grid), self.surface.shape[1]
         self.names = pair_names(
-            self.evidence.names, SURFACE_NAMES, n_bars=n_bars, n_targets=self.evidence.values.shape[2]
+            self.evidence.names, FORM_NAMES[:n_surface], n_bars=n_bars, n_targets=self.evidence.values.shape[2]
         )
         members = member_probabilities(self.evidence, predictor.boosted(self.evidence, features))
         calibration, record = predictor.calibration, self.evidence.record[:, :, :n_bars]
@@ -162,7 +162,7 @@ class _Chain:
             self.record[:, bar],
             self.predictor.blend.weights.astype(np.float64),
         )
-        rows = pair_rows(self.evidence, self.features.surface, predictor.grid.bars, targets=[bar])
+        rows = pair_rows(self.evidence, self.surface, predictor.grid.bars, targets=[bar])
         taken = [booster.predict(rows, pred_contrib=True, num_threads=1) for booster in predictor.boosters]
         contributions = np.mean(taken, axis=0)  # the last column is the bias
         slope = 1 / _logit_chord(record, expit(contributions.sum(axis=1)))
@@ -183,14 +183,13 @@ class _Chain:
         )
 
     def _strongest_surface(self, total: Float64Array) -> tuple[SurfaceContribution, ...]:
-        first = len(self.names) - len(SURFACE_NAMES)
-        by_feature = total[first:]
+        by_feature = total[-self.surface.shape[1] :]
         strongest = np.argsort(-np.abs(by_feature), kind="stable")[:N_SURFACE].tolist()
         return tuple(
             SurfaceContribution(
-                name=SURFACE_NAMES[feature],
-                meaning=MEANINGS[SURFACE_NAMES[feature]],
-                value=float(self.features.surface[0, feature]),
+                name=FORM_NAMES[feature],
+                meaning=FORM_MEANINGS[FORM_NAMES[feature]],
+                value=float(self.surface[0, feature]),
                 log_odds=float(by_feature[feature]),
             )
             for feature in strongest

@@ -160,8 +160,12 @@ class EvidenceModel:
 
     def evidence(self, features: PromptFeatures) -> Evidence:
         """Collect the evidence for prompts in both spaces."""
-        bags = self.vocabulary.transform(features.pieces)
-        return self.evidence_of(features.embedding, bags.vectors, features.surface, coverage=bags.coverage)
+        bags, surface = self.vocabulary.transform(features.pieces), self.surface_of(features)
+        return self.evidence_of(features.embedding, bags.vectors, surface, coverage=bags.coverage)
+
+    def surface_of(self, features: PromptFeatures) -> FloatArray:
+        """Return the surface features that it was fitted on, shape (n, n_surface), which are the first so many."""
+        return features.surface[:, : len(self.kernel.scale.centre)]
 
     def evidence_of(self, embedding: Vectors, bags: Vectors, surface: FloatArray, *, coverage: FloatArray) -> Evidence:
         """Collect the evidence for n prompts.

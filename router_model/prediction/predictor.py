@@ -114,7 +114,7 @@ class Predictor:
     def boosted(self, evidence: Evidence, features: PromptFeatures) -> FloatArray:
         """Return the probabilities by the boosters only, shape (n, n_models, n_bars)."""
         n_bars = len(self.grid)
-        rows = pair_rows(evidence, features.surface, self.grid.bars, targets=range(n_bars))
+        rows = pair_rows(evidence, self.evidence_model.surface_of(features), self.grid.bars, targets=range(n_bars))
         scores = mean_score(self.boosters, rows).astype(np.float32)
         return sigmoid(scores).reshape(len(features), len(self.models), n_bars)
 
@@ -127,7 +127,7 @@ class Predictor:
                 scores[name] = np.zeros(shape)
                 continue
             target = len(self.grid) + position
-            rows = pair_rows(evidence, features.surface, self.grid.bars, targets=[target])
+            rows = pair_rows(evidence, self.evidence_model.surface_of(features), self.grid.bars, targets=[target])
             scores[name] = mean_score(amount.boosters, rows).reshape(shape)
         return scores
 

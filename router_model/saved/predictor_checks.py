@@ -14,6 +14,7 @@ import scipy.sparse as sp
 
 from router_model.catalog import MAX_NAME, is_name
 from router_model.features import SURFACE_NAMES
+from router_model.features.request import FORM_NAMES
 from router_model.prediction.amounts import QUANTILES
 from router_model.prediction.evidence import FAMILIARITY
 from router_model.prediction.predictor import Predictor
@@ -111,6 +112,8 @@ def _check_sizes(predictor: Predictor) -> None:
     model, n_models, n_bars = predictor.evidence_model, len(predictor.models), len(predictor.grid)
     n_bank, _, n_targets = model.bank.outcome.shape
     n_terms = len(model.vocabulary.codes)
+    # A predictor that was fitted on prompts without tools reads the features of texts alone.
+    n_surface = len(FORM_NAMES) if len(model.kernel.scale.centre) == len(FORM_NAMES) else len(SURFACE_NAMES)
     shapes: dict[str, tuple[npt.NDArray[Any], tuple[int | None, ...]]] = {
         "bank.outcome": (model.bank.outcome, (n_bank, n_models, n_targets)),
         "bank.weight": (model.bank.weight, (n_bank, n_models, n_targets)),
@@ -119,9 +122,9 @@ def _check_sizes(predictor: Predictor) -> None:
         "embedding.head.bias": (model.embedding.head.bias, (n_models, n_targets)),
         "bag.head.weights": (model.bag.head.weights, (n_terms, n_models, n_targets)),
         "bag.head.bias": (model.bag.head.bias, (n_models, n_targets)),
-        "kernel.centre": (model.kernel.scale.centre, (len(SURFACE_NAMES),)),
-        "kernel.deviation": (model.kernel.scale.deviation, (len(SURFACE_NAMES),)),
-        "kernel.logged_form": (model.kernel.logged_form, (len(SURFACE_NAMES) + 1, n_bank)),
+        "kernel.centre": (model.kernel.scale.centre, (n_surface,)),
+        "kernel.deviation": (model.kernel.scale.deviation, (n_surface,)),
+        "kernel.logged_form": (model.kernel.logged_form, (n_surface + 1, n_bank)),
         "kernel.weights": (model.kernel.weights, (n_bank, n_models, n_targets, len(model.kernel.penalties))),
         "vocabulary.codes": (model.vocabulary.codes, (n_terms,)),
         "vocabulary.idf": (model.vocabulary.idf, (n_terms,)),

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from router_model.features import SURFACE_NAMES, BagVocabulary
+from router_model.features import BagVocabulary
+from router_model.features.request import FORM_NAMES
 from router_model.prediction.amounts import AmountModel
 from router_model.prediction.bars import BarGrid
 from router_model.prediction.calibration import Blend, Calibration
@@ -101,8 +102,8 @@ def unpack_predictor(
     vocabulary = BagVocabulary(arrays["vocabulary.codes"], arrays["vocabulary.idf"])
     grid = BarGrid(arrays["bars"], **description["quality"])
     evidence_model = EvidenceModel(vocabulary, spaces["embedding"], spaces["bag"], bank, kernel)
-    n_targets = bank.base.shape[1]
-    columns = pair_names(evidence_model.names, SURFACE_NAMES, n_bars=len(grid), n_targets=n_targets)
+    n_targets, n_surface = bank.base.shape[1], len(kernel.scale.centre)
+    columns = pair_names(evidence_model.names, FORM_NAMES[:n_surface], n_bars=len(grid), n_targets=n_targets)
     predictor = Predictor(
         models=tuple(description["models"]),
         grid=grid,

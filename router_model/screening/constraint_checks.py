@@ -194,6 +194,19 @@ def _latency(case: Case, row: int, column: int) -> str:
     return f"expected to take {case.expected_latency_s[row, column]:.3g} s, allowed {case.constraints.max_latency_s:g}"
 
 
+def _has_other_effort(case: Case) -> BoolArray:
+    asked = [prompt.reasoning_effort for prompt in case.prompts]
+    own = [card.reasoning_effort for card in case.cards]
+    return np.array([[None not in (one, effort) and one != effort for effort in own] for one in asked], dtype=bool)
+
+
+def _efforts(case: Case, row: int, column: int) -> str:
+    return (
+        f"the request asks for the effort {case.prompts[row].reasoning_effort:.32}, "
+        f"this is {case.cards[column].served_model} with {case.cards[column].reasoning_effort}"
+    )
+
+
 def _unavailable(case: Case) -> BoolArray:
     return np.isin([card.model for card in case.cards], case.constraints.unavailable)
 
@@ -262,6 +275,14 @@ CHECKS: Final = (
         "wants_json",
         "ask for text",
         lambda *_: "the request asks for JSON, the model cannot be held to it",
+    ),
+    Check(
+        "reasoning_effort",
+        "leave the effort to the router",
+        lambda case: any(prompt.reasoning_effort is not None for prompt in case.prompts),
+        _has_other_effort,
+        _efforts,
+        per_prompt=True,
     ),
     _price_check("usd_per_mtok_input", "USD per million input tokens"),
     _price_check("usd_per_mtok_output", "USD per million output tokens"),

@@ -19,6 +19,8 @@ class PlanStepAnswer(BaseModel):
     model_config = _CLOSED
 
     model: str
+    base_model: str = Field(description="What to call: the model itself, or the one that it is with parameters.")
+    parameters: dict[str, str] = Field(description="What to call it with, e.g. a `reasoning_effort`; mostly empty.")
     provider: str | None
     p_success: float | None = Field(description="Calibrated P(quality >= bar).")
     p_interval: list[float] | None = Field(description="The success rate on such prompts lies within, 9 times in 10.")

@@ -21,7 +21,9 @@ def decision_dict(routed: Routed) -> dict[str, Any]:
         "plan": [
             {
                 "model": step.model,
-                "provider": provider,
+                "base_model": step.model if card is None else card.served_model,
+                "parameters": {} if card is None else card.parameters,
+                "provider": None if card is None else card.provider,
                 "p_success": step.p_success,
                 "p_interval": step.p_interval,
                 "expected_cost_usd": step.expected_cost_usd,
@@ -30,7 +32,7 @@ def decision_dict(routed: Routed) -> dict[str, Any]:
                 "expected_quality": step.expected_quality,
                 "propensity": propensity,
             }
-            for step, provider, propensity in zip(routed.plan, routed.providers, routed.propensities, strict=True)
+            for step, card, propensity in zip(routed.plan, routed.cards, routed.propensities, strict=True)
         ],
         "excluded": [{"model": one.model, "reason": one.reason, "detail": one.detail} for one in routed.excluded],
         "policy": {

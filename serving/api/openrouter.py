@@ -1,5 +1,6 @@
 """What OpenRouter's clients ask besides answers: their key, its credits, the providers, and what an answer has cost."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -7,13 +8,14 @@ from starlette.responses import Response
 
 from router_model.serving.access.key_budget import Per
 from router_model.serving.api.answer_models import AnyAnswer
-from router_model.serving.api.parts import parts_of
-from router_model.serving.common.callers import Role
-from router_model.serving.common.service_errors import InvalidRequestError, NotFoundError
+from router_model.serving.api.parts import Parts, parts_of
+from router_model.serving.common.callers import Caller, Role
+from router_model.serving.common.service_errors import InvalidRequestError, NotFoundError, NotReadyError
 from router_model.serving.http_edge.endpoint import Endpoint
 from router_model.serving.http_edge.json_response import json_response
 
 _NANOS: Final = 1_000_000_000
+_USAGE: Final = ("usage", "usage_daily", "usage_weekly", "usage_monthly")
 _RESETS: Final = {Per.DAY: "daily", Per.MONTH: "monthly", Per.TOTAL: None}
 _BYOK: Final = ("byok_usage", "byok_usage_daily", "byok_usage_weekly", "byok_usage_monthly")
 _NO: Final = ("is_free_tier", "is_management_key", "is_provisioning_key", "include_byok_in_limit")
@@ -42,12 +44,14 @@ _UNTOLD: Final = (
 
 
 async def key(request: Request) -> Response:
-    """Tell about the caller's key, in OpenRouter's shape: its budget, and what is spent of that; in USD."""
+    """Tell about the caller's key, in OpenRouter's shape: its budget, and what is spent of that; in USD.
+
+    Of a key without a budget, what the log has of this month; 0 if it is not a database, or cannot be read now.
+    """
     parts = parts_of(request)
     caller = parts.access.authenticate(request.scope, Role.PROXY)
     name, budget, balance = parts.access.standing(caller)
-    spent = 0.0 if balance is None else balance.spent / _NANOS
-    usage = {f"usage{period}": spent for period in ("", "_daily", "_weekly", "_monthly")}
+    usage = await _logged_usage(parts, caller) if balance is None else dict.fromkeys(_USAGE, balance.spent / _NANOS)
     limits = {
         "limit": None if budget is None else float(budget.usd),
         "limit_remaining": None if balance is None else balance.remaining / _NANOS,
@@ -64,6 +68,16 @@ async def key(request: Request) -> Response:
     return json_response({"data": {"label": name, **usage, **limits, **rest}})
 
 
+async def _logged_usage(parts: Parts, caller: Caller) -> dict[str, float]:
+    day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    month = day.replace(day=1)
+    try:
+        spent = await parts.log.spent_usd(caller.key_id, [month, day, day - timedelta(days=day.weekday()), month])
+    except NotReadyError:
+        return dict.fromkeys(_USAGE, 0.0)
+    return dict(zip(_USAGE, spent, strict=True))
+
+
 async def credits_left(request: Request) -> Response:
     """Tell how much the caller's budget is, and how much of it is spent, in OpenRouter's shape; in USD."""
     parts = parts_of(request)
@@ -75,15 +89,19 @@ async def credits_left(request: Request) -> Response:
 
 
 async def generation(request: Request) -> Response:
-    """Tell what an answer has cost, by its id, in OpenRouter's shape: one of the last of this process, of this key."""
+    """Tell what an answer of this key's has cost, by its id, in OpenRouter's shape; as far back as the log goes."""
     parts = parts_of(request)
     caller = parts.access.authenticate(request.scope, Role.PROXY)
     response_id = request.query_params.get("id")
     if not response_id:
         raise InvalidRequestError("id is missing; expected the id of an answer", param="id")
+    # The log takes a moment to have the newest ones, and there may be none.
     record = None if parts.proxy is None else parts.proxy.recent.get(response_id, caller.key_id)
+    record = record or await parts.log.attempt(response_id, caller.key_id)
     if record is None:
-        raise NotFoundError("this key has no answer with that id among the last ones; the log has them all", param="id")
+        raise NotFoundError(
+            "this key has no answer with that id, neither among the last ones nor in the log", param="id"
+        )
     cost_usd = record.cost_usd or 0.0
     return json_response(
         {

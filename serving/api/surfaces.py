@@ -84,7 +84,8 @@ async def chat_completions(request: Request) -> Response:
 async def responses(request: Request) -> Response:
     """Answer a conversation, in OpenAI's Responses format, by the model that the router chooses or that is named.
 
-    With `stream` the answer comes as typed events. Nothing is stored here: send the whole conversation in `input`.
+    With `stream` the answer comes as typed events. `previous_response_id` goes on from an answer that is kept here
+    (`--store-responses`) or by its provider.
     """
     return await forward(request, Surface.RESPONSES)
 

@@ -20,6 +20,8 @@ class RouteStep:
     Attributes
     ----------
     model : str
+    base_model, parameters : str or None, mapping
+        What to call for it at a provider: mostly the model itself, without parameters.
     provider : str or None
     p_success : float or None
         Predicted P(quality >= bar). It is None in a default plan, because nothing was predicted; the same holds for all
@@ -31,6 +33,8 @@ class RouteStep:
     """
 
     model: str
+    base_model: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     provider: str | None = None
     p_success: float | None = None
     p_interval: tuple[float, float] | None = None
@@ -46,6 +50,8 @@ class RouteStep:
         interval = _optional(step, "p_interval", Sequence)
         return cls(
             model=_text(step, "model"),
+            base_model=_optional(step, "base_model", str),
+            parameters=_optional(step, "parameters", Mapping) or {},
             provider=_optional(step, "provider", str),
             p_interval=None if interval is None else _pair(interval),
             **{name: _number(step, name) for name in _STEP_NUMBERS},

@@ -22,7 +22,8 @@ class RouteOptions(TypedDict, total=False):
     ``quality_bar``: what counts as success, 0 to 1. ``target_success``: how often routed traffic is to succeed.
     ``cost_quality_tradeoff``: 0 (quality) to 10 (cost). ``success_value_usd``, ``quality_value_usd``: what a success,
     or quality, is worth. ``allow``, ``deny``: model globs. ``providers``, ``ignore_providers``: names. ``max_…``: of
-    one call. ``session_id``: keeps a conversation's model. ``explain``: say why. ``explore``: False never tries
+    one call. ``choose_effort``: the router chooses it, whatever the body says. ``session_id``: keeps a conversation's
+    model. ``explain``: say why. ``explore``: False never tries
     another candidate. None leaves an option to the service.
     """
 
@@ -41,6 +42,7 @@ class RouteOptions(TypedDict, total=False):
     max_usd_per_request: float | None
     max_latency_s: float | None
     max_output_tokens: int | None
+    choose_effort: bool | None
     session_id: str | None
     explain: bool | None
     explore: bool | None

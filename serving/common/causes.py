@@ -35,6 +35,7 @@ class Said:
     Attributes
     ----------
     status : int
+        0: as it is.
     type : of the error; None: as it is
     code : of the error; None: as it is
     words : with ``{said}``, the message as it is
@@ -104,3 +105,13 @@ SAID: Final[Mapping[Cause, Mapping[Shape, Said]]] = {
     },
 }
 """Every cause in every shape."""
+_AS_IT_IS: Final = Said(0)
+
+
+def said_of(cause: Cause | None, shape: Shape) -> Said:
+    """Return how a cause is said; without a cause all stays as it is.
+
+    >>> said_of(Cause.OVERLOADED, Shape.ANTHROPIC).type, said_of(None, Shape.ANTHROPIC).message("It broke.", None)
+    ('overloaded_error', 'It broke.')
+    """
+    return _AS_IT_IS if cause is None else SAID[cause][shape]

@@ -103,6 +103,10 @@ class Settings(BaseSettings):
     log_prompt_chars_a_minute: int = Field(
         200_000_000, ge=0, description="Of one key's prompts that are kept in full or as features; beyond it, neither."
     )
+    store_responses: bool = Field(
+        default=False,
+        description="Keep the answers of /v1/responses with their input, for 'previous_response_id' and GET.",
+    )
     log_spool: Path = Field(Path("router-spool"), description="Folder for records while the log is away.")
     log_queue: int = Field(20_000, ge=1, description="Records waiting for the writer; more go to the spool.")
     log_flush_s: float = Field(0.2, gt=0, description="Longest time a record waits before it is written.")

@@ -41,6 +41,7 @@ _COUNTS: Final = ("input_tokens", "output_tokens")
 _AMOUNTS: Final = ("cost_usd", "latency_s")
 _OF_DECISION: Final = ("decision_id", "policy_version", "artifact", "reason", "explored", "quality_bar")
 _PREDICTED: Final = ("p_success", "expected_cost_usd", "expected_output_tokens")
+_OF_REQUEST: Final = ("tools", "response_format", "max_output_tokens", "turn_type")
 _OF_TRIAL: Final = ("challenger", "challenger_model", "arm", "canary_share")
 _OF_ATTEMPT: Final = ("response_model", "cached_input_tokens", "cache_write_tokens", "usage_estimated")
 
@@ -154,6 +155,7 @@ def _rows(path: Path, calls: pl.DataFrame, period: Period, report: ExportReport)
     names = (
         *_OF_DECISION,
         *_OF_TRIAL,
+        *_OF_REQUEST,
         "created_at",
         "session_id",
         "messages",
@@ -231,6 +233,7 @@ def _outcome(row: dict[str, Any], prompt: StoredPrompt) -> dict[str, Any]:
         "prompt": prompt.text,
         "messages": prompt.messages,
         "prompt_features": prompt.features,
+        **{name: row[name] for name in _OF_REQUEST},
         "model": row["called"],
         "quality": row["quality"],
         **{name: _not_negative(row[f"attempt_{name}"]) for name in (*_COUNTS, *_AMOUNTS)},

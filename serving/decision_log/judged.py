@@ -13,14 +13,14 @@ from sqlalchemy import Select, Table, select
 from router_model.serving.decision_log.called_models import StagedLog, calls_of
 from router_model.serving.decision_log.database_errors import database_failures
 from router_model.serving.decision_log.opening import open_store
-from router_model.serving.decision_log.rows import Kind, Row
+from router_model.serving.decision_log.rows import WHOLE_TEXTS, Kind, Row
 from router_model.serving.decision_log.segments import write_parts
 from router_model.serving.decision_log.sql_store import SqlStore
 from router_model.serving.decision_log.store import Period
 from router_model.serving.decision_log.tables import TABLES
 
 _IDS_AT_ONCE: Final = 500
-_PROMPTS: Final = frozenset({"messages", "prompt_features"})
+_PROMPTS: Final = frozenset(WHOLE_TEXTS[Kind.DECISION])
 
 
 class JudgedLately(NamedTuple):
@@ -70,7 +70,7 @@ async def _judged_lately(url: str, artifact: str, since: datetime, most: int) ->
 
 
 async def _read(store: SqlStore, artifact: str, since: datetime, most: int, folder: Path) -> JudgedLately | None:
-    decisions, attempts, feedback, _ = (TABLES[kind] for kind in Kind)
+    decisions, attempts, feedback = (TABLES[kind] for kind in (Kind.DECISION, Kind.ATTEMPT, Kind.FEEDBACK))
     lately = select(feedback).where(feedback.c.created_at > since).order_by(feedback.c.created_at.desc()).limit(most)
     reports = [row async for row in store.rows(lately)]
     if not reports:

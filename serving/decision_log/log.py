@@ -1,9 +1,17 @@
 """The decision log's interface for the rest of the service."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, TypeAlias
 
-from router_model.serving.decision_log.log_records import DecisionRecord, LogRecord, SessionRecord
+from router_model.serving.decision_log.log_records import (
+    AttemptRecord,
+    DecisionRecord,
+    LogRecord,
+    ResponseRecord,
+    SessionRecord,
+)
 from router_model.serving.decision_log.rows import Row
 
 
@@ -85,3 +93,12 @@ class DecisionLog(Protocol):
 
     async def session(self, session_key: str) -> SessionRecord | None:
         """Look a session up in the store."""
+
+    async def attempt(self, response_id: str, key_id: str | None = None) -> AttemptRecord | None:
+        """Look the call up that was made here and had an answer of this id; of a key's, or of anybody's."""
+
+    async def spent_usd(self, key_id: str, since: Sequence[datetime]) -> list[float]:
+        """Return what a key's calls that were made here have cost, since each of these times."""
+
+    async def responses(self, response_key: str, most: int) -> list[ResponseRecord]:
+        """Look a response up with those that it goes on from, the newest first; what is missing ends the list."""

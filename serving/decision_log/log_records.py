@@ -1,4 +1,4 @@
-"""The records that the service writes: decisions, attempts and feedback.
+"""The records that the service writes: decisions, attempts, feedback, sessions, and responses if they are kept.
 
 These records are what closes the loop: serving writes them, every store keeps the same fields, and their export
 joins them into the outcome table (`router_model.outcome_schema`) that training reads. Decides names, kinds and units,
@@ -96,6 +96,13 @@ class DecisionRecord:
         Of a canary: whose choice was served, ``champion`` or ``challenger``.
     canary_share : float or None
         Of a canary: the share of the sessions that are the challenger's.
+    turn_type : str or None
+        ``work``, or the background call that it was (`router_model.serving.engine.turn_types`); None of decisions that
+        were logged before there were types.
+    tools, response_format : str or None
+        Of the chat body, as JSON; None if it had none, or if prompts are not stored in full. Tools have OpenAI's form.
+    max_output_tokens : int or None
+        The longest answer that was asked for.
     """
 
     decision_id: str
@@ -128,6 +135,10 @@ class DecisionRecord:
     challenger_model: str | None = None
     arm: str | None = None
     canary_share: float | None = None
+    turn_type: str | None = None
+    tools: str | None = None
+    response_format: str | None = None
+    max_output_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,5 +257,42 @@ class SessionRecord:
     n_input_tokens: int
 
 
-LogRecord = DecisionRecord | AttemptRecord | FeedbackRecord | SessionRecord
+@dataclass(frozen=True, slots=True)
+class ResponseRecord:
+    """An answer of ``POST /v1/responses`` with its input, for its caller to read or go on from; the newest one counts.
+
+    Attributes
+    ----------
+    response_key : str
+        Hash of the caller's key id and the response's id, so that no key can name another one's.
+    updated_at : datetime
+        UTC, when the answer was whole, or when it was deleted.
+    response_id : str or None
+        As the caller knows it.
+    previous_key : str or None
+        Of the response that it goes on from.
+    key_id, user_id, session_id, decision_id : str or None
+        As of the decision; `decision_id` is None of a model that was named.
+    input : str or None
+        The request's own items, as JSON; None of a response that was deleted, and so are the following.
+    output : str or None
+        The items of the answer, as JSON, with all that the model wants back in the next turn.
+    response : str or None
+        The rest of the response as the caller got it, as JSON.
+    """
+
+    response_key: str
+    updated_at: datetime
+    response_id: str | None
+    previous_key: str | None
+    key_id: str | None
+    user_id: str | None
+    session_id: str | None
+    decision_id: str | None
+    input: str | None
+    output: str | None
+    response: str | None
+
+
+LogRecord = DecisionRecord | AttemptRecord | FeedbackRecord | SessionRecord | ResponseRecord
 """Anything a decision log keeps."""

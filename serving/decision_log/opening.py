@@ -8,15 +8,17 @@
 ==============================================  =========================================================
 """
 
+from collections.abc import Sequence
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from router_model.serving.common.masking import masked_url
-from router_model.serving.common.service_errors import SettingsError
+from router_model.serving.common.service_errors import NotReadyError, SettingsError
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog, Loggable, LogStats
-from router_model.serving.decision_log.log_records import DecisionRecord, SessionRecord
+from router_model.serving.decision_log.log_records import AttemptRecord, DecisionRecord, ResponseRecord, SessionRecord
 from router_model.serving.decision_log.queued_log import QueuedLog
 from router_model.serving.decision_log.spool import Spool, log_tag
 from router_model.serving.decision_log.store import Store
@@ -42,15 +44,22 @@ def open_log(settings: Settings) -> DecisionLog:
     Raises
     ------
     SettingsError
-        If the URL is none of ours, or sessions are to be shared through a log that cannot look them up.
+        If the URL is none of ours, or the log cannot look up what is to be kept in it: sessions, responses.
     ImportError
         If a package is missing; the message names the extra.
     """
-    if settings.session_store == "log" and (settings.log == NONE or settings.log.startswith(PARQUET)):
-        raise SettingsError(
-            f"session_store is 'log', but the log is {masked_url(settings.log)!r}: this store needs a database. "
-            "Use an sqlite or postgresql log, a redis:// session_store, or 'memory'"
-        )
+    if settings.log == NONE or settings.log.startswith(PARQUET):
+        where = f"the log is {masked_url(settings.log)!r}"
+        if settings.session_store == "log":
+            raise SettingsError(
+                f"session_store is 'log', but {where}: this store needs a database. "
+                "Use an sqlite or postgresql log, a redis:// session_store, or 'memory'"
+            )
+        if settings.store_responses:
+            raise SettingsError(
+                f"--store-responses (ROUTER_STORE_RESPONSES): {where}, and responses are kept in a database. Use an "
+                "sqlite or postgresql log, or leave the option out"
+            )
     if settings.log == NONE:
         return NoLog()
     return QueuedLog(
@@ -186,3 +195,23 @@ class NoLog:
         """Find nothing."""
         del session_key
         return None
+
+    async def attempt(self, response_id: str, key_id: str | None = None) -> AttemptRecord | None:
+        """Find nothing."""
+        del response_id, key_id
+        return None
+
+    async def spent_usd(self, key_id: str, since: Sequence[datetime]) -> list[float]:
+        """Refuse, because nobody has counted.
+
+        Raises
+        ------
+        NotReadyError
+        """
+        del key_id, since
+        raise NotReadyError("there is no decision log, so nobody has counted what was spent")
+
+    async def responses(self, response_key: str, most: int) -> list[ResponseRecord]:
+        """Find nothing."""
+        del response_key, most
+        return []

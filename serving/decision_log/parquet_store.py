@@ -6,8 +6,9 @@ record up reads files, newest first; a log that is looked into often belongs int
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Final, TypeVar
@@ -15,7 +16,7 @@ from typing import Final, TypeVar
 import polars as pl
 
 from router_model.serving.decision_log.folders import Folder, LocalFolder
-from router_model.serving.decision_log.rows import ID_FIELD, TIME_FIELD, Batch, Kind, Row
+from router_model.serving.decision_log.rows import ID_FIELD, NEWEST_COUNTS, TIME_FIELD, Batch, Kind, Row
 from router_model.serving.decision_log.segments import frame_of, parquet_bytes, rows_of, scan
 from router_model.serving.decision_log.session_keys import remembered_sessions, with_answers
 from router_model.serving.decision_log.store import Period, RefusedError, Selection, SpoolBatching, StoreError
@@ -28,6 +29,7 @@ FOLDERS: Final = {
     Kind.ATTEMPT: "attempts",
     Kind.FEEDBACK: "feedback",
     Kind.SESSION: "sessions",
+    Kind.RESPONSE: "responses",
 }
 _NONE: Final = pl.lit(value=False)
 
@@ -59,7 +61,21 @@ class ParquetStore:
 
     async def read(self, kind: Kind, row_id: str) -> Row | None:
         """Look a row up, newest files first; of a session, the newest row."""
-        return await self._in_thread(lambda: self._find(kind, row_id))
+        return await self.find(kind, {ID_FIELD[kind]: row_id})
+
+    async def find(self, kind: Kind, equal: Mapping[str, str | None]) -> Row | None:
+        """Look for a row that has these values, newest files first."""
+        return await self._in_thread(lambda: self._find(kind, equal))
+
+    async def chain(self, response_key: str, most: int) -> list[Row]:
+        """Refuse: what gathers for a minute before it is written cannot be gone on from."""
+        del response_key, most
+        raise StoreError("Parquet files keep no responses; use a database for the log")
+
+    async def spent_usd(self, key_id: str, since: Sequence[datetime]) -> list[float]:
+        """Refuse: every file would have to be read."""
+        del key_id, since
+        raise StoreError("what a key has spent is not looked up in Parquet files; use a database for the log")
 
     async def stage(
         self, kind: Kind, period: Period, folder: Path, *, fields: Collection[str] | None = None
@@ -91,13 +107,14 @@ class ParquetStore:
             frame = frame_of(kind, rows)
         except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as exc:
             raise RefusedError(f"rows do not have the fields of {kind} records: {exc}") from exc
-        if kind is Kind.SESSION:
-            frame = frame.sort("updated_at").unique("session_key", keep="last", maintain_order=True)
+        if kind in NEWEST_COUNTS:
+            frame = frame.sort("updated_at").unique(ID_FIELD[kind], keep="last", maintain_order=True)
         self.folder.write(f"{FOLDERS[kind]}/{name}.parquet", parquet_bytes(frame))
 
-    def _find(self, kind: Kind, row_id: str) -> Row | None:
+    def _find(self, kind: Kind, equal: Mapping[str, str | None]) -> Row | None:
+        wanted = [pl.col(name).eq_missing(pl.lit(value)) for name, value in equal.items()]
         for name in reversed(self._names(kind)):
-            found = self._scan(kind, name).filter(pl.col(ID_FIELD[kind]) == row_id).collect()
+            found = self._scan(kind, name).filter(*wanted).collect()
             if not found.is_empty():
                 return rows_of(kind, found.sort(TIME_FIELD[kind]).tail(1))[0]
         return None
@@ -139,6 +156,7 @@ class ParquetStore:
         answers = self._distinct(Kind.ATTEMPT, of_them, "response_id")["response_id"].drop_nulls()
         remembered = remembered_sessions(decisions.select("key_id", "session_id").iter_rows())
         unwanted = {
+            Kind.RESPONSE: chosen,
             # Of an answer, the session's key stands in the place of the model.
             Kind.SESSION: pl.col("session_key").is_in(remembered) | pl.col("model").is_in(with_answers(remembered)),
             Kind.FEEDBACK: of_them | pl.col("response_id").is_in(answers.implode()),

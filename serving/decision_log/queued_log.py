@@ -8,7 +8,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -22,12 +22,14 @@ from router_model.serving.decision_log.log_records import (
     DecisionRecord,
     FeedbackRecord,
     LogRecord,
+    ResponseRecord,
     SessionRecord,
 )
 from router_model.serving.decision_log.replay import Replayer
-from router_model.serving.decision_log.rows import TIME_FIELD, Kind, record_of
+from router_model.serving.decision_log.rows import TIME_FIELD, WHOLE_TEXTS, Kind, kind_of, record_of
 from router_model.serving.decision_log.spool import Spool
 from router_model.serving.decision_log.store import Selection, Store, StoreError
+from router_model.serving.decision_log.texts import bounded
 from router_model.serving.decision_log.writer import Writer
 
 logger = logging.getLogger(__name__)
@@ -38,7 +40,7 @@ MAX_QUEUED_CHARS: Final = 200_000_000
 """Characters of prompts that may wait in the queue; beyond them records are dropped, or memory would not be bounded.
 
 One caller's take three quarters of them at most, and of the records that may wait: those of others are kept."""
-_NO_DECISION: Final = (AttemptRecord, FeedbackRecord, SessionRecord)
+_NO_DECISION: Final = (AttemptRecord, FeedbackRecord, SessionRecord, ResponseRecord)
 _ADOPT_EVERY_S: Final = 15.0
 _RETAIN_EVERY_S: Final = 3600.0
 _POLL_S: Final = 0.005
@@ -186,6 +188,54 @@ class QueuedLog:
         stored = [found] if isinstance(found, SessionRecord) else []
         return max([*stored, *waiting], key=lambda record: record.updated_at, default=None)
 
+    async def attempt(self, response_id: str, key_id: str | None = None) -> AttemptRecord | None:
+        """Look the call up that was made here and had an answer of this id; of a key's, or of anybody's.
+
+        Raises
+        ------
+        NotReadyError
+            If the store cannot be read now.
+        """
+        wanted: dict[str, str | None] = {"response_id": bounded(response_id), "error_type": None, "authority": None}
+        wanted |= {} if key_id is None else {"key_id": key_id}
+        for waiting in self._waiting():
+            if isinstance(waiting, AttemptRecord) and all(getattr(waiting, name) == wanted[name] for name in wanted):
+                return waiting
+        row = await self._in_thread(_read(self._store.find(Kind.ATTEMPT, wanted)))
+        found = None if row is None else record_of(Kind.ATTEMPT, row)
+        return found if isinstance(found, AttemptRecord) else None
+
+    async def spent_usd(self, key_id: str, since: Sequence[datetime]) -> list[float]:
+        """Return what a key's calls that were made here have cost, since each of these times; some seconds late.
+
+        Raises
+        ------
+        NotReadyError
+            If the store cannot say it now, or ever.
+        """
+        return await self._in_thread(_read(self._store.spent_usd(key_id, since)))
+
+    async def responses(self, response_key: str, most: int) -> list[ResponseRecord]:
+        """Look a response up with those that it goes on from, the newest first; what is missing ends the list.
+
+        Raises
+        ------
+        NotReadyError
+            If the store cannot be read now.
+        """
+        waiting = {one.response_key: one for one in self._waiting() if isinstance(one, ResponseRecord)}
+        found: list[ResponseRecord] = []
+        key: str | None = response_key
+        while key is not None and len(found) < most:
+            if key in waiting:
+                found.append(waiting[key])
+            elif links := await self._in_thread(self._chain(key, most - len(found))):
+                found += (waiting.get(link.response_key, link) for link in links)
+            else:
+                break
+            key = found[-1].previous_key
+        return found
+
     def _has_room(self, record: Loggable) -> bool:
         """Take the room that a record needs in the queue; False if there is too little."""
         caller, n_chars = _size(record)
@@ -304,18 +354,35 @@ class QueuedLog:
         # A decision never changes, so the store need not be asked; a newer session may be there.
         if row is not None and kind is Kind.DECISION:
             return record_of(kind, row)
-        try:
-            async with asyncio.timeout(_READ_TIMEOUT_S):
-                stored = await self._store.read(kind, row_id)
-        except (StoreError, TimeoutError) as exc:
-            raise NotReadyError(f"the decision log cannot be read now ({exc}); try again later") from exc
+        stored = await _read(self._store.read(kind, row_id))
         found = [each for each in (row, stored) if each is not None]
         return record_of(kind, max(found, key=lambda each: each[TIME_FIELD[kind]])) if found else None
 
+    async def _chain(self, response_key: str, most: int) -> list[ResponseRecord]:
+        row = await asyncio.to_thread(self._spool.find, Kind.RESPONSE, response_key) if self._spool.depth else None
+        rows = await _read(self._store.chain(response_key, most)) if row is None else [row]
+        found = [record_of(Kind.RESPONSE, row) for row in rows]
+        return [record for record in found if isinstance(record, ResponseRecord)]
+
+
+async def _read(asked: Coroutine[Any, Any, T]) -> T:
+    """Return what a store answers in time.
+
+    Raises
+    ------
+    NotReadyError
+        If it does not.
+    """
+    try:
+        async with asyncio.timeout(_READ_TIMEOUT_S):
+            return await asked
+    except (StoreError, TimeoutError) as exc:
+        raise NotReadyError(f"the decision log cannot be read now ({exc}); try again later") from exc
+
 
 def _size(record: Loggable) -> tuple[str | None, int]:
-    """Return whose record it is, and the length of the prompt in it: what it takes of memory, roughly."""
+    """Return whose record it is, and the length of what is long in it: what it takes of memory, roughly."""
     caller = getattr(record, "key_id", None)
-    if isinstance(record, DecisionRecord):
-        return caller, len(record.messages or "") + len(record.prompt_features or "")
-    return caller, getattr(record, "n_chars", 0)
+    if isinstance(record, LogRecord):
+        return caller, sum(len(getattr(record, name) or "") for name in WHOLE_TEXTS[kind_of(record)])
+    return caller, getattr(record, "n_chars", 0)  # what is no record is dropped later, with its reason

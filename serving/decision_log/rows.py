@@ -23,6 +23,7 @@ from router_model.serving.decision_log.log_records import (
     FeedbackRecord,
     LoggedCandidate,
     LogRecord,
+    ResponseRecord,
     SessionRecord,
 )
 from router_model.serving.decision_log.texts import MOST_BYTES, bounded
@@ -37,6 +38,11 @@ class Kind(StrEnum):
     ATTEMPT = "attempt"
     FEEDBACK = "feedback"
     SESSION = "session"
+    RESPONSE = "response"
+
+
+NEWEST_COUNTS: Final = frozenset({Kind.SESSION, Kind.RESPONSE})
+"""Kinds whose records change: of those with one id the newest counts. Of the others the first one stays."""
 
 
 Batch: TypeAlias = dict[Kind, list[Row]]
@@ -59,6 +65,7 @@ RECORD_TYPES: Final[dict[Kind, type[LogRecord]]] = {
     Kind.ATTEMPT: AttemptRecord,
     Kind.FEEDBACK: FeedbackRecord,
     Kind.SESSION: SessionRecord,
+    Kind.RESPONSE: ResponseRecord,
 }
 
 _TYPE_OF: Final[dict[Any, FieldType]] = {
@@ -79,15 +86,19 @@ FIELDS: Final[dict[Kind, dict[str, FieldType]]] = {
 """The fields of each kind, in order; the first is its id."""
 
 ID_FIELD: Final = {kind: next(iter(names)) for kind, names in FIELDS.items()}
-TIME_FIELD: Final = {kind: "updated_at" if kind is Kind.SESSION else "created_at" for kind in Kind}
+TIME_FIELD: Final = {kind: "updated_at" if kind in NEWEST_COUNTS else "created_at" for kind in Kind}
 
 _KIND_OF: Final = {cls: kind for kind, cls in RECORD_TYPES.items()}
 _CANDIDATE_FIELDS: Final = tuple(field.name for field in fields(LoggedCandidate))
 _CANDIDATE_VALUES: Final = attrgetter(*_CANDIDATE_FIELDS)
 _LARGEST: Final = 2**63 - 1
 _MOST_BYTES_A_CHAR: Final = 4
-_WHOLE: Final = frozenset({"messages", "prompt_features", "comment"})
+_WHOLE: Final = frozenset(
+    {"messages", "prompt_features", "comment", "tools", "response_format", "input", "output", "response"}
+)
 """Texts that are never shortened, because no index covers them and their sources bound them."""
+WHOLE_TEXTS: Final = {kind: tuple(name for name in names if name in _WHOLE) for kind, names in FIELDS.items()}
+"""Fields that may be long."""
 _IN_JSON: Final[dict[FieldType, tuple[type, ...]]] = {
     FieldType.TEXT: (str,),
     FieldType.NUMBER: (float, int),

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 import polars as pl
 
-from router_model.serving.decision_log.rows import FIELDS, FieldType, Kind, Row, json_bytes
+from router_model.serving.decision_log.rows import FIELDS, WHOLE_TEXTS, FieldType, Kind, Row, json_bytes
 
 _POLARS_TYPES: Final[dict[FieldType, pl.DataType]] = {
     FieldType.TEXT: pl.String(),
@@ -63,6 +63,7 @@ async def write_parts(kind: Kind, rows: AsyncIterator[Row], folder: Path) -> lis
     files: list[Path] = []
     part: list[Row] = []
     n_chars = 0
+    long_texts = WHOLE_TEXTS[kind]
 
     def write() -> None:
         files.append(folder / f"{kind}-{len(files):06d}.parquet")
@@ -71,7 +72,7 @@ async def write_parts(kind: Kind, rows: AsyncIterator[Row], folder: Path) -> lis
 
     async for row in rows:
         part.append(row)
-        n_chars += len(row.get("messages") or "") + len(row.get("prompt_features") or "")
+        n_chars += sum(len(row.get(name) or "") for name in long_texts)
         if len(part) >= _ROWS_A_PART or n_chars >= _CHARS_A_PART:
             write()
             n_chars = 0

@@ -1,9 +1,9 @@
 """Make the keys that sessions are stored under.
 
-A conversation that nobody named is recognised by its last answers (`router_model.serving.common.turn_marks`), or else
-by how it begins: the instructions and the first user message stay the same from turn to turn, unless there is a clock
-in them. Simplifies: two conversations of one caller that begin alike, or were answered alike, are one session, which
-costs stickiness and nothing else.
+A conversation that nobody named is recognised by how it begins: the instructions and the first user message stay the
+same from turn to turn, unless there is a clock in them; then by its last answers
+(`router_model.serving.common.turn_marks`). Simplifies: two conversations of one caller that begin alike, or have a
+clock at their beginning and were answered alike, are one session, which costs stickiness and nothing else.
 """
 
 import hashlib
@@ -69,6 +69,15 @@ def turn_key(key_id: str | None, user_id: str | None, mark: str) -> str:
     False
     """
     return _digest(key_id, "turn", key_id or "", user_id or "", mark)
+
+
+def response_key(key_id: str | None, response_id: str) -> str:
+    """Return the key under which a response is kept; one caller's are never another's.
+
+    >>> response_key("a", "resp_1") == response_key("b", "resp_1")
+    False
+    """
+    return _digest(key_id, "response", key_id or "", response_id)
 
 
 def remembered_sessions(decisions: Iterable[tuple[str | None, str | None]]) -> list[str]:

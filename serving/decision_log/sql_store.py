@@ -6,18 +6,19 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import aiosqlite
-from sqlalchemy import ColumnElement, Delete, Select, Table, delete, event, func, or_, select
+from sqlalchemy import ColumnElement, Delete, Select, Table, case, delete, event, func, literal, or_, select
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from router_model.serving.common.private_files import make_private
 from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.decision_log.database_errors import database_failures
-from router_model.serving.decision_log.rows import ID_FIELD, TIME_FIELD, Batch, Kind, Row, json_bytes
+from router_model.serving.decision_log.rows import ID_FIELD, NEWEST_COUNTS, TIME_FIELD, Batch, Kind, Row, json_bytes
 from router_model.serving.decision_log.schema import migrate
 from router_model.serving.decision_log.session_keys import remembered_sessions, with_answers
 from router_model.serving.decision_log.store import Period, Selection, SpoolBatching
@@ -66,7 +67,7 @@ class SqlStore:
         with database_failures("write"):
             async with self._writing() as connection:
                 for kind, rows in batch.items():
-                    ordered = _newest_of_each(rows) if kind is Kind.SESSION else rows
+                    ordered = _newest_of_each(kind, rows) if kind in NEWEST_COUNTS else rows
                     for start in range(0, len(ordered), _ROWS_A_STATEMENT):
                         parameters = self._inserts[kind].parameters(ordered[start : start + _ROWS_A_STATEMENT])
                         await connection.exec_driver_sql(self._inserts[kind].statement, parameters)
@@ -75,12 +76,39 @@ class SqlStore:
 
     async def read(self, kind: Kind, row_id: str) -> Row | None:
         """Select one row."""
+        return await self.find(kind, {ID_FIELD[kind]: row_id})
+
+    async def find(self, kind: Kind, equal: Mapping[str, str | None]) -> Row | None:
+        """Select the newest row that has these values."""
         table = TABLES[kind]
+        chosen = select(table).where(*(table.c[name] == value for name, value in equal.items()))
+        rows = await self._selected(chosen.order_by(table.c[TIME_FIELD[kind]].desc()).limit(1))
+        return rows[0] if rows else None
+
+    async def chain(self, response_key: str, most: int) -> list[Row]:
+        """Select a response and those before it, in one statement."""
+        table = TABLES[Kind.RESPONSE]
+        first = select(table.c.response_key, table.c.previous_key, literal(1).label("place"))
+        chain = first.where(table.c.response_key == response_key).cte("chain", recursive=True)
+        before = select(table.c.response_key, table.c.previous_key, chain.c.place + 1)
+        chain = chain.union_all(before.where(table.c.response_key == chain.c.previous_key, chain.c.place < most))
+        chosen = select(table).join(chain, chain.c.response_key == table.c.response_key).order_by(chain.c.place)
+        return await self._selected(chosen)
+
+    async def spent_usd(self, key_id: str, since: Sequence[datetime]) -> list[float]:
+        """Add the costs of a key's attempts up."""
+        calls = TABLES[Kind.ATTEMPT].c
+        sums = [
+            func.sum(case((calls.created_at >= time, calls.cost_usd))).label(f"n{i}") for i, time in enumerate(since)
+        ]
+        own = (calls.created_at >= min(since), calls.key_id == key_id, calls.authority.is_(None))
+        (row,) = await self._selected(select(*sums).where(*own))
+        return [amount or 0.0 for amount in row.values()]
+
+    async def _selected(self, chosen: Select[Any]) -> list[Row]:
         with database_failures("read"):
             async with self._engine.connect() as connection:
-                found = await connection.execute(select(table).where(table.c[ID_FIELD[kind]] == row_id))
-                row = found.mappings().first()
-        return None if row is None else dict(row)
+                return [dict(row) for row in (await connection.execute(chosen)).mappings()]
 
     async def stage(
         self, kind: Kind, period: Period, folder: Path, *, fields: Collection[str] | None = None
@@ -101,6 +129,7 @@ class SqlStore:
                 counts = {kind: await self._delete_older(kind, selection) for kind in Kind}
             else:
                 counts = dict.fromkeys(Kind, 0)
+                counts[Kind.RESPONSE] = await self._delete_responses(selection)
                 while deleted := await self._delete_decisions(selection):
                     for kind, n in deleted.items():
                         counts[kind] += n
@@ -154,6 +183,11 @@ class SqlStore:
         older = select(row_id).where(table.c[TIME_FIELD[kind]] < selection.before).limit(_DELETED_AT_ONCE)
         return await self._repeat(delete(table).where(row_id.in_(older)))
 
+    async def _delete_responses(self, selection: Selection) -> int:
+        table = TABLES[Kind.RESPONSE]
+        chosen = select(table.c.response_key).where(_of(selection, table)).limit(_DELETED_AT_ONCE)
+        return await self._repeat(delete(table).where(table.c.response_key.in_(chosen)))
+
     async def _repeat(self, statement: Delete) -> int:
         n_deleted = 0
         while True:
@@ -165,12 +199,8 @@ class SqlStore:
 
     async def _delete_decisions(self, selection: Selection) -> dict[Kind, int] | None:
         """Delete some decisions with what belongs to them; None when there are none left."""
-        decisions, attempts, feedback, sessions = (TABLES[kind] for kind in Kind)
-        chosen = (
-            decisions.c.user_id == selection.user_id
-            if selection.user_id is not None
-            else decisions.c.session_id == selection.session_id
-        )
+        decisions, attempts, feedback, sessions = (TABLES[kind] for kind in _WITH_DECISIONS)
+        chosen = _of(selection, decisions)
         async with self._writing() as connection:
             columns = (decisions.c.decision_id, decisions.c.key_id, decisions.c.session_id)
             found = (await connection.execute(select(*columns).where(chosen).limit(_DECISIONS_AT_ONCE))).all()
@@ -195,6 +225,7 @@ class SqlStore:
             return {kind: (await connection.execute(each)).rowcount for kind, each in statements.items()}
 
 
+_WITH_DECISIONS: Final = (Kind.DECISION, Kind.ATTEMPT, Kind.FEEDBACK, Kind.SESSION)
 _DECISIONS_AT_ONCE: Final = 500  # ids in one statement; SQLite takes 32,766 parameters
 _WRITING: Final = "router_writing"
 
@@ -259,12 +290,19 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
-def _newest_of_each(rows: Sequence[Row]) -> list[Row]:
-    """Return the newest row of each session, sorted: transactions that lock rows in one order do not deadlock."""
+def _newest_of_each(kind: Kind, rows: Sequence[Row]) -> list[Row]:
+    """Return the newest row of each id, sorted: transactions that lock rows in one order do not deadlock."""
     newest: dict[str, Row] = {}
     for row in sorted(rows, key=lambda row: row["updated_at"]):
-        newest[row["session_key"]] = row
+        newest[row[ID_FIELD[kind]]] = row
     return [newest[key] for key in sorted(newest)]
+
+
+def _of(selection: Selection, table: Table) -> ColumnElement[bool]:
+    """Return the condition of a user's or a session's rows."""
+    if selection.user_id is not None:
+        return table.c.user_id == selection.user_id
+    return table.c.session_id == selection.session_id
 
 
 def _within(table: Table, name: str, period: Period) -> list[ColumnElement[bool]]:

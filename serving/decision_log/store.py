@@ -1,6 +1,6 @@
 """The store's interface for the writer and the commands."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -82,7 +82,7 @@ class Store(Protocol):
         """
 
     async def write(self, batch: Batch, name: str) -> None:
-        """Add rows. A row that is there already changes nothing, but a newer session replaces an older one.
+        """Add rows. A row that is there already changes nothing, but of sessions and responses the newest counts.
 
         Parameters
         ----------
@@ -104,6 +104,33 @@ class Store(Protocol):
         ------
         StoreError
             If the store cannot be read now.
+        """
+
+    async def find(self, kind: Kind, equal: Mapping[str, str | None]) -> Row | None:
+        """Return the newest row in which the fields have these values.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be read now.
+        """
+
+    async def chain(self, response_key: str, most: int) -> list[Row]:
+        """Return a response and those that it goes on from, the newest first; not more than so many.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be read now, or keeps no responses.
+        """
+
+    async def spent_usd(self, key_id: str, since: Sequence[datetime]) -> list[float]:
+        """Return what a key's calls that were made here have cost, since each of these times.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot say it now, or ever.
         """
 
     async def stage(

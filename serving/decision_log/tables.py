@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeEngine
 
-from router_model.serving.decision_log.rows import FIELDS, FieldType, Kind, Row, json_bytes
+from router_model.serving.decision_log.rows import FIELDS, ID_FIELD, NEWEST_COUNTS, FieldType, Kind, Row, json_bytes
 from router_model.serving.decision_log.store import RefusedError
 
 VERSION_TABLE: Final = "router_log_version"
@@ -74,12 +74,13 @@ TABLES: Final = {
     Kind.ATTEMPT: _table("router_attempts", Kind.ATTEMPT, "created_at", "decision_id", "response_id"),
     Kind.FEEDBACK: _table("router_feedback", Kind.FEEDBACK, "created_at", "decision_id", "response_id"),
     Kind.SESSION: _table("router_sessions", Kind.SESSION, "updated_at"),
+    Kind.RESPONSE: _table("router_responses", Kind.RESPONSE, "updated_at", "session_id", "user_id"),
 }
 """The table of each kind of record; its primary key is the record's id."""
 
 
 class Insertion:
-    """How rows of one kind are inserted: one that is there already stays, but a newer session replaces an older one.
+    """How rows of one kind are inserted: one that is there already stays, or the newer one (`rows.NEWEST_COUNTS`).
 
     The statement is compiled once. Executing a statement object works its parameters out for every row anew, which
     costs more than all else that is done with the row; and the log shares its core with what answers requests.
@@ -124,12 +125,12 @@ class Insertion:
 
 def _insert(table: Table, kind: Kind, insert: Any) -> Any:
     statement = insert(table)
-    if kind is not Kind.SESSION:
+    if kind not in NEWEST_COUNTS:
         return statement.on_conflict_do_nothing()
     newer = statement.excluded
     return statement.on_conflict_do_update(
-        index_elements=[table.c.session_key],
+        index_elements=[table.c[ID_FIELD[kind]]],
         set_={column.name: newer[column.name] for column in table.columns if not column.primary_key},
-        # A replayed spool brings old sessions late, and they must not replace newer ones.
+        # A replayed spool brings old rows late, and they must not replace newer ones.
         where=table.c.updated_at < newer.updated_at,
     )

@@ -309,7 +309,7 @@ class Challenging:
             self.count(contender, Outcome.NOT_OFFERED)
             return step.model, None
         self.differs(contender, plan[0].model, step.model)
-        return step.model, Rival(step, served.default_plan.cards[step.model].provider, contender.pointer.share)
+        return step.model, Rival(step, served.default_plan.cards[step.model], contender.pointer.share)
 
     def exploring(self, champion: Served, contender: Contender) -> Served:
         """Return the champion under the name of the policy that draws between the two."""

@@ -79,10 +79,7 @@ class DecisionAnswers:
             reason=reason,
             plan=plan,
             propensities=propensities,
-            providers=[
-                rival.provider if rival is not None and step is rival.step else cards[step.model].provider
-                for step in plan
-            ],
+            cards=[rival.card if rival is not None and step is rival.step else cards[step.model] for step in plan],
             # A model that the champion has no outcomes of is a candidate if the challenger chooses it.
             excluded=decision.excluded
             if rival is None
@@ -125,14 +122,13 @@ class DecisionAnswers:
         plan, excluded = served.default_plan.steps(asked.prompt, query.constraints)
         if asked.session is not None and asked.uses_tools:
             plan = put_first(plan, next((i for i, step in enumerate(plan) if step.model == asked.session.model), 0))
-        cards = served.default_plan.cards
         return Routed(
             decision_id=self._id(asked),
             created_at=self._now(),
             reason=FALLBACK_DEFAULT,
             plan=plan,
             propensities=certain(len(plan)),
-            providers=[cards[step.model].provider if step.model in cards else None for step in plan],
+            cards=[served.default_plan.cards.get(step.model) for step in plan],
             excluded=excluded,
             predicted=False,
             policy_version=served.policy_version,

@@ -321,18 +321,21 @@ class Engine:
         # A conversation that has not begun has no model to keep, so the store is not asked.
         if not asked.has_begun:
             return asked
-        asked = await self._recognised(asked)
-        if asked.session_key is None:
-            return asked
-        session = await self._sessions.find(asked.session_key)
+        session = None if asked.session_key is None else await self._sessions.find(asked.session_key)
+        if session is None and asked.turn_keys:
+            asked = await self._recognised(asked)
+            session = None if asked.session_key is None else await self._sessions.find(asked.session_key)
+        elif asked.turn_keys and asked.session_key is not None:
+            self._sessions.recognise_new(asked.turn_keys[0], asked.session_key)
         if session is None:
             return asked
         return asked.within(session, now=self._clock(), cache_ttl_s=self._settings.session_cache_ttl_s)
 
     async def _recognised(self, asked: ReadQuery) -> ReadQuery:
-        """Return the request as one of the conversation that its last answers belong to, however it begins now."""
-        if not asked.turn_keys:
-            return asked
+        """Return the request as one of the conversation that its last answers belong to, as nobody knows its beginning.
+
+        A beginning that is known goes before: other conversations may have been answered in the same words.
+        """
         known = await self._sessions.session_of(asked.turn_keys)
         if known is not None:
             return replace(asked, session_key=known)

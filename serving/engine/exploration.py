@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from router_model.catalog import ModelCard
 from router_model.decision import PlanStep
 
 _FAR_DRAWS = 0.2
@@ -81,13 +82,13 @@ class Rival:
     Attributes
     ----------
     step : of the challenger's plan
-    provider : of its model
+    card : of its model
     share : float
         The probability to take it.
     """
 
     step: PlanStep
-    provider: str | None
+    card: ModelCard | None
     share: float
 
 

@@ -84,7 +84,7 @@ class Routed:
         A `router_model.decision.Reason`, or one of ``session``, ``explored``, ``fallback_default``.
     plan : best first; the first is the answer
     propensities : of the plan's candidates, adding up to 1
-    providers : of the plan's candidates
+    cards : of the plan's candidates; None where the catalog has none
     excluded : models that are not candidates, and why
     predicted : bool
         False: the default plan, whose steps carry NaN for what nothing predicted.
@@ -112,7 +112,7 @@ class Routed:
     reason: str
     plan: Sequence[PlanStep]
     propensities: Sequence[float]
-    providers: Sequence[str | None]
+    cards: Sequence[ModelCard | None]
     excluded: Sequence[Exclusion]
     predicted: bool
     policy_version: str
@@ -138,3 +138,8 @@ class Routed:
     def model(self) -> str:
         """The model to call."""
         return self.plan[0].model
+
+    @property
+    def providers(self) -> list[str | None]:
+        """Of the plan's candidates, as far as the catalog names them."""
+        return [None if card is None else card.provider for card in self.cards]

@@ -62,6 +62,7 @@ class ReadQuery:
         messages: Sequence[Mapping[str, Any]] = query.body["messages"]
         in_loop = uses_tools_now(messages)
         turn = turn_type(query.body, in_loop=in_loop)
+        prompt = replace(prompt, turn=turn)
         named = query.session_id
         key = (
             beginning_key(query.key_id, query.user_id, messages) if named is None else session_key(query.key_id, named)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isnan
 from typing import Any, Final
@@ -13,6 +13,7 @@ import orjson
 from router_model.features import FeatureError, Prompt
 from router_model.features.featuriser import PromptFeatures
 from router_model.features.logged import LogKeys, pack
+from router_model.features.tools import chat_tools
 from router_model.saved.artifact import prompt_hash
 from router_model.serving.common.base64_data import without_data
 from router_model.serving.common.loopback import is_loopback
@@ -21,6 +22,7 @@ from router_model.serving.common.settings import PromptStorage, Settings
 from router_model.serving.decision_log.log_records import DecisionRecord, LoggedCandidate
 from router_model.serving.decision_log.rows import Row, row_of
 from router_model.serving.engine.query import Query, Routed, Trial
+from router_model.serving.engine.turn_types import LIMITS
 
 _MINUTE_S: Final = 60.0
 
@@ -141,8 +143,9 @@ class PendingDecision:
     user_id, key_id, surface : of the query
     prompt_sha256 : str or None
         As of the record.
-    messages : bytes or None
+    messages, tools, response_format : bytes or None
         JSON.
+    max_output_tokens : int or None
     unsealed : UnsealedFeatures or None
     trial : Trial or None
         A challenger in shadow adds it after the answer.
@@ -154,6 +157,9 @@ class PendingDecision:
     surface: str
     prompt_sha256: str | None
     messages: bytes | None
+    tools: bytes | None
+    response_format: bytes | None
+    max_output_tokens: int | None
     unsealed: UnsealedFeatures | None = None
     trial: Trial | None = None
 
@@ -169,22 +175,37 @@ class PendingDecision:
         unsealed: UnsealedFeatures | None = None,
     ) -> "PendingDecision":
         """Note a decision; it takes a few microseconds, however many candidates there are."""
-        sha256 = messages = None
+        sha256 = messages = tools = response_format = None
         if storage in (PromptStorage.FULL, PromptStorage.HASH):
             # JSON can contain half of a surrogate pair, and such a prompt has to have a hash, too.
             sha256 = hashlib.sha256(prompt.text.encode("utf-8", "surrogatepass")).hexdigest()
         if storage is PromptStorage.FULL:
             # Pictures are left out first: nothing reads them in the log, and writing them would hold up the event loop.
-            messages = _as_json(without_data(query.body.get("messages")))
-            messages = messages if volume.takes(query.key_id, len(messages)) else None
+            messages = as_json(without_data(query.body.get("messages")))
+            tools, response_format = _tools_in(query.body), _response_format_in(query.body)
+            if not volume.takes(query.key_id, len(messages) + len(tools or b"") + len(response_format or b"")):
+                messages = tools = response_format = None
         if unsealed is not None and not volume.takes(query.key_id, unsealed.n_bytes):
             unsealed = None
-        return cls(routed, query.user_id, query.key_id, query.surface, sha256, messages, unsealed, routed.trial)
+        return cls(
+            routed,
+            query.user_id,
+            query.key_id,
+            query.surface,
+            sha256,
+            messages,
+            tools,
+            response_format,
+            _longest_answer(query.body),
+            unsealed,
+            routed.trial,
+        )
 
     @property
     def n_chars(self) -> int:
         """The length of what is kept of the prompt: what it takes of memory, roughly."""
-        return len(self.messages or b"") + (0 if self.unsealed is None else self.unsealed.n_bytes)
+        texts = (self.messages, self.tools, self.response_format)
+        return sum(len(text or b"") for text in texts) + (0 if self.unsealed is None else self.unsealed.n_bytes)
 
     @property
     def decision_id(self) -> str:
@@ -235,6 +256,10 @@ class PendingDecision:
             challenger_model=None if trial is None else trial.model,
             arm=None if trial is None else trial.arm,
             canary_share=None if trial is None else trial.canary_share,
+            turn_type=routed.turn,
+            tools=None if self.tools is None else self.tools.decode(),
+            response_format=None if self.response_format is None else self.response_format.decode(),
+            max_output_tokens=self.max_output_tokens,
         )
 
 
@@ -247,7 +272,7 @@ def _candidate_columns(routed: Routed) -> dict[str, Sequence[Any]]:
     latencies = [step.expected_latency_s for step in plan]
     return {
         "model": [step.model for step in plan],
-        "provider": list(routed.providers),
+        "provider": routed.providers,
         "p_success": [step.p_success for step in plan] if predicted else nothing,
         "p_low": [low for low, _ in intervals] if predicted else nothing,
         "p_high": [high for _, high in intervals] if predicted else nothing,
@@ -260,7 +285,35 @@ def _candidate_columns(routed: Routed) -> dict[str, Sequence[Any]]:
     }
 
 
-def _as_json(messages: Any) -> bytes:
+def _tools_in(body: Mapping[str, Any]) -> bytes | None:
+    """Return the tools of a chat body in OpenAI's form; its older ``functions`` are given it.
+
+    >>> _tools_in({"functions": [{"name": "add"}]}), _tools_in({"tools": [7]})
+    (b'[{"type":"function","function":{"name":"add"}}]', None)
+    """
+    functions = body.get("functions")
+    older = functions if isinstance(functions, list) else ()
+    tools = chat_tools(body.get("tools")) or chat_tools([{"type": "function", "function": one} for one in older])
+    return as_json(tools) if tools else None
+
+
+def _response_format_in(body: Mapping[str, Any]) -> bytes | None:
+    form = body.get("response_format")
+    return as_json(form) if isinstance(form, Mapping) and form else None
+
+
+def _longest_answer(body: Mapping[str, Any]) -> int | None:
+    """Return the longest answer that a body asks for, in tokens.
+
+    >>> _longest_answer({"max_tokens": 100, "max_completion_tokens": 200}), _longest_answer({"max_tokens": "many"})
+    (200, None)
+    """
+    counts = (body.get(name) for name in LIMITS)
+    return max((count for count in counts if type(count) is int and count > 0), default=None)
+
+
+def as_json(messages: Any) -> bytes:
+    """Write what JSON can nearly hold."""
     try:
         return orjson.dumps(messages)
     except TypeError:  # half of a surrogate pair, or a value that JSON cannot hold

@@ -18,7 +18,8 @@ SUMMARY: Final = "summary"
 COMPACTION: Final = "compaction"
 """A summary that takes the conversation's place."""
 
-_COUNTS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+LIMITS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+"""Fields with the longest answer that is wanted, in tokens."""
 _READ_CHARS: Final = 2000
 _READ_PARTS: Final = 8
 _TOOL_ROLES: Final = ("tool", "function")
@@ -54,7 +55,7 @@ def turn_type(body: Mapping[str, Any], *, in_loop: bool = False) -> str:
     >>> turn_type({"messages": [{"role": "user", "content": "Generate a concise, 3-5 word title for this chat."}]})
     'title'
     """
-    if any(body.get(name) == 1 for name in _COUNTS):
+    if any(body.get(name) == 1 for name in LIMITS):
         return CHECK
     messages: Sequence[Mapping[str, Any]] = body["messages"]
     if not messages or messages[-1].get("role") != "user":

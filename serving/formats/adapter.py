@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from router_model.serving.common.turn_marks import pieces_of
 from router_model.serving.formats.assembling import Assembly
-from router_model.serving.formats.fitting.fit import fitted, untranslatable
+from router_model.serving.formats.fitting.effort import with_effort
+from router_model.serving.formats.fitting.fit import FIRST_CALL, FirstCall, fitted, keeps_first_call, untranslatable
 from router_model.serving.formats.fitting.fitting import Fitted
 from router_model.serving.formats.format import (
     KIND_OF_SURFACE,
@@ -77,9 +78,13 @@ class Adapter:
         body = dict(said) if self.translation is None else self.translation.request(said)
         if self.translation is not None and call.surface is Surface.RESPONSES:
             check_references(body, target.provider.kind)
+        if target.effort is not None and call.surface is not Surface.EMBEDDINGS:
+            body = with_effort(body, target.effort, target.provider, is_translated=self.translation is not None)
         fit = Fitted(body) if call.surface is Surface.EMBEDDINGS else fitted(body, target, refused=refused)
         if call.openrouter and target.provider.is_openrouter:
             fit.body.update(call.openrouter)
+        if _keeps_first_call(call, target):
+            unsaid = (*unsaid, FIRST_CALL)
         request = self.provider.request(fit.body, call, target, key)
         sent = Sent(request.content)
         # A long body is translated in a thread, and its sizes are counted there, too, instead of later on the loop.
@@ -116,6 +121,8 @@ class Adapter:
         """
         answer, facts = self.provider.read_answer(content_type, content)
         settle(facts, target, sent)
+        if call is not None and _keeps_first_call(call, target):
+            answer = FirstCall().of(answer)
         if self.translation is not None:
             answer = self.translation.answer(answer)
         facts.note(pieces_of(answer))
@@ -125,7 +132,15 @@ class Adapter:
         """Return what reads one stream and writes it for the caller; `sent` is the request."""
         translation = None if self.translation is None else self.translation.stream()
         writer = self.surface.writer(call, target)
-        return AnswerStream(target, self.provider.reader(), translation, writer, self.provider.read_answer, sent=sent)
+        return AnswerStream(
+            target,
+            self.provider.reader(),
+            translation,
+            writer,
+            self.provider.read_answer,
+            sent=sent,
+            first_call=FirstCall() if _keeps_first_call(call, target) else None,
+        )
 
     def assembly(self, target: Target) -> "AnswerStream":
         """Return what reads one stream and sends nothing; its end is the body of the provider's whole answer."""
@@ -136,6 +151,11 @@ class Adapter:
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
         """Read an answer with an error status."""
         return self.provider.failure(status, headers, content)
+
+
+def _keeps_first_call(call: Call, target: Target) -> bool:
+    surface = KIND_OF_SURFACE.get(call.surface)
+    return surface is not None and keeps_first_call(call.body, surface, target.provider.kind)
 
 
 class AnswerStream:
@@ -160,6 +180,7 @@ class AnswerStream:
         read_answer: Callable[[str, bytes], object] | None = None,
         *,
         sent: Sent = NOTHING_SENT,
+        first_call: FirstCall | None = None,
     ) -> None:
         self.facts = reader.facts
         self.n_events = 0
@@ -170,6 +191,7 @@ class AnswerStream:
         self._writer = writer
         self._parser = EventParser()
         self._read_answer = read_answer
+        self._first_call = first_call
         self._sent_to_provider = sent
         self._before_events: bytes | None = b""
 
@@ -203,6 +225,7 @@ class AnswerStream:
 
     def _written(self, event: Json) -> list[bytes]:
         sent: list[bytes] = []
+        event = event if self._first_call is None else self._first_call.of(event)
         for one in (event,) if self._translation is None else self._translation.translate(event):
             self.facts.note(pieces_of(one))
             sent += self._writer.write(one)

@@ -62,6 +62,37 @@ KIND_OF_SURFACE: Final = {
 """A surface speaks the format of this kind of provider."""
 
 
+@dataclass(slots=True)
+class Exchange:
+    """A request of Responses and its answer, where the service keeps answers.
+
+    Attributes
+    ----------
+    input : str or None
+        The request's own items as JSON, without those of the responses that it goes on from; None if the answer is not
+        to be kept.
+    previous_id : of the response that it goes on from
+    response_id : for the answer of a provider that keeps none itself, whose ids need not be unique
+    response : the answer as the caller got it, once all of it was written
+    output : its items, with the reasoning that goes back to the model
+    """
+
+    input: str | None
+    previous_id: str | None
+    response_id: str
+    response: Json | None = None
+    output: Sequence[Json] = ()
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the answer is to be kept."""
+        return self.input is not None
+
+    def id_from(self, target: Target) -> str | None:
+        """Return the id of a candidate's answer; None if its provider's is used."""
+        return self.response_id if self.is_kept and target.provider.kind is not Kind.RESPONSES else None
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A call for a candidate, in the surface's format.
@@ -78,6 +109,7 @@ class Call:
     openrouter : fields of the body that are sent along if the provider is OpenRouter itself (``provider``, ``plugins``)
     is_long : whether the body is so long that it is translated and written in a thread
     for_openrouter : whether OpenRouter's SDK reads the answer, which knows an error in a stream by its own shape
+    exchange : of a call of Responses, where the service keeps answers; else None
     """
 
     surface: Surface
@@ -89,6 +121,7 @@ class Call:
     openrouter: Mapping[str, Any] = field(default_factory=dict)
     is_long: bool = False
     for_openrouter: bool = False
+    exchange: Exchange | None = None
 
     @property
     def declares_functions(self) -> bool:

@@ -194,7 +194,7 @@ class Attempt:
             created_at=self._created_at,
             model=self.target.model,
             provider=self.target.provider.name,
-            response_id=bounded(facts.response_id),
+            response_id=bounded(self._response_id()),
             response_model=bounded(facts.response_model),
             finish_reason=bounded(facts.finish_reason),
             status=None if self.response is None else self.response.status,
@@ -211,6 +211,12 @@ class Attempt:
             usage_estimated=", ".join(facts.estimate_reasons) or None,
             budget_usd=facts.budget_usd,
         )
+
+    def _response_id(self) -> str | None:
+        """Return the id that the caller has of the answer."""
+        exchange = self.forward_request.call.exchange
+        own = None if exchange is None or not self.facts.has_content else exchange.id_from(self.target)
+        return own or self.facts.response_id
 
     def _is_charged(self, error_type: str | None) -> bool:
         """Tell whether a provider charges for the input of a call that ended like this (docs/proxy.md has the table).

@@ -1,13 +1,13 @@
 """The state of forwarding a call: the candidates left, the failures, and who may be asked again at what time."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from router_model.serving.common.service_errors import InvalidRequestError, ServiceError
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.formats.adapter import Adapter
-from router_model.serving.forwarding.lines import Line
+from router_model.serving.forwarding.lines import OF_TARGET, Line
 from router_model.serving.forwarding.refusals import Wishes
 from router_model.serving.forwarding.reply import ForwardRequest
 from router_model.serving.forwarding.retry_policy import Tried
@@ -95,6 +95,8 @@ class ForwardState:
             window = prepared.target.card.context_window
             if window is not None:
                 self.too_long_for = max(self.too_long_for or 0, window)
+        if failure.kind in OF_TARGET:
+            self._put_last(prepared.target)
         return Tried(
             n_attempts=len(self.failures),
             n_here=self.n_here[alike],
@@ -102,6 +104,13 @@ class ForwardState:
             left_s=self.deadline - now,
             left_here_s=self.share_of(prepared.position, now) - now,
         )
+
+    def _put_last(self, failed: Target) -> None:
+        """Ask other models before those that are the same model of this provider with another effort."""
+        targets, position = self.forward_request.targets, self.position
+        if any(_called(one) == _called(failed) for one in targets[position:]):
+            left = sorted(targets[position:], key=lambda one: _called(one) == _called(failed))
+            self.forward_request = replace(self.forward_request, targets=[*targets[:position], *left])
 
     @property
     def has_untried(self) -> bool:
@@ -128,3 +137,7 @@ class ForwardState:
         if self.failures:
             return upstream_error(self.failures[0], self.failures[1:])
         return self.invalid or unavailable(self.forward_request.targets)
+
+
+def _called(target: Target) -> tuple[str, str]:
+    return target.provider.name, target.served_model

@@ -322,7 +322,7 @@ class Forwarder:
         if not self._health(target).is_ready(caller, now):
             return None
         key = self._providers.keys(target.provider).take(
-            lambda key: key not in state.refused_keys and key.is_ready(target.model, caller, now)
+            lambda key: key not in state.refused_keys and key.is_ready(target.served_model, caller, now)
         )
         return None if key is None else self._line(target, key)
 
@@ -347,7 +347,7 @@ class Forwarder:
         return Line(target, key, self._health(target))
 
     def _health(self, target: Target) -> Health:
-        return self.health.of((target.provider.name, target.model))
+        return self.health.of((target.provider.name, target.served_model))
 
 
 async def _written(forward_request: ForwardRequest, write: Callable[[], HttpRequest]) -> HttpRequest:

@@ -42,11 +42,11 @@ class Line:
     @property
     def healths(self) -> list[Health]:
         """The parts that a call depends on."""
-        return [self.health, *self.key.healths(self.target.model)]
+        return [self.health, *self.key.healths(self.target.served_model)]
 
     def is_ready(self, caller: CallerId, now: float) -> bool:
         """Tell whether a caller may call it now."""
-        return self.health.is_ready(caller, now) and self.key.is_ready(self.target.model, caller, now)
+        return self.health.is_ready(caller, now) and self.key.is_ready(self.target.served_model, caller, now)
 
     def retry_at(self, caller: CallerId, now: float) -> float:
         """Return when it may be called; `now`: it may be now."""
@@ -113,7 +113,7 @@ class Ticket:
         verdict : of the model at its provider
         failure : what went wrong; None if nothing did, or nothing that concerns the key
         """
-        key, model = self._line.key, self._line.target.model
+        key, model = self._line.key, self._line.target.served_model
         works = Verdict.WORKS if verdict is Verdict.WORKS else Verdict.UNKNOWN
         limited: Health | None = None
         kind = None if failure is None else failure.kind
@@ -147,10 +147,11 @@ class Ticket:
 
     def _named(self, health: Health) -> str:
         key, target = self._line.key, self._line.target
+        of_model = f"{target.provider.name}:{target.served_model}"
         if health is self._line.health:
-            return target.name
+            return of_model
         whose = f"the key in {key.name}" if key.name else f"{target.provider.name} (it has no key)"
-        return whose if health in (key.refusals, key.limits.get(None)) else f"{target.name} with {whose}"
+        return whose if health in (key.refusals, key.limits.get(None)) else f"{of_model} with {whose}"
 
     def _why(self, health: Health) -> str:
         if health is self._line.health:

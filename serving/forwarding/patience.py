@@ -147,7 +147,7 @@ class Patience:
         """
         rules, limits = self.rules, target.provider.deadlines
         thinking = thinking_of(call, target)
-        seen = self._seen.of((target.provider.name, target.model, thinking))
+        seen = self._seen.of((target.provider.name, target.served_model, thinking))
         scale = min(1.0 + n_bytes // rules.bytes_a_step, rules.most_scale)
         first, idle = rules.first[thinking], rules.idle[thinking]
         return Waits(

@@ -31,6 +31,7 @@ from router_model.serving.forwarding.rules import RefusalRules
 from router_model.serving.providers.failures import CONTENT, Refusal
 from router_model.serving.providers.provider import Kind, Target
 
+_EFFORT: Final = "reasoning_effort"
 _NEVER: Final = frozenset({CONTENT, REASONING_HISTORY})
 """Refusals of one request that say nothing about the next request."""
 _NONE: Final[frozenset[str]] = frozenset()
@@ -140,7 +141,7 @@ class Wishes:
         """Return what a model is known to refuse, of what this order asks for, and of hints."""
         key = _key(target)
         if key not in self._refused:
-            names = frozenset(name for name in self._refusals.knows(target) if self._concerns(name))
+            names = frozenset(name for name in self._refusals.knows(target) if self._concerns(name, target))
             self._refused[key] = self._refusals.of(target, names, now)
             self._probed[key] = names - self._refused[key]
         return self._refused[key]
@@ -181,7 +182,7 @@ class Wishes:
             has = {"tools": card.tools, "images": card.vision, "audio": card.audio}
             has["response_format"] = card.structured_output
             lacks |= {name for name, has_it in has.items() if has_it is False}
-        return any(self._asks(name) for name in lacks) or self._stops_too_often(target)
+        return any(self._asks(name) or _is_of(target, name) for name in lacks) or self._stops_too_often(target)
 
     def _stops_too_often(self, target: Target) -> bool:
         most = family_of(target).max_stops
@@ -191,9 +192,14 @@ class Wishes:
     def _asks(self, name: str) -> bool:
         return asks(name, self._call.body, self._kind) if parameter(name).paths(self._kind) else name in self._names
 
-    def _concerns(self, name: str) -> bool:
-        """Tell whether a refusal matters here: translations may put hints that the caller's body does not show."""
-        return parameter(name).weight is Weight.HINT or self._asks(name)
+    def _concerns(self, name: str, target: Target) -> bool:
+        """Tell whether a refusal matters here: translations and candidates put what the caller's body does not show."""
+        return parameter(name).weight is Weight.HINT or self._asks(name) or _is_of(target, name)
+
+
+def _is_of(target: Target, name: str) -> bool:
+    """Tell whether a name is that of the effort which a candidate is called with."""
+    return target.effort is not None and name in (_EFFORT, f"{_EFFORT}={target.effort}")
 
 
 def _is_harmless(name: str, body: Json, kind: Kind) -> bool:

@@ -49,7 +49,7 @@ def thinking_of(call: Call, target: Target) -> Thinking:
     >>> [str(thinking_of(ask, Target("m", provider, model))) for model in ("gpt-4o", "gpt-5-mini", "gpt-5.2-pro")]
     ['none', 'some', 'deep']
     """
-    asked = _asked(call)
+    asked = _asked(call) if target.effort is None else _by_words(target.effort)
     if asked is not None:
         return asked
     names = f"{target.model} {target.upstream_model}".lower().split()

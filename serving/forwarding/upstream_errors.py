@@ -22,17 +22,10 @@ _BY_KIND: Final = {
     FailureKind.BUSY: (429, "rate_limit_error", "too_many_calls"),
     FailureKind.TIMEOUT: (504, "server_error", "upstream_timeout"),
 }
-_CAUSES: Final = {FailureKind.TOO_LONG: Cause.TOO_LONG, FailureKind.MODEL_GONE: Cause.UNKNOWN_MODEL}
 _BY_CAUSE: Final[Mapping[Cause | None, tuple[int, str, str]]] = {
     Cause.QUOTA: (429, "insufficient_quota", "insufficient_quota"),
     Cause.OVERLOADED: (503, "server_error", "server_is_overloaded"),
 }
-_OVERLOADED: Final = frozenset({498, 503, 529})
-"""HTTP statuses of providers without capacity; 498 is Groq's."""
-_CAPACITY: Final = frozenset({"overloaded_error", "server_is_overloaded", "engine_overloaded_error"})
-_PAYMENT_REQUIRED: Final = 402
-_QUOTA: Final = re.compile(r"quota|credit|billing|balance|payment|budget|arrear|overdue", re.IGNORECASE)
-"""Codes of a key that is right, and whose account is used up."""
 _COUNT: Final = r"\(?(?<![\w.-])([\d,]{3,})(?![\w-])"
 _MOST: Final = re.compile(
     rf"(?:context (?:length|window|size)|prompt length|allowed|limit|maximum|at most|up to)"
@@ -63,7 +56,7 @@ def upstream_error(reported: Failed, others: Sequence[Failed] = ()) -> UpstreamE
     """
     failure = reported.failure
     status, type_, code = _BY_KIND.get(failure.kind, _OURS)
-    cause = _cause(failure)
+    cause = failure.cause
     if cause in _BY_CAUSE:
         status, type_, code = _BY_CAUSE[cause]
     if failure.refusal is not None:
@@ -78,7 +71,7 @@ def upstream_error(reported: Failed, others: Sequence[Failed] = ()) -> UpstreamE
     headers = {}
     if status in _WAITING and failure.retry_after_s is not None:
         headers["retry-after"] = retry_after(failure.retry_after_s)
-    message = _words(failure) if type_ == _INVALID else _sentence(reported, len(others) + 1)
+    message = failure.words if type_ == _INVALID else _sentence(reported, len(others) + 1)
     return UpstreamError(
         message,
         status=status,
@@ -91,19 +84,6 @@ def upstream_error(reported: Failed, others: Sequence[Failed] = ()) -> UpstreamE
         cause=cause,
         tokens=_tokens(reported) if cause is Cause.TOO_LONG else None,
     )
-
-
-def _cause(failure: UpstreamFailure) -> Cause | None:
-    """Return why, if clients act upon it."""
-    names = {name.lower() for name in (failure.code, failure.type) if name}
-    if failure.kind in {FailureKind.RATE_LIMITED, FailureKind.SERVER}:
-        return Cause.OVERLOADED if failure.status in _OVERLOADED or names & _CAPACITY else None
-    if failure.kind is FailureKind.KEY:
-        is_quota = failure.status == _PAYMENT_REQUIRED or any(_QUOTA.search(name) for name in names)
-        return Cause.QUOTA if is_quota else None
-    if failure.refusal is not None and CONTENT in failure.refusal.names:
-        return Cause.CONTENT
-    return _CAUSES.get(failure.kind)
 
 
 def _tokens(reported: Failed) -> Tokens | None:
@@ -149,15 +129,7 @@ def retry_after(seconds: float) -> str:
 
 def _sentence(reported: Failed, n_failures: int) -> str:
     tried = "" if n_failures == 1 else f" ({n_failures} attempts failed)"
-    return f"{reported.target.name} did not answer: {_words(reported.failure)}{tried}"
-
-
-def _words(failure: UpstreamFailure) -> str:
-    """Return the provider's words, save those about our key."""
-    if failure.kind is not FailureKind.KEY:
-        return failure.message
-    is_quota = _cause(failure) is Cause.QUOTA
-    return "the router's quota at the provider is used up" if is_quota else "the provider refused the router's key"
+    return f"{reported.target.name} did not answer: {reported.failure.words}{tried}"
 
 
 def _described(failed: Failed) -> dict[str, Any]:
@@ -168,5 +140,5 @@ def _described(failed: Failed) -> dict[str, Any]:
         "error_type": failure.error_type,
         "provider_code": failure.code,
         "status": failure.status,
-        "message": _words(failure),
+        "message": failure.words,
     }

@@ -130,10 +130,8 @@ def _hint(path: str) -> str:
     """
     if path.startswith(("/v1/v1/", "/v1/v1beta/", "/v1beta/v1beta/")):
         return "this path does not exist; this SDK adds the version itself: take it off the base URL"
-    if path == "/v1/responses/input_tokens":
-        return "/v1/responses/input_tokens is not served; the usage of each answer has its counts"
     if path.startswith("/v1/responses/"):
-        return "responses are not kept here; send the whole conversation in 'input' of POST /v1/responses"
+        return "of a response there are its id, DELETE, and /input_items; answers that come later are not served"
     return "this path does not exist; /openapi.json lists all paths"
 
 

@@ -96,7 +96,7 @@ def build_query(
     """
     options = options or _NO_OPTIONS
     return Query(
-        body=body,
+        body=_without_effort(body) if options.choose_effort else body,
         surface=surface,
         goal=read_goal(**{name: getattr(options, name) for name in KNOBS}),
         constraints=_read_constraints(options, candidates, known, allowed_models),
@@ -106,6 +106,10 @@ def build_query(
         explore=options.explore is not False,
         explain=options.explain is True,
     )
+
+
+def _without_effort(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in body.items() if name not in ("reasoning_effort", "reasoning")}
 
 
 def named_session(asked: Envelope, headers: Headers, body: Mapping[str, Any]) -> str | None:

@@ -45,6 +45,7 @@ class RouterOptions(BaseModel):
     max_usd_per_request: float | None = Field(None, ge=0, description="Largest fee for a call.")
     max_latency_s: float | None = Field(None, gt=0, description="Largest expected time to the end of the answer.")
     max_output_tokens: int | None = Field(None, ge=1, description="The most the model may write.")
+    choose_effort: bool | None = Field(None, description="true: the router chooses the effort, not the body.")
     session_id: ShortText | None = Field(None, description="The conversation; it keeps its model.")
     explore: bool | None = Field(None, description="false: never try another candidate for this request.")
     explain: bool | None = Field(None, description="true: say why; takes several times as long as deciding.")

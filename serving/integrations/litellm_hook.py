@@ -180,7 +180,7 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
         if response.status_code != httpx.codes.OK:
             raise RuntimeError(f"{response.status_code}: {response.text[:300]}")
         answer = response.json()
-        decided = [self._proxy_name(str(step["model"]), offered) for step in answer["plan"]]
+        decided = [self._proxy_name(step, offered) for step in answer["plan"]]
         models = [name for name in decided if name is not None]
         if not models:
             raise RuntimeError(f"the plan names none of the proxy's models ({', '.join(offered)})")
@@ -193,13 +193,18 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
         except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
             return await self._client().post("/v1/route", json=body)
 
-    def _proxy_name(self, model: str, offered: Sequence[str]) -> str | None:
-        """Return what the proxy calls a model, or None if it does not have it; wildcards take the router's name."""
+    def _proxy_name(self, step: Mapping[str, Any], offered: Sequence[str]) -> str | None:
+        """Return what the proxy calls a model, or None if it does not have it; wildcards take the router's name.
+
+        A model with an effort is called by an entry of its own in the proxy's list, which says the effort: a wildcard
+        would pass the router's name for it on to the provider.
+        """
+        model = str(step["model"])
         for name in offered:
             called = self._settings.names.get(name, name)
             if called == model:
                 return name
-            if "*" in called and fnmatchcase(model, called):
+            if "*" in called and fnmatchcase(model, called) and not step.get("parameters"):
                 return model
         return None
 

@@ -138,6 +138,9 @@ class Telemetry:
             mode="livemostrecent",
         )
         self._shifted: set[str] = set()
+        self._responses = self._counter(
+            "router_responses_stored_total", "Responses that were to be kept: yes, or why not.", ("kept",)
+        )
         self._errors = self._counter("router_errors_total", "Requests answered with an error.", ("code",))
         self._sessions = self._gauge("router_sessions", "Conversations in memory.")
         self._log_gauges = {name: self._gauge(*about) for name, about in _LOG_GAUGES.items()}
@@ -246,6 +249,10 @@ class Telemetry:
     def count_feedback(self) -> None:
         """Count one judgement."""
         self._feedback.inc()
+
+    def count_response(self, kept: str) -> None:
+        """Count a response that was to be kept: ``yes``; or why not: ``log``, ``volume``, ``error``."""
+        self._responses.labels(kept).inc()
 
     def count_error(self, code: str) -> None:
         """Count a request that was answered with an error."""

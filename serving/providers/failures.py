@@ -1,5 +1,6 @@
 """The ways in which a call of a provider can fail; `router_model.serving.forwarding` decides what to do then."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from router_model.errors import RouterModelError
+from router_model.serving.common.service_errors import Cause
 
 
 class FailureKind(StrEnum):
@@ -69,6 +71,12 @@ def kind_of_status(status: int) -> FailureKind:
 
 CONTENT: Final = "content"
 """The name of a refusal by a content filter."""
+_CAUSES: Final = {FailureKind.TOO_LONG: Cause.TOO_LONG, FailureKind.MODEL_GONE: Cause.UNKNOWN_MODEL}
+_OVERLOADED: Final = frozenset({498, 503, 529})
+"""HTTP statuses of providers without capacity; 498 is Groq's."""
+_CAPACITY: Final = frozenset({"overloaded_error", "server_is_overloaded", "engine_overloaded_error", "unavailable"})
+_QUOTA: Final = re.compile(r"quota|credit|billing|balance|payment|budget|arrear|overdue", re.IGNORECASE)
+"""Codes of a key that is right, and whose account is used up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +143,28 @@ class UpstreamFailure(RouterModelError):  # noqa: N818  (an outcome of an attemp
         """The text for the log: the kind, and for a refusal the refused part, too (``refused:tools``)."""
         names = self.refusal.names if self.refusal is not None else ()
         return f"{self.kind.value}:{names[0].partition('=')[0]}" if names else self.kind.value
+
+    @property
+    def cause(self) -> Cause | None:
+        """Why, if clients act upon it.
+
+        >>> UpstreamFailure(FailureKind.KEY, "no money", status=402).cause.value
+        'quota'
+        """
+        names = {name.lower() for name in (self.code, self.type) if name}
+        if self.kind in {FailureKind.RATE_LIMITED, FailureKind.SERVER}:
+            return Cause.OVERLOADED if self.status in _OVERLOADED or names & _CAPACITY else None
+        if self.kind is FailureKind.KEY:
+            is_quota = self.status == HTTPStatus.PAYMENT_REQUIRED or any(_QUOTA.search(name) for name in names)
+            return Cause.QUOTA if is_quota else None
+        if self.refusal is not None and CONTENT in self.refusal.names:
+            return Cause.CONTENT
+        return _CAUSES.get(self.kind)
+
+    @property
+    def words(self) -> str:
+        """The provider's words for the caller, save those about our key."""
+        if self.kind is not FailureKind.KEY:
+            return self.message
+        is_quota = self.cause is Cause.QUOTA
+        return "the router's quota at the provider is used up" if is_quota else "the provider refused the router's key"

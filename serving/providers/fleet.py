@@ -18,6 +18,7 @@ from router_model.serving.providers.secret_values import read_keys, read_proxy
 from router_model.serving.providers.transport import AiohttpTransport, Connecting
 
 Cards: TypeAlias = Mapping[str, ModelCard]
+Check: TypeAlias = Callable[[Alias, Callable[[str], bool] | None], None]
 _RingKey: TypeAlias = tuple[str, str, tuple[str, ...]]
 
 _logger = logging.getLogger(__name__)
@@ -31,7 +32,8 @@ class Fleet:
     path : of the file
     cards : returns the catalog's cards by model as they are now; prices may change while the service runs
     environ : where keys are looked up; default: the process' environment
-    check : raises `SettingsError` for options of an alias that no request could have
+    check : raises `SettingsError` for options of an alias that no request could have, and for an alias to no known
+        model, once there is a function that tells which are known
 
     Raises
     ------
@@ -45,7 +47,7 @@ class Fleet:
         cards: Callable[[], Cards],
         *,
         environ: Mapping[str, str] | None = None,
-        check: Callable[[Alias], None] | None = None,
+        check: Check | None = None,
     ) -> None:
         self._path = path
         self._check = check
@@ -79,7 +81,10 @@ class Fleet:
 
     def names(self, model: str | None) -> bool:
         """Tell whether the file or the catalog names a model; others that a star serves are callers' words."""
-        return model in self._cards() or any(model in provider.models for provider in self._providers.values())
+        cards = self._cards()
+        if model in cards or any(model in provider.models for provider in self._providers.values()):
+            return True
+        return any(card.base_model == model for card in cards.values()) if model is not None else False
 
     def targets(self, model: str) -> tuple[Target, ...]:
         """Return the candidates for a model, in the order of the file; empty if no provider serves it."""
@@ -120,7 +125,9 @@ class Fleet:
             If the new file is wrong: what was there before stays.
         """
         async with self._reloading:
-            self._take(*await asyncio.to_thread(self._load))
+            providers, aliases = await asyncio.to_thread(self._load)
+            self._check_models(providers, aliases)
+            self._take(providers, aliases)
             self.warn_of_missing_prices()
             served = {provider.connections_key for provider in self._providers.values()}
             retired = [self._transports.pop(key) for key in self._transports.keys() - served]
@@ -134,6 +141,28 @@ class Fleet:
         for transport in (*self._transports.values(), *self._retired):
             await transport.close()
 
+    def check_aliases(self) -> None:
+        """Check where aliases lead; once the catalog is loaded.
+
+        Raises
+        ------
+        SettingsError
+            If one leads to a model that neither a provider nor the catalog has.
+        """
+        self._check_models(tuple(self._providers.values()), self._aliases)
+
+    def _check_models(self, providers: Sequence[Provider], aliases: Sequence[Alias]) -> None:
+        cards = self._cards()
+
+        def knows(model: str) -> bool:
+            # Models of the catalog that nobody serves may be chosen by who only asks for decisions.
+            return model in cards or any(one.upstream_model(model) is not None for one in providers)
+
+        # Without providers and without a router, aliases are names of options alone.
+        if self._check is not None and (providers or cards):
+            for alias in aliases:
+                self._check(alias, knows)
+
     def alias(self, model: str) -> Alias | None:
         """Return what a name means; None if it means itself. An exact name goes before globs, these in their order."""
         exact = (one for one in self._aliases if one.pattern == model)
@@ -143,7 +172,7 @@ class Fleet:
         aliases = load_aliases(self._path)
         if self._check is not None:
             for alias in aliases:
-                self._check(alias)
+                self._check(alias, None)
         return load_providers(self._path, self._environ), aliases
 
     def _take(self, providers: Sequence[Provider], aliases: tuple[Alias, ...]) -> None:
@@ -153,7 +182,8 @@ class Fleet:
         self._cards_of_known, self._known = self._cards(), {}
 
     def _found(self, model: str, card: ModelCard | None) -> tuple[Target, ...]:
-        pairs = ((provider, provider.upstream_model(model)) for provider in self._providers.values())
+        served = model if card is None else card.served_model
+        pairs = ((provider, provider.upstream_model(served)) for provider in self._providers.values())
         return tuple(Target(model, provider, upstream, card) for provider, upstream in pairs if upstream is not None)
 
     def warn_of_missing_prices(self) -> None:

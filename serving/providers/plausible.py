@@ -291,7 +291,7 @@ def _greatest_usd(told: Usage, usage: Usage, cost_usd: float | None, target: Tar
 
 
 def _is_free(target: Target) -> bool:
-    return target.model.endswith(_FREE) or target.upstream_model.endswith(_FREE)
+    return target.served_model.endswith(_FREE) or target.upstream_model.endswith(_FREE)
 
 
 def _with_input(usage: Usage, n_tokens: int) -> Usage:

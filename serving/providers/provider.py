@@ -127,6 +127,16 @@ class Target:
     card: ModelCard | None = None
 
     @property
+    def served_model(self) -> str:
+        """The model that is called, whatever its parameters: candidates that share it fail together."""
+        return self.model if self.card is None else self.card.served_model
+
+    @property
+    def effort(self) -> str | None:
+        """The effort that it is called with; None: the caller's."""
+        return None if self.card is None else self.card.reasoning_effort
+
+    @property
     def name(self) -> str:
         """For logs and metrics, e.g. ``openai:openai/gpt-4o``."""
         return f"{self.provider.name}:{self.model}"

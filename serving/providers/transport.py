@@ -7,6 +7,7 @@ the other side, and a second try where a kept connection turns out to be dead.
 
 import asyncio
 import io
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
@@ -330,7 +331,9 @@ def _fail(exc: Exception, request: HttpRequest, connecting: Connecting) -> NoRet
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
         raise UpstreamFailure(FailureKind.CONNECTION, f"{host}: its certificate is not trusted") from exc
     if isinstance(exc, aiohttp.ClientConnectorError):
-        why = exc.os_error.strerror or type(exc.os_error).__name__
+        # The error's own words are Python's, with the address once more.
+        number = exc.os_error.errno or 0
+        why = os.strerror(number) if number > 0 else exc.os_error.strerror or type(exc.os_error).__name__
         raise UpstreamFailure(FailureKind.CONNECTION, f"{host}: the connection failed ({why})") from exc
     if isinstance(exc, aiohttp.ClientHttpProxyError):
         raise UpstreamFailure(FailureKind.CONNECTION, f"{host}: the proxy answered {exc.status}") from None

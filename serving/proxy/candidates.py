@@ -1,15 +1,18 @@
 """Turn models, best first, into candidates: each with the providers that serve it and that the request allows."""
 
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from router_model.catalog import ModelCard
 from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError, ServiceError
+from router_model.serving.formats.fitting.table import family_of
 from router_model.serving.providers.fleet import Fleet
 from router_model.serving.providers.provider import Provider, Target
 from router_model.serving.proxy.preferences import NONE, Preferences
 from router_model.serving.proxy.speeds import Speeds
 
+_logger = logging.getLogger(__name__)
 MAX_CANDIDATES: Final = 24
 """Candidates that are handed on: several times the attempts there can be."""
 
@@ -36,6 +39,21 @@ class Candidates:
     def served_models(self) -> Mapping[str, ModelCard | None]:
         """The models that are served, as far as the providers' file or the catalog names them, with their cards."""
         return self._providers.models
+
+    def warn_of_efforts(self) -> None:
+        """Name the candidates whose model is not known to take the effort that the catalog says."""
+        for model in self.served_models:
+            for target in self._providers.targets(model):
+                known = None if target.effort is None else family_of(target).efforts
+                if known is not None and target.effort not in known:
+                    _logger.warning(
+                        "%s: %s is not known to take the effort %r, but %s; each call of it will say what was sent "
+                        "instead, so the catalog should have another effort",
+                        target.name,
+                        target.upstream_model,
+                        target.effort,
+                        ", ".join(known) or "none at all",
+                    )
 
     def unavailable(self, models: Collection[str], preferences: Preferences) -> tuple[str, ...]:
         """Return the models that no provider serves of those that a request allows.

@@ -27,13 +27,21 @@ _MOST_BYTES: Final = 65_536
 _BYTES_A_TOKEN: Final = 4
 _DATA_TOKENS: Final = 1000
 """Of an image or a file, as where usage is estimated."""
-_COUNTED: Final = frozenset(
-    {
-        *("messages", "system", "tools", "tool_choice", "thinking", "output_config", "cache_control"),
-        *("context_management", "mcp_servers", "speed"),
-    }
-)
-"""The fields that Anthropic counts; it refuses others."""
+_COUNTED: Final = {
+    Surface.MESSAGES: frozenset(
+        {
+            *("messages", "system", "tools", "tool_choice", "thinking", "output_config", "cache_control"),
+            *("context_management", "mcp_servers", "speed"),
+        }
+    ),
+    Surface.RESPONSES: frozenset(
+        {
+            *("input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning"),
+            *("previous_response_id", "conversation", "truncation"),
+        }
+    ),
+}
+"""The fields that Anthropic and OpenAI count; they refuse others."""
 _OK: Final = 200
 _logger = logging.getLogger(__name__)
 
@@ -78,8 +86,8 @@ async def _by_provider(proxy: Proxy, asked: ProxyRequest, target: Target) -> int
     key = proxy.providers.keys(target.provider).keys[0].value
     adapter = adapter_for(asked.surface, target.provider.kind)
     body = dict(asked.call.body)
-    if asked.surface is Surface.MESSAGES:
-        body = {name: value for name, value in body.items() if name in _COUNTED}
+    if asked.surface in _COUNTED:
+        body = {name: value for name, value in body.items() if name in _COUNTED[asked.surface]}
     request = _counting(adapter.provider.request(body, replace(asked.call, stream=False), target, key), target)
     async with asyncio.timeout(_WITHIN_S):
         response = await proxy.providers.transport(target.provider).send(request)
@@ -95,6 +103,10 @@ async def _by_provider(proxy: Proxy, asked: ProxyRequest, target: Target) -> int
 def _counting(request: HttpRequest, target: Target) -> HttpRequest:
     if target.provider.kind is Kind.GEMINI:
         return replace(request, url=request.url.replace(":generateContent", ":countTokens"))
+    if target.provider.kind is Kind.RESPONSES:
+        body = orjson.loads(request.content)
+        del body["stream"]
+        return replace(request, url=f"{request.url}/input_tokens", content=orjson.dumps(body))
     return replace(request, url=f"{request.url}/count_tokens")
 
 

@@ -3,7 +3,7 @@
 A name may be an alias of the providers' file, which stands for another model, or for ``auto`` with options of its own.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -40,14 +40,24 @@ def read_named(model: str | None, models: Sequence[str] | None, policy: str) -> 
     return routes, tuple(dict.fromkeys(listed))
 
 
-def check_alias(alias: Alias) -> None:
-    """Check an alias' options.
+def check_alias(alias: Alias, knows: Callable[[str], bool] | None = None) -> None:
+    """Check an alias' options, and where it leads.
+
+    Parameters
+    ----------
+    alias : Alias
+    knows : tells whether a model is served, or among the candidates; None while that is not known
 
     Raises
     ------
     SettingsError
-        If a request could not have them under ``router``.
+        If a request could not have the options under ``router``, or nobody has the model.
     """
+    if knows is not None and alias.model not in _NAMES and not knows(alias.model):
+        raise SettingsError(
+            f"providers: alias {alias.pattern!r} leads to {alias.model!r}, which no provider serves and the router "
+            "does not know; expected 'auto' or the id of such a model (an alias of an alias does not work)"
+        )
     try:
         validated(RouterOptions, dict(alias.options))
     except InvalidRequestError as exc:

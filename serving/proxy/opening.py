@@ -18,6 +18,8 @@ from router_model.serving.monitoring.tracing import Tracing
 from router_model.serving.providers.fleet import Fleet
 from router_model.serving.proxy.naming import check_alias
 from router_model.serving.proxy.proxy import Proxy
+from router_model.serving.proxy.recent_calls import RecentCalls
+from router_model.serving.proxy.stored_responses import StoredResponses, check_storing
 
 _NO_CARDS: Final[Mapping[str, ModelCard]] = {}
 
@@ -37,20 +39,23 @@ def open_proxy(
     Raises
     ------
     SettingsError
-        If anything in the file of providers is wrong.
+        If anything in the file of providers is wrong, or responses are to be kept by a log that may not have them.
     CatalogError
         If the settings name a catalog that cannot be read.
     """
     if settings.providers is None:
         return None
+    check_storing(settings)
     fleet = Fleet(settings.providers, _Cards(engine, settings.catalog).now, check=check_alias)
     rules = Rules(max_attempts=settings.proxy_max_attempts, keep_alive_s=settings.proxy_keep_alive_s)
+    stored = StoredResponses(settings, log, fleet, bodies, RecentCalls(), telemetry.count_response)
     return Proxy(
         fleet,
         Forwarder(fleet, adapter_for, rules=rules),
         engine,
         access,
         bodies,
+        stored,
         observers=(log.put, telemetry.attempt_observer(fleet.names)),
         tracing=tracing,
         longest_s=settings.proxy_total_s,

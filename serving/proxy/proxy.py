@@ -33,8 +33,8 @@ from router_model.serving.proxy.cancel_on_disconnect import CancelOnDisconnect
 from router_model.serving.proxy.candidates import Candidates
 from router_model.serving.proxy.draining import UnderWay
 from router_model.serving.proxy.naming import not_found
-from router_model.serving.proxy.proxy_request import ProxyRequest, read_proxy_request
-from router_model.serving.proxy.questions import nobody_fits, query_of
+from router_model.serving.proxy.proxy_request import ProxyRequest, check_conversation, read_proxy_request
+from router_model.serving.proxy.questions import check_effort, nobody_fits, query_of
 from router_model.serving.proxy.recent_calls import RecentCalls
 from router_model.serving.proxy.replies import (
     StreamAnswer,
@@ -43,6 +43,7 @@ from router_model.serving.proxy.replies import (
     reply_headers,
     whole_answer,
 )
+from router_model.serving.proxy.stored_responses import StoredResponses
 
 
 @dataclass(slots=True)
@@ -65,6 +66,8 @@ class Proxy:
     candidates : Candidates
     under_way : UnderWay
         The calls, for the end of a drain.
+    stored : StoredResponses
+        Answers of Responses that are kept.
     recent : RecentCalls
     """
 
@@ -73,15 +76,17 @@ class Proxy:
     engine: Engine
     access: Access
     bodies: BodyReader
+    stored: StoredResponses
     observers: Sequence[AttemptObserver] = ()
     tracing: Tracing = OFF
     longest_s: float = 600.0
     candidates: Candidates = field(init=False)
     under_way: UnderWay = field(init=False, default_factory=UnderWay)
-    recent: RecentCalls = field(init=False, default_factory=RecentCalls)
+    recent: RecentCalls = field(init=False)
 
     def __post_init__(self) -> None:
         self.candidates = Candidates(self.providers)
+        self.recent = self.stored.recent
 
     @property
     def _models(self) -> tuple[str, ...]:
@@ -90,8 +95,16 @@ class Proxy:
         return () if router is None else router.models
 
     def start(self) -> None:
-        """Warn of models without a price, now that the router is loaded."""
+        """Check aliases, and warn of models without a price and of unknown efforts, now that the router is loaded.
+
+        Raises
+        ------
+        SettingsError
+            If an alias leads to a model that nobody has.
+        """
+        self.providers.check_aliases()
         self.providers.warn_of_missing_prices()
+        self.candidates.warn_of_efforts()
 
     async def close(self) -> None:
         """End all connections."""
@@ -156,7 +169,8 @@ class Proxy:
         }
 
     def read(self, request: Request, surface: Surface, body: dict[str, Any], **path: Any) -> ProxyRequest:
-        """Read a request; see `read_proxy_request`."""
+        """Read a request; see `read_proxy_request` and `check_conversation`."""
+        check_conversation(surface, body)
         return read_proxy_request(
             surface,
             body,
@@ -190,6 +204,7 @@ class Proxy:
             raise
 
     async def _answer(self, request: Request, caller: Caller, asked: ProxyRequest, traced: TracedCall) -> Response:
+        asked = await self.stored.prepared(caller, asked)
         routed, targets = await self._plan(caller, asked)
         if routed is not None:
             traced.decided(decision_id=routed.decision_id, session_id=asked.session_id)
@@ -201,8 +216,7 @@ class Proxy:
             if routed is not None and reply.target.model != routed.model:
                 model, session_id = reply.target.model, asked.session_id
                 self.engine.answered(routed, model, key_id=caller.key_id, session_id=session_id)
-            if routed is not None and asked.session_id is None:
-                account.heard = partial(self._heard, caller, asked, routed)
+            account.heard = partial(self._heard, caller, asked, routed)
             return self._respond(reply, routed, account)
         except BaseException as exc:
             account.close()
@@ -234,8 +248,10 @@ class Proxy:
         account.whole(reply)
         return whole_answer(reply, headers)
 
-    def _heard(self, caller: Caller, asked: ProxyRequest, routed: Routed, reply: Reply) -> None:
-        self.engine.heard(routed, reply.facts.mark, key_id=caller.key_id, user_id=asked.user_id)
+    def _heard(self, caller: Caller, asked: ProxyRequest, routed: Routed | None, reply: Reply) -> None:
+        if routed is not None and asked.session_id is None:
+            self.engine.heard(routed, reply.facts.mark, key_id=caller.key_id, user_id=asked.user_id)
+        self.stored.keep(caller, asked, routed)
 
     async def _plan(self, caller: Caller, asked: ProxyRequest) -> tuple[Routed | None, Sequence[Target]]:
         """Return the decision, None if a model is forwarded as asked, and whom to call, best first.
@@ -248,7 +264,9 @@ class Proxy:
             self.check_known(model, asked)
         decidable = [model for model in asked.models if model in self._models]
         if not asked.routes or (asked.models and not decidable and self._models):
-            return None, self.candidates.targets(asked.models, asked.preferences, body=asked.call.body)
+            targets = self.candidates.targets(asked.models, asked.preferences, body=asked.call.body)
+            check_effort(asked, targets)
+            return None, targets
         if asked.surface is Surface.EMBEDDINGS:
             raise InvalidRequestError(
                 f"model: got {asked.requested!r}; expected the id of an embedding model; the router does not choose "

@@ -8,7 +8,7 @@ from typing import Any, Final
 from starlette.datastructures import Headers
 
 from router_model.serving.common.service_errors import InvalidRequestError
-from router_model.serving.formats.format import Call, Surface
+from router_model.serving.formats.format import Call, Exchange, Surface
 from router_model.serving.formats.request_counts import with_counts_read
 from router_model.serving.http_edge.bodies import validated
 from router_model.serving.http_edge.queries import named_session
@@ -31,6 +31,13 @@ _OF_CHAT: Final[Mapping[str, str]] = {
     "functions": "send them as 'tools'",
 }
 """Fields that a Responses body must not have, as OpenAI has it: providers would keep to them, and budgets not."""
+_CONVERSATIONS: Final[Mapping[Surface, tuple[str, tuple[type, ...], bool]]] = {
+    Surface.CHAT: ("messages", (list,), True),
+    Surface.MESSAGES: ("messages", (list,), True),
+    Surface.GENERATE: ("contents", (list, str, dict), True),
+    Surface.RESPONSES: ("input", (list, str), False),
+}
+"""Where a conversation stands, what it may be, and whether it must be there."""
 _PASSED: Final = ("anthropic-beta", "anthropic-version")
 MOST_USER_CHARS: Final = 1024
 """Of ``metadata.user_id``, as of ``user``. Claude Code's, which is among the longest in use, has about 200."""
@@ -142,6 +149,21 @@ def read_proxy_request(
     )
 
 
+def check_conversation(surface: Surface, body: Mapping[str, Any]) -> None:
+    """Refuse a body without a conversation before it is sent: some servers break over it, which would count as theirs.
+
+    Raises
+    ------
+    InvalidRequestError
+        If the conversation is missing, or of another type.
+    """
+    name, types, is_needed = _CONVERSATIONS.get(surface, ("", (), False))
+    value = body.get(name)
+    if is_needed if value is None else not isinstance(value, types):
+        got = "nothing" if value is None else type(value).__name__
+        raise InvalidRequestError(f"'{name}' must be a list of objects, the conversation; got {got}", param=name)
+
+
 def _preferences(surface: Surface, envelope: ProxyEnvelope, body: Mapping[str, Any]) -> Preferences:
     """Return the wishes about providers; a body may have what only providers of one format can do.
 
@@ -165,6 +187,14 @@ def _preferences(surface: Surface, envelope: ProxyEnvelope, body: Mapping[str, A
         )
     found = next(only.only_responses(body), None)
     return preferences if found is None else replace(preferences, only_responses=only.refused(found))
+
+
+def with_conversation(
+    asked: ProxyRequest, body: Mapping[str, Any], exchange: Exchange, *, is_long: bool = False
+) -> ProxyRequest:
+    """Return a request of Responses that has all of its conversation in its body now."""
+    call = replace(asked.call, body=body, exchange=exchange, is_long=is_long or asked.call.is_long)
+    return replace(asked, call=call, preferences=_preferences(asked.surface, asked.envelope, body))
 
 
 def _anthropic_user(metadata: object) -> str | None:

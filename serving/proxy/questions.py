@@ -5,6 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
+from router_model.features.prompt import asked_effort
 from router_model.goal import Goal, OwnTradeoff, Tradeoff
 from router_model.screening.constraints import Constraints, Usd
 from router_model.serving.common.service_errors import (
@@ -16,6 +17,7 @@ from router_model.serving.common.service_errors import (
 from router_model.serving.engine.query import Query
 from router_model.serving.formats.format import Surface
 from router_model.serving.http_edge.queries import build_query
+from router_model.serving.providers.provider import Target
 from router_model.serving.proxy.chat_bodies import chat_body
 from router_model.serving.proxy.envelope import TRADEOFFS, Plugin
 from router_model.serving.proxy.proxy_request import ProxyRequest
@@ -62,6 +64,28 @@ def query_of(
         constraints=_narrowed(query.constraints, asked, tuple(unavailable)),
         explain=False,  # a provider's format has no field for an explanation
     )
+
+
+def check_effort(asked: ProxyRequest, targets: Sequence[Target]) -> None:
+    """Refuse a request that names a candidate with an effort, and asks for another effort.
+
+    Raises
+    ------
+    InvalidRequestError
+    """
+    options = asked.envelope.router
+    if asked.surface is Surface.EMBEDDINGS or all(target.effort is None for target in targets):
+        return
+    if options is not None and options.choose_effort:
+        return
+    effort = asked_effort(chat_body(asked.surface, asked.call.body))
+    other = None if effort is None else next((one for one in targets if one.effort not in (None, effort)), None)
+    if effort is not None and other is not None:
+        raise InvalidRequestError(
+            f"reasoning_effort: the request asks for {effort[:32]!r}, and {other.model!r} is {other.served_model!r} "
+            f"with {other.effort!r}; leave the effort out, or name {other.served_model!r} with it",
+            param="reasoning_effort",
+        )
 
 
 def nobody_fits(error: EmptyPlanError | TooLongError, asked: ProxyRequest) -> ServiceError:

@@ -1,16 +1,23 @@
-"""The clients, pinned, each in an environment of its own; made on first use below ``build/clients``."""
+"""The clients, pinned, each in an environment of its own; made on first use below ``build/clients``.
+
+``python environments.py`` makes them all, two at a time.
+"""
 
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 FOLDER: Final = Path(__file__).parents[2] / "build" / "clients"
-INSTALL_S: Final = 300
+ADAPTERS: Final = Path(__file__).parent / "sdks"
+INSTALL_S: Final = 600
+AT_ONCE: Final = 2
 
 
 class NotInstalledError(Exception):
@@ -56,32 +63,31 @@ class Environment:
             If npm is not here, or the index cannot be reached.
         """
         done = self.folder / "done"
-        if done.exists():
-            return
+        if not done.exists():
+            self._install()
+            done.touch()
+        if self.is_node:
+            for program in ADAPTERS.glob("*.mjs"):  # beside its node_modules, where node looks for them
+                shutil.copy(program, self.folder)
+
+    def _install(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         if self.is_node:
             (self.folder / "package.json").write_text(json.dumps({"private": True}))
             self._run("npm", "install", "--no-audit", "--no-fund", "--save-exact", *self.packages)
         else:
-            self._run(sys.executable, "-I", "-m", "venv", str(self.folder))
-            pip = (
-                str(self.programs / "python"),
-                "-I",
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-            )
-            self._run(*pip, "--no-compile", *self.packages)
-        done.touch()
+            self._run(sys.executable, "-m", "venv", "--without-pip", str(self.folder))
+            pip = (sys.executable, "-m", "pip", "--python", str(self.programs / "python"))
+            self._run(*pip, "install", "--quiet", "--disable-pip-version-check", "--no-compile", *self.packages)
 
     def _run(self, *command: str) -> None:
         try:
             subprocess.run(command, cwd=self.folder, check=True, capture_output=True, text=True, timeout=INSTALL_S)
         except FileNotFoundError as exc:
             raise NotInstalledError(f"{command[0]} is not here") from exc
+        except subprocess.TimeoutExpired as exc:
+            raise NotInstalledError(f"{Path(command[0]).name}: not within {INSTALL_S} s") from exc
         except subprocess.SubprocessError as exc:
             said = str(getattr(exc, "stderr", None) or exc).strip().splitlines()
             raise NotInstalledError(f"{Path(command[0]).name}: {said[-1] if said else exc}") from exc
@@ -100,9 +106,31 @@ SDKS = Environment(
 )
 OLDER_SDKS = Environment(("llama-index-llms-openai-like==0.8.1", "litellm==1.110.2"))
 """These need an older package ``openai``."""
-VERCEL = Environment(("ai@6.0.325", "@ai-sdk/openai@3.0.141"))
+JAVASCRIPT = Environment(("ai@6.0.325", "@ai-sdk/openai@3.0.141", "@openrouter/sdk@1.3.19"))
 AIDER = Environment(("aider-chat==0.86.2",))
 CODEX = Environment(("@openai/codex@0.171.0",))
 CLAUDE = Environment(("@anthropic-ai/claude-code@2.1.197",))  # newer ones need Node 22, as does ai 7
 GEMINI = Environment(("@google/gemini-cli@0.61.0",))
 OPENCODE = Environment(("opencode-ai@1.18.33",))
+ALL: Final = (SDKS, OLDER_SDKS, JAVASCRIPT, AIDER, CODEX, CLAUDE, GEMINI, OPENCODE)
+
+
+def install(environments: Iterable[Environment]) -> dict[Environment, str]:
+    """Make environments, some at a time; return those that cannot be made, with the reason."""
+    needed = list(dict.fromkeys(environments))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        reasons = pool.map(_reason, needed)
+        return {one: reason for one, reason in zip(needed, reasons, strict=True) if reason}
+
+
+def _reason(environment: Environment) -> str:
+    try:
+        environment.make()
+    except NotInstalledError as exc:
+        return str(exc)
+    return ""
+
+
+if __name__ == "__main__":
+    for environment, reason in install(ALL).items():
+        print(f"{', '.join(environment.packages)}: not installed: {reason}")

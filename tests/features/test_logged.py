@@ -1,6 +1,8 @@
 """A log's features are those of the text, sealed with a key; what was changed or is foreign is refused."""
 
+import hashlib
 import stat
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_model.features import EncoderError, FeatureError, Prompt, PromptError, load_encoder
+from router_model.features import SURFACE_NAMES, EncoderError, FeatureError, Prompt, PromptError, load_encoder
 from router_model.features.bag import BagVocabulary, Terms, count_terms
 from router_model.features.featuriser import featurise
 from router_model.features.logged import LogKeys, is_sealed, new_key_file, open_prompts, pack, unpack
@@ -19,6 +21,16 @@ BODY = {
     "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Is 2027 prime? Is it?"}],
     "tools": [{"type": "function"}],
     "max_tokens": 50,
+}
+
+AGENT = BODY | {
+    "messages": [
+        *BODY["messages"],
+        {"role": "assistant"},
+        {"role": "tool", "content": "Error: there is no such prime"},
+    ],
+    "tools": [{"function": {"name": "f", "parameters": {"properties": {"a": {"type": "number"}}}}}],
+    "turn_type": "summary",
 }
 
 
@@ -33,7 +45,7 @@ def record_of(value) -> bytes:
     return pack(features, prompt, text_hash=prompt_hash(prompt.text), encoder_hash=ENCODER.content_hash)
 
 
-@pytest.mark.parametrize("value", ["", "Prove it.", BODY, "ein Straßenfest 日本 🙂 \ud800", "word " * 5000])
+@pytest.mark.parametrize("value", ["", "Prove it.", BODY, AGENT, "ein Straßenfest 日本 🙂 \ud800", "word " * 5000])
 def test_features_come_back_from_the_log(value, keys):
     """All but the embedding exactly; it has steps of a 127th of its largest entry, so half of one at most is lost."""
     prompt, expected = Prompt.parse(value), featurise([value], ENCODER)
@@ -46,8 +58,18 @@ def test_features_come_back_from_the_log(value, keys):
     (bag, n_terms), (known, n_known) = vocabulary.transform(logged.pieces), vocabulary.transform(expected.pieces)
     assert (bag != known).nnz == 0
     assert n_terms.tolist() == n_known.tolist()
-    assert found.needs == replace(prompt, text="")
+    assert found.needs == replace(prompt, text="", tools=(), n_steps=0, n_tool_errors=0, turn="")
     assert hash_of(found) == prompt_hash(prompt.text)
+
+
+def test_prompts_without_tools_have_the_record_that_older_releases_wrote(monkeypatch):
+    """A tool's columns come last and are left out where all are 0; a release that knows others refuses the rest."""
+    plain, agent = (zlib.decompress(record_of(value)) for value in ("Hello", AGENT))
+    of_text = hashlib.sha256(" ".join(SURFACE_NAMES).encode()).digest()[:4]
+    assert (of_text in plain, of_text in agent) == (True, False)
+    monkeypatch.setattr("router_model.features.logged._N_SURFACE", {of_text: len(SURFACE_NAMES)})
+    with pytest.raises(FeatureError, match="other surface features"):
+        unpack(zlib.compress(agent))
 
 
 def test_terms_are_counted_without_their_order():
@@ -106,7 +128,7 @@ def test_a_damaged_record_is_refused(damaged, said):
 
 def test_a_record_of_other_surface_features_is_refused(monkeypatch):
     record = record_of("Hello")
-    monkeypatch.setattr("router_model.features.logged._SURFACE_HASH", b"else")
+    monkeypatch.setattr("router_model.features.logged._N_SURFACE", {b"else": 70})
     with pytest.raises(FeatureError, match="a release with other surface features"):
         unpack(record)
 

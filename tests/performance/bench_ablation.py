@@ -6,14 +6,17 @@ blend alone, and sweeps both rules of `router_model.policy`. Means over seeds on
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from bench_quality import prepare
 
+from router_model.features import SURFACE_NAMES
 from router_model.features.featuriser import PromptFeatures
+from router_model.features.request import REQUEST_NAMES
 from router_model.policy import rank_by_threshold
 from router_model.router import Router
 from router_model.training.measuring.evaluate import sweep_frontier
@@ -23,10 +26,22 @@ from router_model.training.table.outcomes import Outcomes
 from router_model.training.table.split import split_prompts
 from router_model.training.train import Run, TrainConfig
 
+TOOLS = len(SURFACE_NAMES) + np.arange(REQUEST_NAMES.index("log_steps"))
+
+
+def without(features: PromptFeatures, columns: npt.NDArray[np.intp]) -> PromptFeatures:
+    surface = features.surface.copy()
+    surface[:, columns] = 0
+    return replace(features, surface=surface)
+
+
 BLINDED: dict[str, Callable[[PromptFeatures], PromptFeatures]] = {
     "all features": lambda features: features,
     "no surface": lambda features: replace(features, surface=np.zeros_like(features.surface)),
     "no embedding": lambda features: replace(features, embedding=np.zeros_like(features.embedding)),
+    "no tools": lambda features: without(features, TOOLS),
+    "number of tools alone": lambda features: without(features, TOOLS[1:]),
+    "no types of parameters": lambda features: without(features, TOOLS[4:10]),
     "no bag": lambda features: replace(features, pieces=[ids[:0] for ids in features.pieces]),
 }
 
@@ -36,16 +51,18 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--tables", default="zeroeval,mmlu_pro")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", default=",".join(BLINDED), help="what is blinded, of: %(default)s")
     options = parser.parse_args()
     for table in options.tables.split(","):
-        ablate(options.data / table, options.seeds)
+        ablate(options.data / table, options.seeds, options.only.split(","))
 
 
-def ablate(folder: Path, n_seeds: int) -> None:
+def ablate(folder: Path, n_seeds: int, labels: Sequence[str]) -> None:
     """Print the ablation of one table."""
     outcomes, catalog, encoder, features = prepare(folder, "static", None)
     print(f"\n{folder.name}: AUC, log-loss, AIQ (value rule), AIQ (threshold rule); mean of {n_seeds} seeds")
-    for label, blind in BLINDED.items():
+    for label in labels:
+        blind = BLINDED[label]
         rows, members = [], {}
         for seed in range(n_seeds):
             split = split_prompts(outcomes.prompt_ids, seed=seed)

@@ -89,7 +89,7 @@ def parts(router, compiled, features) -> None:
     """Report the predictor's parts."""
     plain, fast = router.artifact.predictor, compiled.artifact.predictor.prompt
     report("  evidence, plain", timed(features, plain.evidence_model.evidence))
-    alone = [(each.embedding[0], each.pieces[0], each.surface[0]) for each in features]
+    alone = [(each.embedding[0], each.pieces[0], plain.evidence_model.surface_of(each)[0]) for each in features]
     report("  evidence, compiled", timed(alone, lambda each: fast.evidence.evidence(*each)))
     pairs = [(plain.evidence_model.evidence(each), each) for each in features]
     report("  boosters, plain", timed(pairs, lambda pair: plain.boosted(*pair)))

@@ -187,3 +187,64 @@ def test_a_cache_write_is_billed_for_its_time_once():
     assert card.cost_usd(**counts, cache_write_1h_tokens=100) == Decimal("0.001225")
     with pytest.raises(UsageError, match="cache_write_tokens=600 with parts of 601"):
         card.cost_usd(**counts, cache_write_1h_tokens=601)
+
+
+BASE = """
+[models."openai/gpt-5"]
+usd_per_mtok_input = 1.25
+usd_per_mtok_output = 10
+tools = true
+price_date = 2026-11-29
+"""
+HIGH = 'model = "openai/gpt-5"\nreasoning_effort = "high"\n'
+
+
+def with_effort(entry: str, base: str = BASE) -> Catalog:
+    return Catalog.parse(f'{base}[models."openai/gpt-5:high"]\n{entry}', origin="catalog.toml")
+
+
+def test_an_entry_with_an_effort_has_what_it_does_not_say_from_its_model():
+    card = with_effort(f"{HIGH}tools = false\n")["openai/gpt-5:high"]
+    assert (card.model, card.served_model, card.parameters) == (
+        "openai/gpt-5:high", "openai/gpt-5", {"reasoning_effort": "high"},
+    )  # fmt: skip
+    assert (card.usd_per_mtok_input, card.price_date, card.tools) == (Decimal("1.25"), date(2026, 11, 29), False)
+    alone = Catalog({card.model: card})
+    assert Catalog.parse(alone.dump(), origin="again") == alone, "it needs its model's entry only once"
+
+
+def test_an_own_price_does_not_take_over_the_day_of_the_models_prices():
+    card = with_effort(f"{HIGH}usd_per_mtok_output = 12\n")["openai/gpt-5:high"]
+    assert (card.usd_per_mtok_input, card.usd_per_mtok_output, card.price_date) == (Decimal("1.25"), Decimal(12), None)
+
+
+def test_a_model_without_an_entry_is_looked_up():
+    listed = ModelCard("openai/gpt-5", Decimal(3), Decimal(4), price_source="a list")
+    entry = '[models.fast]\nmodel = "openai/gpt-5"\nreasoning_effort = "low"\n'
+    card = Catalog.parse(entry, origin="c", look_up={"openai/gpt-5": listed}.get)["fast"]
+    assert (card.usd_per_mtok_output, card.price_source, card.served_model) == (Decimal(4), "a list", "openai/gpt-5")
+
+
+@pytest.mark.parametrize(
+    ("entry", "match"),
+    [
+        ('reasoning_effort = "high"\n', r'reasoning_effort is given without model; name .* model = "openai/gpt-5"'),
+        ('model = "openai/gpt-5"\n', "model is given without reasoning_effort; give one of none, minimal, low"),
+        ('model = "openai/gpt-5"\nreasoning_effort = "hard"\n', "got 'hard', expected one of none, minimal, low"),
+        ('model = "openai/gpt-5"\nreasoning_effort = ["high"]\n', r"got \['high'\], expected one of none"),
+        ('model = "openai/gpt-5:high"\nreasoning_effort = "high"\n', "its model is itself; give the candidate another"),
+        (f'model = 5\nreasoning_effort = "high"\n{GOOD}', "model: got 5, expected text"),
+        (
+            'model = "openai/gpt-4"\nreasoning_effort = "high"\n',
+            "usd_per_mtok_input and usd_per_mtok_output missing; .* or an entry of 'openai/gpt-4' to take it from",
+        ),
+        (
+            # two that name each other
+            'model = "b"\nreasoning_effort="max"\n[models.b]\nmodel="openai/gpt-5:high"\nreasoning_effort="low"\n',
+            "its model, 'b', has parameters itself .it is 'openai/gpt-5:high' with reasoning_effort = 'low'",
+        ),
+    ],
+)  # fmt: skip
+def test_an_entry_with_an_effort_that_cannot_be_is_refused(entry, match):
+    with pytest.raises(CatalogError, match=match):
+        with_effort(entry)

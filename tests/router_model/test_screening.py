@@ -176,6 +176,7 @@ cards_ = st.lists(
         vision=flags,
         audio=flags,
         structured_output=flags,
+        reasoning_effort=st.sampled_from([None, None, "low"]),
     ),
     min_size=1,
     max_size=5,
@@ -189,6 +190,7 @@ prompts_ = st.builds(
     has_audio=st.booleans(),
     n_images=st.integers(0, 1),
     max_output_tokens=st.sampled_from([None, 5, 50]),
+    reasoning_effort=st.sampled_from([None, "low", "high"]),
 )
 names = st.sampled_from([(), ("openai",), ("OpenAI", "mistral"), ("azure",)])
 KNOBS = {
@@ -246,6 +248,8 @@ def first_broken(constraints, prompt, card, known):
         "vision": prompt.has_images and card.vision is False,
         "audio": prompt.has_audio and card.audio is False,
         "structured_output": prompt.wants_json and card.structured_output is False,
+        "reasoning_effort": None not in (prompt.reasoning_effort, card.reasoning_effort)
+        and prompt.reasoning_effort != card.reasoning_effort,
         **over,
         "max_cost_usd": c.max_cost_usd is not None and cost > c.max_cost_usd,
         "max_latency_s": c.max_latency_s is not None and not np.isnan(latency) and latency > c.max_latency_s,
@@ -298,6 +302,8 @@ def relaxed(reason, constraints, prompts, cards, known):
     of_prompt = {"tools": "has_tools", "vision": "n_images", "audio": "has_audio", "structured_output": "wants_json"}
     if reason in of_prompt:
         prompts = [replace(prompt, **{of_prompt[reason]: False}) for prompt in prompts]
+    elif reason == "reasoning_effort":
+        prompts = [replace(prompt, reasoning_effort=None) for prompt in prompts]
     elif reason == "context_window":
         cards = [replace(card, context_window=None) for card in cards]
     elif reason == "max_output_tokens":
@@ -325,3 +331,23 @@ def test_relaxing_the_named_constraint_leaves_a_candidate(constraints, case):
 
 def test_every_check_has_a_code_of_its_own():
     assert len({check.reason for check in CHECKS}) == len(CHECKS)
+
+
+def test_an_effort_that_a_request_asks_for_is_that_of_the_candidates_that_have_one():
+    """A word decides, in OpenAI's field or OpenRouter's; a budget of tokens and no word leave all in."""
+    cards = (UNKNOWN, *(replace(UNKNOWN, model=f"x:{e}", base_model="x", reasoning_effort=e) for e in ("low", "high")))
+    asked = {
+        (): [True, True, True],
+        ("reasoning_effort", "high"): [True, False, True],
+        ("reasoning_effort", "medium"): [True, False, False],
+        ("reasoning", "low"): [True, True, False],
+    }
+    for said, eligible in asked.items():
+        knobs = {} if not said else {said[0]: {"effort": said[1]} if said[0] == "reasoning" else said[1]}
+        assert screened(Constraints(), cards, prompt=body(**knobs)).eligible.tolist() == [eligible]
+    budget = screened(Constraints(), cards, prompt=body(reasoning={"max_tokens": 2000}))
+    assert budget.eligible.all()
+    low = screened(Constraints(), cards, prompt=body(reasoning_effort="low"))
+    assert [(one.model, one.detail) for one in low.exclusions(0)] == [
+        ("x:high", "the request asks for the effort low, this is x with high")
+    ]

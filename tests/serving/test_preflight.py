@@ -31,6 +31,7 @@ def said(trained, tmp_path, monkeypatch):
     [
         ({"log": "none"}, "none; nothing is kept, so nothing can be learned from"),
         ({}, ".db; of prompts their texts: 'router-model train' can learn from them"),
+        ({"store_responses": True}, "can learn from them; and the answers of /v1/responses, for their callers"),
         ({"log_prompts": "hash"}, ".db; of prompts their hashes: nothing can be learned from them (--log-prompts feat"),
         ({"log_prompts": "none"}, ".db; of prompts nothing: nothing can be learned from them (--log-prompts feat"),
         ({"log_prompts": "features", "log_key": "log.key"}, "can learn from them with ROUTER_LOG_KEY=log.key"),
@@ -41,6 +42,13 @@ def test_what_a_training_can_learn_from_is_said(trained, tmp_path, monkeypatch, 
     assert CliRunner().invoke(group, ["log", "new-key", "log.key"], catch_exceptions=False).exit_code == 0
     lines = about(Settings(artifact=trained.path, insecure=True, **given))
     assert said in next(line for line in lines if line.startswith("logging: "))
+
+
+def test_kept_responses_need_a_log_with_prompts(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(artifact=trained.path, insecure=True, store_responses=True, log_prompts="hash")
+    with pytest.raises(SettingsError, match="--store-responses .* keeps of prompts 'hash'; say --log-prompts full"):
+        about(settings)
 
 
 def test_all_models_served_is_said_in_a_word(said):
@@ -67,6 +75,10 @@ def test_a_file_that_serves_no_model_of_the_router_is_said_to_be_of_no_use_to_au
             {"providers": "providers.toml", "log": "none"},
             "alias 'careful': target_sucess: unknown field",
         ),
+        (
+            {"providers": "lost.toml", "log": "none"},
+            "alias 'fast' leads to 'smal', which no provider serves and the router does not know",
+        ),
         ({"log": "parquet://log", "follow_levels": 1.5}, "--follow-levels reads feedback from the log, and"),
     ],
 )
@@ -75,6 +87,7 @@ def test_what_would_end_the_start_is_said_before_it_listens(trained, tmp_path, m
     (tmp_path / "providers.toml").write_text(
         ECHO.format(models='["small"]') + '[aliases]\ncareful = { model = "auto", target_sucess = 0.9 }\n'
     )
+    (tmp_path / "lost.toml").write_text(ECHO.format(models='["small"]') + '[aliases]\nbig = "large"\nfast = "smal"\n')
     with pytest.raises(SettingsError, match=words):
         about(Settings(artifact=trained.path, insecure=True, **given))
 

@@ -40,11 +40,14 @@ GOOGLE = {
     "candidates": [{"content": {"role": "model", "parts": [{"text": "hello"}]}, "finishReason": "STOP", "index": 0}],
     "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 2, "totalTokenCount": 11},
 }
+_BETWEEN_S = 0.1  # so that a stream has begun when its next piece comes
 ANSWERS = {"openai": CHAT, "anthropic": MESSAGE, "gemini": GOOGLE}
 
 
 class Upstream(ThreadingHTTPServer):
     """Three providers at ``/KIND``; each answers `script` by its kind: a status and a body; else a short "hello".
+
+    A body of bytes is a stream, and a list of them one that comes in pieces.
 
     Attributes
     ----------
@@ -70,15 +73,18 @@ class _Handler(BaseHTTPRequestHandler):
         kind, path = self.path.removeprefix("/").split("/", 1)
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.server.seen.append((kind, path, body))
-        status, answer = self.server.script.get(kind, (200, ANSWERS[kind]))
-        content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        status, answer = self.server.script.get(kind) or (200, ANSWERS[kind])
+        is_stream = isinstance(answer, bytes | list)
+        pieces = answer if isinstance(answer, list) else [answer if is_stream else json.dumps(answer).encode()]
         self.send_response(status)
-        self.send_header("content-type", "text/event-stream" if isinstance(answer, bytes) else "application/json")
+        self.send_header("content-type", "text/event-stream" if is_stream else "application/json")
         if status >= 429:
             self.send_header("retry-after", "600")  # longer than a call may take, so nothing is waited for
-        self.send_header("content-length", str(len(content)))
+        self.send_header("content-length", str(sum(map(len, pieces))))
         self.end_headers()
-        self.wfile.write(content)
+        for i, piece in enumerate(pieces):
+            time.sleep(_BETWEEN_S if i else 0)
+            self.wfile.write(piece)
 
     def handle_one_request(self) -> None:
         with contextlib.suppress(ConnectionError):  # the service has closed its connections

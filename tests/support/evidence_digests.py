@@ -24,8 +24,9 @@ def digests(router: Path) -> dict[str, str]:
     predictor = ready.artifact.predictor
     assert isinstance(predictor, CompiledPredictor)
     alone = [model.evidence(features.take(np.array([row]))) for row in range(len(prompts))]
+    surface = model.surface_of(features)
     compiled = [
-        predictor.prompt.evidence.evidence(features.embedding[row].copy(), features.pieces[row], features.surface[row])
+        predictor.prompt.evidence.evidence(features.embedding[row].copy(), features.pieces[row], surface[row])
         for row in range(len(prompts))
     ]
     together = model.evidence(features)

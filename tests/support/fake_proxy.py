@@ -8,6 +8,7 @@ from typing import Any
 
 from router_model.catalog import ModelCard
 from router_model.serving.common.service_errors import SettingsError
+from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.formats.format import Facts
 from router_model.serving.forwarding.reply import ForwardRequest, Reply
@@ -17,6 +18,8 @@ from router_model.serving.providers.keys import KeyRing
 from router_model.serving.providers.provider import Kind, Provider, Target
 from router_model.serving.providers.usage import Usage
 from router_model.serving.proxy.proxy import Proxy
+from router_model.serving.proxy.recent_calls import RecentCalls
+from router_model.serving.proxy.stored_responses import StoredResponses
 
 USAGE = Usage(10, 5)
 CANARY = "sk-canary"
@@ -51,6 +54,9 @@ class FakeProviders:
         return self.aliases.get(model)
 
     def warn_of_missing_prices(self) -> None:
+        pass
+
+    def check_aliases(self) -> None:
         pass
 
     def keys(self, provider: Provider) -> KeyRing:
@@ -178,4 +184,5 @@ def fake_proxy(
     serving = providers or (provider("local", *known, "text-embedding-3-small"),)
     fleet = FakeProviders({one.name: one for one in serving}, known)
     observers = (log.put, telemetry.attempt_observer(fleet.names))
-    return Proxy(fleet, FakeForwarder(), engine, access, bodies, observers)
+    stored = StoredResponses(Settings(artifact="x"), log, fleet, bodies, RecentCalls(), telemetry.count_response)
+    return Proxy(fleet, FakeForwarder(), engine, access, bodies, stored, observers)

@@ -24,7 +24,14 @@ from router_model.serving.common.callers import INSECURE, Caller, Role
 from router_model.serving.common.service_errors import ForbiddenError, ServiceError, UnauthenticatedError
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import LogStats
-from router_model.serving.decision_log.log_records import DecisionRecord, LoggedCandidate, LogRecord, SessionRecord
+from router_model.serving.decision_log.log_records import (
+    AttemptRecord,
+    DecisionRecord,
+    LoggedCandidate,
+    LogRecord,
+    ResponseRecord,
+    SessionRecord,
+)
 from router_model.serving.engine.faults import callers_error
 from router_model.serving.engine.query import Query, Routed
 from router_model.serving.http_edge.bodies import BodyReader
@@ -65,6 +72,18 @@ class FakeLog:
     async def session(self, session_key: str) -> SessionRecord | None:
         assert session_key
         return None
+
+    async def attempt(self, response_id: str, key_id: str | None = None) -> AttemptRecord | None:
+        made = [one for one in self.records if isinstance(one, AttemptRecord) and one.response_id == response_id]
+        return next((one for one in made if key_id in (None, one.key_id)), None)
+
+    async def spent_usd(self, key_id: str, since: Sequence[datetime]) -> list[float]:
+        calls = [one for one in self.records if isinstance(one, AttemptRecord) and one.key_id == key_id]
+        return [sum(one.cost_usd or 0.0 for one in calls if one.created_at >= time) for time in since]
+
+    async def responses(self, response_key: str, most: int) -> list[ResponseRecord]:
+        assert most
+        return [one for one in self.records if isinstance(one, ResponseRecord) and one.response_key == response_key]
 
 
 @dataclass
@@ -148,7 +167,7 @@ class FakeEngine:
             reason=decision.reason,
             plan=decision.plan,
             propensities=[1.0, *[0.0] * (len(decision.plan) - 1)],
-            providers=[router.catalog[step.model].provider for step in decision.plan],
+            cards=[router.catalog[step.model] for step in decision.plan],
             excluded=decision.excluded,
             predicted=True,
             policy_version=self.policy_version,
@@ -175,7 +194,7 @@ class FakeEngine:
             reason="fallback_default",
             plan=[PlanStep(model, NAN, NAN, NAN) for model in self.default_plan],
             propensities=[1.0, *[0.0] * (len(self.default_plan) - 1)],
-            providers=[None] * len(self.default_plan),
+            cards=[None] * len(self.default_plan),
             excluded=(),
             predicted=False,
             policy_version=self.policy_version,

@@ -2,7 +2,7 @@
 
 from waiting import until
 
-from router_model.serving.decision_log.rows import ID_FIELD, Kind
+from router_model.serving.decision_log.rows import ID_FIELD, NEWEST_COUNTS, Kind
 from router_model.serving.decision_log.store import RefusedError, StoreError
 
 
@@ -32,7 +32,9 @@ class FaultyStore:
             for row in rows:
                 if self.refuses(row):
                     raise RefusedError("this row is beyond me")
-                self.rows[kind].setdefault(row[ID_FIELD[kind]], row)
+                there = self.rows[kind].setdefault(row[ID_FIELD[kind]], row)
+                if kind in NEWEST_COUNTS and row["updated_at"] > there["updated_at"]:
+                    self.rows[kind][row[ID_FIELD[kind]]] = row
         if self.spool_batching:
             self.files[name] = batch
         if self.loses_answers:
@@ -41,6 +43,24 @@ class FaultyStore:
     async def read(self, kind, row_id):
         self._fail_if_away()
         return self.rows[kind].get(row_id)
+
+    async def find(self, kind, equal):
+        self._fail_if_away()
+        rows = (row for row in self.rows[kind].values() if all(row[name] == equal[name] for name in equal))
+        return next(rows, None)
+
+    async def chain(self, response_key, most):
+        self._fail_if_away()
+        found = []
+        while (row := self.rows[Kind.RESPONSE].get(response_key)) is not None and len(found) < most:
+            found.append(row)
+            response_key = row["previous_key"]
+        return found
+
+    async def spent_usd(self, key_id, since):
+        self._fail_if_away()
+        calls = [row for row in self.rows[Kind.ATTEMPT].values() if row["key_id"] == key_id]
+        return [sum(row["cost_usd"] for row in calls if row["created_at"] >= time) for time in since]
 
     async def delete(self, selection):
         self.deleted.append(selection)

@@ -8,6 +8,7 @@ from router_model.serving.decision_log.log_records import (
     DecisionRecord,
     FeedbackRecord,
     LoggedCandidate,
+    ResponseRecord,
     SessionRecord,
 )
 
@@ -50,6 +51,16 @@ def feedback(n=0, score=1.0, **changes):
     record = FeedbackRecord(
         feedback_id=f"fb_{n}", created_at=BEGAN + timedelta(seconds=n + 60), decision_id=f"dec_{n:032x}",
         response_id=None, score=score, source="user", metric="quality", comment=None, key_id="k1",
+    )  # fmt: skip
+    return replace(record, **changes)
+
+
+def response(key, previous=None, n=0, **changes):
+    """A response that goes on from another one."""
+    record = ResponseRecord(
+        response_key=key, updated_at=BEGAN + timedelta(seconds=n), response_id=f"resp_{key}", previous_key=previous,
+        key_id="k1", user_id="u0", session_id="s0", decision_id=None, input='[{"role":"user","content":"Hi"}]',
+        output="[]", response='{"object":"response"}',
     )  # fmt: skip
     return replace(record, **changes)
 

@@ -1,7 +1,16 @@
 """A decision log that keeps its records in a list."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from router_model.serving.decision_log.log import Loggable, LogStats
-from router_model.serving.decision_log.log_records import DecisionRecord, LogRecord, SessionRecord
+from router_model.serving.decision_log.log_records import (
+    AttemptRecord,
+    DecisionRecord,
+    LogRecord,
+    ResponseRecord,
+    SessionRecord,
+)
 
 
 class MemoryLog:
@@ -42,3 +51,23 @@ class MemoryLog:
         """Look the newest one up."""
         found = [one for one in self.records if isinstance(one, SessionRecord) and one.session_key == session_key]
         return max(found, key=lambda one: one.updated_at, default=None)
+
+    async def attempt(self, response_id: str, key_id: str | None = None) -> AttemptRecord | None:
+        """Look one that succeeded up."""
+        tried = (one for one in self.records if isinstance(one, AttemptRecord) and one.error_type is None)
+        return next((one for one in tried if one.response_id == response_id and key_id in (None, one.key_id)), None)
+
+    async def spent_usd(self, key_id: str, since: Sequence[datetime]) -> list[float]:
+        """Add up."""
+        calls = [one for one in self.records if isinstance(one, AttemptRecord) and one.key_id == key_id]
+        return [sum(one.cost_usd or 0.0 for one in calls if one.created_at >= time) for time in since]
+
+    async def responses(self, response_key: str, most: int) -> list[ResponseRecord]:
+        """Look one up with those before it."""
+        kept = {one.response_key: one for one in self.records if isinstance(one, ResponseRecord)}
+        found: list[ResponseRecord] = []
+        key: str | None = response_key
+        while key in kept and len(found) < most:
+            found.append(kept[key])
+            key = found[-1].previous_key
+        return found

@@ -17,6 +17,8 @@ DECISION = {
     "plan": [
         {
             "model": "small",
+            "base_model": "vendor/model",
+            "parameters": {"reasoning_effort": "low"},
             "provider": "simulated",
             "p_success": 0.93,
             "p_interval": [0.9, 0.95],

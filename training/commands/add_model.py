@@ -74,9 +74,9 @@ def command(
 def _card(artifact: "Artifact", model: str, catalog: Path | None) -> "ModelCard":
     """Return the new model's card: from the file, else from its announcement, else looked up."""
     from router_model.catalog import Catalog  # noqa: PLC0415
-    from router_model.training.table.prices import complete_catalog  # noqa: PLC0415
+    from router_model.training.table.prices import complete_catalog, look_up  # noqa: PLC0415
 
-    cards = {} if catalog is None else dict(Catalog.load(catalog).cards)
+    cards = {} if catalog is None else dict(Catalog.load(catalog, look_up=look_up).cards)
     if model in artifact.catalog:
         cards.setdefault(model, artifact.catalog[model])
     return complete_catalog(Catalog(cards), [model])[model]

@@ -79,6 +79,7 @@ def command(
     from router_model.training.benchmark.report.html import write_html  # noqa: PLC0415
     from router_model.training.benchmark.report.terminal import show_results  # noqa: PLC0415
     from router_model.training.benchmark.results import Results  # noqa: PLC0415
+    from router_model.training.table.prices import look_up  # noqa: PLC0415
     from router_model.training.tracking import is_configured, track_benchmark  # noqa: PLC0415
 
     recorded = None if baseline is None else Results.load(baseline)
@@ -99,7 +100,7 @@ def command(
         bench = Bench.prepare(
             table,
             test_table=test_table,
-            catalog=None if catalog is None else Catalog.load(catalog),
+            catalog=None if catalog is None else Catalog.load(catalog, look_up=look_up),
             config=config,
             encoding=bar.encoding,
         )

@@ -79,6 +79,12 @@ _WIDTH = 80
 )
 @click.option("--model", metavar="NAME", help="The model of records that do not name one.")
 @click.option(
+    "--catalog",
+    type=click.Path(),
+    help="A catalog with entries of a model with a reasoning_effort: answers that were asked for with it become the "
+    "entry's.",
+)
+@click.option(
     "--dates", type=click.Choice(["day-first", "month-first"]), help="The order of day and month in 03/04/2025."
 )
 @click.option(
@@ -150,6 +156,8 @@ def summary_text(report: "ImportReport") -> str:
         ("models", f"{report.n_models:,}"),
         ("with quality", _share(report.n_with_quality, report.n_rows)),
     ]
+    if report.n_with_effort is not None:
+        facts.append(("with effort", f"{report.n_with_effort:,} became a candidate's of the catalog"))
     facts += [("skipped", f"{number:,} {what}") for what, number in report.skipped.items()]
     if report.n_rejected:
         facts.append(("rejected", f"{report.n_rejected:,}, see {report.rejects}"))

@@ -69,6 +69,7 @@ def command(
     from router_model.catalog import Catalog  # noqa: PLC0415  (--help stays fast)
     from router_model.interrupts import after_saving  # noqa: PLC0415
     from router_model.training.config import read_config  # noqa: PLC0415
+    from router_model.training.table.prices import look_up  # noqa: PLC0415
     from router_model.training.tracking import track_run  # noqa: PLC0415
     from router_model.training.train import train  # noqa: PLC0415
 
@@ -84,7 +85,7 @@ def command(
         "keep_prompts": keep_prompts,
     }
     settings = read_config(config, {key: value for key, value in overrides.items() if value is not None})
-    cards = None if catalog is None else Catalog.load(catalog)
+    cards = None if catalog is None else Catalog.load(catalog, look_up=look_up)
     with show_progress(hidden=as_json) as advance:
         report = train(
             table, out, catalog=cards, config=settings, former=former, accept_moves=accept_moves, advance=advance

@@ -16,8 +16,8 @@ import polars as pl
 from scipy.stats import norm
 
 from router_model.catalog import Catalog
-from router_model.features import SURFACE_NAMES
 from router_model.features.featuriser import PromptFeatures
+from router_model.features.request import FORM_NAMES
 from router_model.prediction.evidence import EvidenceModel
 from router_model.sequential.confidence_sequences import gamma_mixture_lower
 from router_model.training.drift.finding import Finding
@@ -79,8 +79,8 @@ def check_traffic(
             _advice(drifted, "retrain with prompts of this kind"),
         )
     ]  # fmt: skip
-    now = model.kernel.scale.form(features.surface[new])
-    for column, name in enumerate(SURFACE_NAMES):
+    now = model.kernel.scale.form(model.surface_of(features)[new])
+    for column, name in enumerate(FORM_NAMES[: now.shape[1]]):
         index = stability_index(form[known, column], now[:, column])
         moved = index >= limits.form
         found.append(

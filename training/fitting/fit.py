@@ -11,8 +11,8 @@ import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 
-from router_model.features import SURFACE_NAMES
 from router_model.features.featuriser import PromptFeatures
+from router_model.features.request import FORM_NAMES, without_unused
 from router_model.prediction.amounts import AmountModel
 from router_model.prediction.calibration import Blend, Calibration, sigmoid
 from router_model.prediction.evidence import Evidence
@@ -86,6 +86,7 @@ def fit_predictor(
         new kinds of prompts.
     advance : called with the name of each finished step
     """
+    features = replace(features, surface=without_unused(features.surface))
     fitter = EvidenceFitter.prepare(features, targets, folds, config.evidence)
     evidence = fitter.out_of_fold(folds)
     advance("evidence")
@@ -143,11 +144,10 @@ class _Stage:
             surface = self.features.surface[prompts]
             return pair_rows(self.evidence.take(prompts), surface, self.targets.grid.bars, targets=shown)
 
+        names, n_targets = FORM_NAMES[: self.features.surface.shape[1]], self.evidence.values.shape[2]
         return PairTable(
             layout=layout,
-            names=pair_names(
-                self.evidence.names, SURFACE_NAMES, n_bars=self.targets.n_bars, n_targets=self.evidence.values.shape[2]
-            ),
+            names=pair_names(self.evidence.names, names, n_bars=self.targets.n_bars, n_targets=n_targets),
             target=self.targets.outcome[:, :, shown].reshape(n, -1),
             weight=self.targets.weight[:, :, shown].reshape(n, -1),
             folds=folds,

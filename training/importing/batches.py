@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from router_model.training.importing.adapters import ADAPTERS, Adapter, Around, adapter_of, layout_of
 from router_model.training.importing.conversion import Row, Source, is_missing
+from router_model.training.importing.efforts import give_to_candidates
 from router_model.training.importing.items import Item, Record, Unreadable
 from router_model.training.importing.notes import Note, Notes
 from router_model.training.importing.options import ImportOptions
@@ -41,6 +42,7 @@ class Batch:
     places: list[int] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
+    n_with_effort: int = 0
     n_records: int = 0
     n_bytes: int = 0
 
@@ -88,6 +90,8 @@ class BatchReader:
         except RecordError as exc:
             batch.rejected.append(Rejected(item.row, [exc.problem], item.value))
             return
+        if self._options.efforts:
+            batch.n_with_effort += give_to_candidates(rows, item.value, self._options.efforts)
         batch.rejected += [Rejected(item.row, [problem], part) for problem, part in failed]
         batch.rows += rows
         batch.places += [item.row] * len(rows)

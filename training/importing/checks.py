@@ -34,7 +34,7 @@ CANONICAL_SCHEMA: Final = {
 PROMPT_FORMS: Final = ("prompt", "messages", "prompt_features")
 """The columns of which a row needs one."""
 
-REQUEST_PARTS: Final = ("tools", "response_format", "max_output_tokens")
+REQUEST_PARTS: Final = ("tools", "response_format", "max_output_tokens", "turn_type")
 """The columns with what a request says beside its messages."""
 
 PROMPT_ID_DIGITS: Final = 24

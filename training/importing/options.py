@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from router_model.catalog import Catalog, ModelCard
 from router_model.errors import TableError
 from router_model.training.importing.adapters import FORMATS
 from router_model.training.importing.columns import ColumnMapping
 from router_model.training.importing.dates import DATE_ORDERS, DateOrder
+from router_model.training.importing.efforts import Efforts, efforts_of
 from router_model.training.importing.findings import Arguments
 from router_model.training.importing.number_text import DECIMAL_MARKS, DecimalMark
 from router_model.training.importing.reading import Reading, checked_words
@@ -90,6 +94,10 @@ class ImportOptions:
     reading : Reading
         How values are written.
     max_rejected : RejectedLimit
+    catalog : str
+        The file that says which candidates are models with an effort; empty if there is none.
+    efforts : Efforts
+        Of that file.
     """
 
     format: str = "auto"
@@ -98,6 +106,8 @@ class ImportOptions:
     model: str = ""
     reading: Reading = field(default_factory=Reading)
     max_rejected: RejectedLimit = field(default_factory=RejectedLimit)
+    catalog: str = ""
+    efforts: Efforts = field(default_factory=dict)
 
     @property
     def mapping(self) -> ColumnMapping:
@@ -118,6 +128,7 @@ class ImportOptions:
             "--format": "" if self.format == "auto" else self.format,
             "--on-error": "" if self.on_error == "fail" else self.on_error,
             "--model": self.model,
+            "--catalog": self.catalog,
             "--scale": "" if reading.scale is None else str(reading.scale),
             "--values": words,
             "--dates": reading.dates or "",
@@ -139,12 +150,13 @@ def make_options(
     dates: DateOrder | None = None,
     decimal: DecimalMark | None = None,
     max_rejected: str | float = DEFAULT_MAX_REJECTED,
+    catalog: str | Path | None = None,
 ) -> ImportOptions:
     """Check the parameters of `import_sources` and return them as options.
 
     Raises
     ------
-    TableError
+    TableError, CatalogError
         If a parameter is unusable.
     """
     _check_choice("format", format, FORMATS)
@@ -163,9 +175,26 @@ def make_options(
             decimal=decimal,
         ),
         max_rejected=RejectedLimit.parse(max_rejected),
+        catalog="" if catalog is None else str(catalog),
+        efforts={} if catalog is None else _efforts(catalog),
     )
     _ = options.mapping  # raises an error for columns that are not ours
     return options
+
+
+def _efforts(catalog: str | Path) -> Efforts:
+    found = efforts_of(Catalog.load(catalog, look_up=_of_no_price))
+    if not found:
+        raise TableError(
+            f"{catalog}: has no candidate with an effort, and nothing else of a catalog matters here; expected entries "
+            "with model and reasoning_effort, or leave --catalog out"
+        )
+    return found
+
+
+def _of_no_price(model: str) -> ModelCard:
+    """Return a card in place of one that training would look up: prices do not matter for an import."""
+    return ModelCard(model, Decimal(0), Decimal(0))
 
 
 def _scale_of(scale: str | tuple[float, float] | None) -> Scale | None:

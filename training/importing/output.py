@@ -21,7 +21,7 @@ from router_model.training.importing.values import safe_json
 
 _ROWS_A_GROUP = 20_000
 _AVERAGED = frozenset({"quality", "input_tokens", "output_tokens", "cost_usd", "latency_s"})
-_VERSION_KEY = "router_model.schema_version"
+VERSION_KEY = "router_model.schema_version"
 
 
 def rejects_path(out: Path) -> Path:
@@ -38,7 +38,7 @@ def is_own_table(path: Path) -> bool:
     if path.suffix.lower() != ".parquet":
         return False
     try:
-        return _VERSION_KEY in pl.read_parquet_metadata(path)
+        return VERSION_KEY in pl.read_parquet_metadata(path)
     except (pl.exceptions.PolarsError, OSError):
         return False  # reading the file will report the problem
 
@@ -141,7 +141,7 @@ class TableOutput:
         self._merged().sink_parquet(
             merged,
             row_group_size=_ROWS_A_GROUP,
-            metadata={_VERSION_KEY: str(SCHEMA_VERSION)},
+            metadata={VERSION_KEY: str(SCHEMA_VERSION)},
         )
         rejects = self.keep_rejects()
         merged.replace(self._out)

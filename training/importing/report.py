@@ -42,6 +42,8 @@ class ImportReport:
         Fields that the schema does not have; they are kept in `extra`.
     formats : dict of str to str
         The format of each file; ``unknown`` if no record of it could be read.
+    n_with_effort : int or None
+        Answers that were given to a candidate with an effort; None if no catalog was given.
     """
 
     out: Path
@@ -54,3 +56,4 @@ class ImportReport:
     rejects: Path | None
     unknown_columns: tuple[str, ...]
     formats: dict[str, str]
+    n_with_effort: int | None = None

@@ -54,6 +54,7 @@ def import_sources(
     dates: DateOrder | None = None,
     decimal: DecimalMark | None = None,
     max_rejected: str | float = DEFAULT_MAX_REJECTED,
+    catalog: str | Path | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> ImportReport:
     """Import files into one table of outcomes.
@@ -85,6 +86,8 @@ def import_sources(
     max_rejected : float, int or str, default "5%"
         How many rows of a source may be rejected for one reason with ``on_error="skip"``: a share (a float up to
         1, ``"20%"``) or a number of rows (an int). One bad row is always allowed, unless a number of rows is given.
+    catalog : path, optional
+        A catalog. Answers of a model with an effort become those of the candidate that it has of both.
     progress : callable, optional
         Called after each batch.
 
@@ -104,6 +107,7 @@ def import_sources(
         dates=dates,
         decimal=decimal,
         max_rejected=max_rejected,
+        catalog=catalog,
     )
     paths, target = expand_sources(sources), Path(out)
     _check_target(target, paths)
@@ -154,6 +158,7 @@ class _Run:
         self._bytes_before = 0
         self._seen = SeenPairs()
         self._skipped: Counter[str] = Counter()
+        self._n_with_effort = 0
         self._unknown: dict[str, None] = {}
         self._formats: dict[str, str] = {}
         self._first_message = ""
@@ -194,6 +199,7 @@ class _Run:
             rejects=rejects,
             unknown_columns=tuple(self._unknown),
             formats=self._formats,
+            n_with_effort=self._n_with_effort if self._options.efforts else None,
         )
 
     # --- one batch ---
@@ -218,6 +224,7 @@ class _Run:
         self._is_lost |= bool(rejected) and self._options.on_error == "fail"
         if not self._is_lost:
             self._skipped.update(batch.skipped)
+            self._n_with_effort += batch.n_with_effort
             self._output.add(good, are_votes=self._are_votes(number))
             self._reject(self._paths[number], rejected)
 

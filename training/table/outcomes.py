@@ -298,15 +298,21 @@ def _prompts(prompts: pl.DataFrame, origin: str) -> list[PromptLike]:
     return [_prompt(*parts) if is_text else next(logged) for is_text, parts in rows]
 
 
-def _prompt(
-    text: str | None, messages: str | None, tools: str | None, response_format: str | None, most: int | None
-) -> PromptLike:
-    """Return a prompt as it was sent: text or messages, or a chat body where more than these is known."""
+def _prompt(text: str | None, messages: str | None, *request: Any) -> PromptLike:
+    """Return a prompt as it was sent: text or messages, or a chat body where more than these is known.
+
+    Parameters
+    ----------
+    text, messages : at least one of them
+    request : `REQUEST_PARTS`
+    """
     said: list[dict[str, Any]] | None = None if messages is None else json.loads(messages)
+    tools, response_format, most, turn = request
     beside = {
         "tools": None if tools is None else json.loads(tools),
         "response_format": None if response_format is None else json.loads(response_format),
         "max_completion_tokens": most,
+        "turn_type": turn,
     }
     known = {name: value for name, value in beside.items() if value is not None}
     if known:

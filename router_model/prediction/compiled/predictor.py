@@ -138,7 +138,7 @@ class CompiledPredictor(Predictor):
         evidence, p, trust, amounts = self.prompt.predict(
             np.array(features.embedding[row], dtype=np.float32),
             pieces,
-            np.array(features.surface[row], dtype=np.float32),
+            np.array(features.surface[row, : len(self.prompt.evidence.scale.centre)], dtype=np.float32),
         )
         p_at_bar = np.array(self.grid.at(p, quality_bar), dtype=np.float32)
         constant, weights = self.prompt.mean_weights

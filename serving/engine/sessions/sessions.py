@@ -89,6 +89,11 @@ class Sessions:
         now = datetime.fromtimestamp(self._clock(), UTC)
         self._remember(SessionRecord(turn_key, session_key, now, 0), self._turns)
 
+    def recognise_new(self, turn_key: str, session_key: str) -> None:
+        """Keep which session an answer belongs to, if this worker knows none of it."""
+        if self._turns.get(turn_key, now=self._clock()) is None:
+            self.recognise(turn_key, session_key)
+
     async def session_of(self, turn_keys: Sequence[str]) -> str | None:
         """Return the key of the session that answers belong to, the first one's that is known; None if none is.
 

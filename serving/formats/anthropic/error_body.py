@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from router_model.serving.common.causes import Shape, said_of
 from router_model.serving.common.service_errors import ServiceError
 from router_model.serving.formats.json_text import dump
 from router_model.serving.formats.shapes import Json
@@ -52,7 +53,9 @@ def anthropic_error_body(error: ServiceError, request_id: str) -> bytes:
 
 def error_event(failure: UpstreamFailure) -> Json:
     """Return the event that ends a stream in which a provider failed; keys that fail are ours, not the caller's."""
-    content: Json = {"type": _BY_KIND.get(failure.kind, "api_error"), "message": failure.message}
+    said = said_of(failure.cause, Shape.ANTHROPIC)
+    type_ = said.type or _BY_KIND.get(failure.kind, "api_error")
+    content: Json = {"type": type_, "message": said.message(failure.words, None)}
     if failure.details:
         content["details"] = dict(failure.details)
     return {"type": "error", "error": content}

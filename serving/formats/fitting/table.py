@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
+from router_model.model_parameters import EFFORTS
 from router_model.serving.providers.provider import Kind, Target
 
 
@@ -118,8 +119,6 @@ class Host:
 
 
 SAMPLERS: Final = frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty"})
-EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-"""From least to most."""
 _EXTRA_SAMPLERS: Final = frozenset({"top_k", "min_p", "top_a", "repetition_penalty"})
 _UP_TO_HIGH: Final = ("low", "medium", "high")
 _UP_TO_XHIGH: Final = (*_UP_TO_HIGH, "xhigh")

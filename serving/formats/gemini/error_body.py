@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import orjson
 
+from router_model.serving.common.causes import Shape, said_of
 from router_model.serving.common.service_errors import ServiceError
 from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
@@ -67,7 +68,8 @@ def stream_error(failure: UpstreamFailure) -> Json:
     >>> stream_error(UpstreamFailure(FailureKind.TIMEOUT, "no token for 60 s"))
     {'error': {'code': 504, 'message': 'no token for 60 s', 'status': 'DEADLINE_EXCEEDED'}}
     """
-    return {"error": _content(_CODES.get(failure.kind, 503), failure.message)}
+    said = said_of(failure.cause, Shape.GOOGLE)
+    return {"error": _content(said.status or _CODES.get(failure.kind, 503), said.message(failure.words, None))}
 
 
 def _content(code: int, message: str) -> Json:

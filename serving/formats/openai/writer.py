@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from router_model.serving.common.causes import Shape, said_of
 from router_model.serving.formats.format import Call, Facts
 from router_model.serving.formats.function_calls import with_function_calls
 from router_model.serving.formats.json_text import dump
@@ -27,6 +28,8 @@ _ERROR_TYPES: Final = {
     FailureKind.TOO_LONG: "invalid_request_error",
     FailureKind.MODEL_GONE: "not_found_error",
 }
+_CODES: Final = {FailureKind.RATE_LIMITED: "rate_limit_exceeded"}
+"""As before a stream; clients know this one."""
 
 
 class ChatWriter:
@@ -83,7 +86,8 @@ class ChatWriter:
         if not self._for_openrouter:
             return [_sent({"error": _error(failure)}), DONE_EVENT]
         choice = {"index": 0, "delta": {"content": ""}, "finish_reason": ERROR}
-        error = {"code": failure.status or _NO_STATUS, "message": failure.message}
+        said = said_of(failure.cause, Shape.OPENAI)
+        error = {"code": said.status or failure.status or _NO_STATUS, "message": said.message(failure.words, None)}
         return [_sent(self._chunk([choice]) | {"error": error}), DONE_EVENT]
 
     def _hold_back(self, chunk: Json, choices: list[Json]) -> Iterator[Json]:
@@ -120,11 +124,12 @@ class ChatWriter:
 
 
 def _error(failure: UpstreamFailure) -> Json:
+    said = said_of(failure.cause, Shape.OPENAI)
     return {
-        "message": failure.message,
-        "type": _ERROR_TYPES.get(failure.kind, "server_error"),
+        "message": said.message(failure.words, None),
+        "type": said.type or _ERROR_TYPES.get(failure.kind, "server_error"),
         "param": failure.param,
-        "code": str(failure.kind),
+        "code": said.code or said.type or _CODES.get(failure.kind, str(failure.kind)),
         "metadata": {"error_type": failure.error_type, "provider_code": failure.code},
     }
 

@@ -11,7 +11,7 @@ from router_model.serving.formats.openai.failures import failure_of
 from router_model.serving.formats.openai.request import openai_headers
 from router_model.serving.formats.responses.reader import ENDS, ResponsesReader, read_response
 from router_model.serving.formats.responses.response_object import for_caller, outputs, response_object
-from router_model.serving.formats.responses.tool_names import tool_names
+from router_model.serving.formats.responses.tool_names import tool_names, with_own_name
 from router_model.serving.formats.responses.usage import write_usage
 from router_model.serving.formats.responses.writer import ResponsesWriter
 from router_model.serving.formats.shapes import Json, index_or_none, mapping
@@ -73,7 +73,11 @@ class ResponsesFormat:
         names = {} if call is None else tool_names(call.body)
         items = [for_caller(item, call, names) for item in outputs(answer)]
         usage = write_usage(mapping(answer.get("usage")), facts)
-        return {**response_object(answer, call, target.model), "output": items, "usage": usage, **extras}
+        response = {**response_object(answer, call, target), "output": items, "usage": usage, **extras}
+        if call is not None and call.exchange is not None:
+            call.exchange.response = response
+            call.exchange.output = [with_own_name(item, names) for item in outputs(answer)]
+        return response
 
     def writer(self, call: Call, target: Target) -> EventWriter:
         """Return what writes one stream."""

@@ -85,7 +85,12 @@ def test_a_blend_of_the_boosters_alone_is_explained_by_their_tree_contributions(
     router = trained.router
     predictor = with_parts(router, members=all_weight_on(router, "booster"))
     features = featurise([SUM], router.encoder)
-    rows = pair_rows(predictor.evidence_model.evidence(features), features.surface, predictor.grid.bars, targets=[0])
+    rows = pair_rows(
+        predictor.evidence_model.evidence(features),
+        predictor.evidence_model.surface_of(features),
+        predictor.grid.bars,
+        targets=[0],
+    )
     trees = np.mean([booster.predict(rows, pred_contrib=True) for booster in predictor.boosters], axis=0)
     sources = np.array([source_of(name) for name in predictor.boosters[0].feature_name()])
     for row, success in zip(trees, explain(predictor, router), strict=True):

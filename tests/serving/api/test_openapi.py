@@ -2,9 +2,12 @@
 
 import pytest
 from fake_service import client_of, fake_parts
+from log_records import response
 
 from router_model.serving.api import answer_models as answers
 from router_model.serving.app import ENDPOINTS
+from router_model.serving.common.settings import Settings
+from router_model.serving.decision_log.session_keys import response_key
 
 DOCUMENTED = {f"{one.method} {one.path.replace(':path', '')}": one for one in ENDPOINTS}
 
@@ -41,25 +44,29 @@ def test_every_example_works(router, document, name):
     endpoint = DOCUMENTED[name]
     example = document["components"]["schemas"][endpoint.request.__name__]["example"]
     with client_of(fake_parts(router)) as client:
-        response = client.request(endpoint.method, url_of(endpoint), json=example)
-    assert response.status_code == endpoint.status
-    assert set(endpoint.headers) <= set(response.headers)
+        answer = client.request(endpoint.method, url_of(endpoint), json=example)
+    assert answer.status_code == endpoint.status
+    assert set(endpoint.headers) <= set(answer.headers)
     if endpoint.answer is None:
-        assert response.headers["content-type"].partition(";")[0] == endpoint.media
+        assert answer.headers["content-type"].partition(";")[0] == endpoint.media
     else:
-        endpoint.answer.model_validate(response.json())
+        endpoint.answer.model_validate(answer.json())
 
 
 @pytest.mark.parametrize("name", [name for name, one in DOCUMENTED.items() if one.request is None])
 def test_every_answer_without_a_body_is_as_documented(router, name):
     endpoint = DOCUMENTED[name]
-    with client_of(fake_parts(router)) as client:
+    parts = fake_parts(router)
+    parts.proxy.stored.settings = Settings(artifact="x", store_responses=True)
+    parts.log.put(response(response_key("insecure", "resp_1")))
+    with client_of(parts) as client:
         made = client.post("/v1/route", json={"messages": [{"role": "user", "content": "Hi"}]}).json()["id"]
         answered = client.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": "Hi"}]}).json()
-        response = client.request(endpoint.method, url_of(endpoint, decision_id=made), params={"id": answered["id"]})
-    assert response.status_code == endpoint.status
+        url = url_of(endpoint, decision_id=made, response_id="resp_1")
+        answer = client.request(endpoint.method, url, params={"id": answered["id"]})
+    assert answer.status_code == endpoint.status
     if endpoint.answer is not None:
-        endpoint.answer.model_validate(response.json())
+        endpoint.answer.model_validate(answer.json())
 
 
 @pytest.mark.parametrize("name", [name for name in dir(answers) if name.endswith("Answer")])

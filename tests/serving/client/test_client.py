@@ -82,7 +82,8 @@ def test_route_answers_with_values(connect, service):
     assert (answer.model, answer.decision_id, answer.reason) == ("small", "dec_1", "cheapest_above_bar")
     assert answer.models == ("small", "large")
     assert (answer.plan[0].p_interval, answer.plan[0].expected_output_tokens) == ((0.9, 0.95), 310.0)
-    assert answer.plan[1].expected_cost_usd is None
+    assert (answer.plan[0].base_model, answer.plan[0].parameters) == ("vendor/model", {"reasoning_effort": "low"})
+    assert (answer.plan[1].expected_cost_usd, answer.plan[1].parameters) == (None, {})
     assert answer.excluded == (("coder", "context_window"),)
     assert (answer.degraded, answer.session_id, answer.raw) == (False, "s1", DECISION)
     method, path, headers, body = service.seen[0]

@@ -38,6 +38,12 @@ def chat(url, upstream):  # noqa: ARG001  (its script is empty then)
 
 
 @pytest.fixture
+def responses(chat):
+    """The same SDK's other surface."""
+    return chat
+
+
+@pytest.fixture
 def claude(url, upstream):  # noqa: ARG001
     with anthropic.Anthropic(base_url=url, api_key="any", max_retries=0, timeout=20) as client:
         yield client

@@ -1,5 +1,7 @@
 """Every cause that clients act upon, from every provider, as each vendor's SDK is told it."""
 
+import json
+
 import anthropic
 import httpx
 import openai
@@ -55,7 +57,9 @@ UPSTREAM = {
         "gemini": of_google(429, "RESOURCE_EXHAUSTED", "You exceeded your current quota"),
     },
     Cause.OVERLOADED: {
-        "openai": of_openai(503, "The engine is currently overloaded", type="server_error"),
+        "openai": of_openai(
+            503, "The engine is currently overloaded", type="server_error", code="server_is_overloaded"
+        ),
         "anthropic": of_anthropic(529, "overloaded_error", "Overloaded"),
         "gemini": of_google(503, "UNAVAILABLE", "The model is overloaded. Please try again later."),
     },
@@ -82,9 +86,11 @@ TYPED = {
     (Cause.UNKNOWN_MODEL, "claude"): (anthropic.NotFoundError, 404, "model: "),
     (Cause.UNKNOWN_MODEL, "google"): (google_errors.ClientError, 404, ""),
 }  # fmt: skip
+TYPED |= {(cause, "responses"): told for (cause, name), told in TYPED.items() if name == "chat"}
 CODES = {
     Cause.TOO_LONG: "context_length_exceeded",
     Cause.CONTENT: "content_filter",
+    Cause.QUOTA: "insufficient_quota",
     Cause.OVERLOADED: "server_is_overloaded",
     Cause.UNKNOWN_MODEL: "model_not_found",
 }
@@ -92,24 +98,34 @@ TYPES = {Cause.QUOTA: "rate_limit_error", Cause.OVERLOADED: "overloaded_error", 
 STATUSES = {Cause.QUOTA: "RESOURCE_EXHAUSTED", Cause.OVERLOADED: "UNAVAILABLE", Cause.UNKNOWN_MODEL: "NOT_FOUND"}
 
 
-def ask(name, sdk, model):
-    if name == "chat":
-        return sdk.chat.completions.create(model=model, messages=HI)
-    if name == "claude":
-        return sdk.messages.create(model=model, max_tokens=9, messages=HI)
-    return sdk.models.generate_content(model=model, contents="Hi")
+def ask(name, sdk, model, *, stream=False):
+    """Return an answer, or the list of a stream's events."""
+    if name == "google":
+        call = sdk.models.generate_content_stream if stream else sdk.models.generate_content
+        answer = call(model=model, contents="Hi")
+    elif name == "responses":
+        answer = sdk.responses.create(model=model, input="Hi", stream=stream)
+    elif name == "claude":
+        answer = sdk.messages.create(model=model, max_tokens=9, messages=HI, stream=stream)
+    else:
+        answer = sdk.chat.completions.create(model=model, messages=HI, stream=stream)
+    return list(answer) if stream else answer
 
 
-def check_details(name, cause, error):
-    if name == "chat" and cause in CODES:
-        assert error.code == CODES[cause]
+def check_details(name, cause, kind, error, *, late=False):
+    # Google says the same of a minute's quota and of the account's, so this may be a rate limit.
+    is_open = cause is Cause.QUOTA and kind == "gemini"
+    if name in ("chat", "responses"):
+        assert error.code == ("rate_limit_exceeded" if is_open else CODES[cause]), error.body
     if name == "claude":
-        assert error.body["error"]["type"] == TYPES.get(cause, "invalid_request_error")
+        type_ = TYPES.get(cause, "invalid_request_error")
+        # Anthropic's streams end so where a limit is reached.
+        assert error.body["error"]["type"] == ("overloaded_error" if is_open and late else type_)
     if name == "google":
         assert error.status == STATUSES.get(cause, "INVALID_ARGUMENT")
 
 
-OWN = {"chat": "openai", "claude": "anthropic", "google": "gemini"}
+OWN = {"chat": "openai", "responses": "openai", "claude": "anthropic", "google": "gemini"}
 CELLS = [
     pytest.param(*cell, kind, marks=() if kind == OWN[cell[1]] else pytest.mark.slow)
     for cell in TYPED
@@ -119,25 +135,72 @@ CELLS = [
 
 @pytest.mark.parametrize(("cause", "name", "kind"), CELLS)
 def test_a_cause_is_told_in_the_words_of_the_surface(request, upstream, cause, name, kind):
+    """Whole, and streamed: before a stream has begun, it is the same error."""
     sdk = request.getfixturevalue(name)
     error, status, words = TYPED[cause, name]
     upstream.script[kind] = UPSTREAM[cause][kind]
-    with pytest.raises(error) as caught:
-        ask(name, sdk, f"{kind}/{cause.value}-{name}")
-    said = caught.value
-    assert (said.code if name == "google" else said.status_code) == status
-    assert words in said.message
-    check_details(name, cause, said)
+    for stream in (False, True):
+        with pytest.raises(error) as caught:
+            ask(name, sdk, f"{kind}/{cause.value}-{name}-{stream}", stream=stream)
+        said = caught.value
+        assert (said.code if name == "google" else said.status_code) == status
+        assert words in said.message
+        check_details(name, cause, kind, said)
 
 
-@pytest.mark.parametrize("name", ["chat", "claude", "google"])
+CHUNK = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-x"}
+MESSAGE = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x", "content": [], "usage": {}}
+DELTA = {"type": "text_delta", "text": "hel"}
+BEGUN = {
+    "openai": [CHUNK | {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "hel"}}]}],
+    "anthropic": [
+        {"type": "message_start", "message": MESSAGE},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": DELTA},
+    ],
+    "gemini": [{"candidates": [{"content": {"role": "model", "parts": [{"text": "hel"}]}, "index": 0}]}],
+}
+"""Streams that have begun."""
+
+
+def breaking(kind, cause):
+    """Return the pieces of a stream that breaks after its first word."""
+    lines = [b"data: " + json.dumps(one).encode() + b"\n\n" for one in (*BEGUN[kind], UPSTREAM[cause][kind][1])]
+    return [b"".join(lines[:-1]), lines[-1]]
+
+
+@pytest.mark.parametrize(("cause", "name", "kind"), CELLS)
+def test_a_cause_is_told_within_a_stream_too(request, upstream, cause, name, kind):
+    """Clients act upon the same code and words there; only the status is gone, as it was sent before."""
+    sdk = request.getfixturevalue(name)
+    upstream.script[kind] = 200, breaking(kind, cause)
+    with pytest.raises((openai.APIError, anthropic.APIError, google_errors.APIError)) as caught:
+        ask(name, sdk, f"{kind}/late-{cause.value}-{name}", stream=True)
+    check_details(name, cause, kind, caught.value, late=True)
+    if name == "claude" and cause is Cause.TOO_LONG:
+        assert "prompt is too long" in caught.value.message
+
+
+def test_a_response_that_fails_says_so_to_clients_that_read_no_error_events(url, upstream):
+    """Codex reads the code of ``response.failed``; what was said so far is not lost."""
+    upstream.script["openai"] = 200, breaking("openai", Cause.TOO_LONG)
+    body = {"model": "openai/failed", "input": "Hi", "stream": True}
+    sent = httpx.post(f"{url}/v1/responses", json=body).text
+    said = [json.loads(line.removeprefix("data: ")) for line in sent.splitlines() if line.startswith("data: ")]
+    assert [one["delta"] for one in said if one["type"] == "response.output_text.delta"] == ["hel"]
+    assert [one["type"] for one in said[-2:]] == ["error", "response.failed"]
+    assert said[-1]["response"]["error"]["code"] == "context_length_exceeded"
+    assert said[-1]["response"]["status"] == "failed"
+
+
+@pytest.mark.parametrize("name", OWN)
 def test_a_model_that_nobody_knows(request, name):
     error, _, words = TYPED[Cause.UNKNOWN_MODEL, name]
     with pytest.raises(error) as caught:
         ask(name, request.getfixturevalue(name), "gpt-y")
     assert words in caught.value.message
     assert "the nearest is 'gpt-x'" in caught.value.message
-    check_details(name, Cause.UNKNOWN_MODEL, caught.value)
+    check_details(name, Cause.UNKNOWN_MODEL, "", caught.value)
 
 
 def test_the_table_has_every_cell():

@@ -66,6 +66,18 @@ def test_decision_attempt_and_feedback_become_one_row(log_url, tmp_path):
     }  # fmt: skip
 
 
+def test_what_was_asked_besides_the_messages_becomes_columns(log_url, tmp_path):
+    """Where only features are kept, the type and the count are there, and no text."""
+    said = {"turn_type": "title", "max_output_tokens": 64}
+    texts = {"tools": '[{"type":"function","function":{"name":"add"}}]', "response_format": '{"type":"json_object"}'}
+    row = row_of_export(log_url, tmp_path, decision(1, **said, **texts))
+    assert {name: row[name] for name in (*said, *texts)} == said | texts
+    bare = decision(2, messages=None, prompt_features="sealed", **said)
+    export(log_url, tmp_path / "table.parquet", [], [bare])
+    _, row = pl.read_parquet(tmp_path / "table.parquet").sort("prompt_id").to_dicts()
+    assert {name: row[name] for name in (*said, *texts)} == said | dict.fromkeys(texts)
+
+
 def test_an_explored_decision_tells_what_the_rule_preferred(log_url, tmp_path):
     """'large' was drawn with 0.25; 'small', which the rule prefers, stands behind it; 'tiny' could not be drawn."""
     candidates = (candidate("large", 0.25), candidate("small", 0.75), candidate("tiny", 0.0))
@@ -206,10 +218,14 @@ def test_an_empty_log_gives_an_empty_table(log_url, tmp_path):
 @pytest.mark.parametrize("ending", [".csv", ".jsonl"])
 def test_text_tables_can_be_imported(tmp_path, ending):
     records = [make(n) for n in range(3) for make in (decision, attempt, feedback)]
+    tools = '[{"type":"function","function":{"name":"add","parameters":{"type":"object"}}}]'
+    records[0] = decision(0, tools=tools, max_output_tokens=9, turn_type="work")
     export(f"sqlite:///{tmp_path}/log.db", tmp_path / f"table{ending}", records)
     report = import_sources([str(tmp_path / f"table{ending}")], tmp_path / "table.parquet")
     assert (report.n_rows, report.n_with_quality, report.n_rejected) == (3, 3, 0)
     assert read_outcomes(tmp_path / "table.parquet").cost_usd.tolist() == [[0.002]] * 3
+    first = pl.read_parquet(tmp_path / "table.parquet").filter(prompt_id=decision(0).decision_id).row(0, named=True)
+    assert (json.loads(first["tools"]), first["max_output_tokens"]) == (json.loads(tools), 9)
 
 
 def test_other_endings_are_refused(tmp_path):

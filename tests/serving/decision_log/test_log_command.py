@@ -54,9 +54,9 @@ def test_export(log, tmp_path):
 def test_delete_reaches_what_is_in_the_spool(log):
     """Of decisions 0-5 users u0, u1 and u2 have two each: u2 one in the log and one in the spool."""
     done = run("delete", *log, "--user", "u2")
-    assert "Deleted 2 attempt records, 2 decision records, 2 feedback records, 0 session records" in done.output
+    assert "Deleted 2 attempt records, 2 decision records, 2 feedback records, 0 response records" in done.output
     counts = json.loads(run("stats", *log).stdout)
-    assert counts == {"decision": 4, "attempt": 4, "feedback": 4, "session": 0}
+    assert counts == {"decision": 4, "attempt": 4, "feedback": 4, "session": 0, "response": 0}
 
 
 def test_prune_deletes_what_is_old(log):

@@ -2,17 +2,22 @@
 
 import asyncio
 import sys
+from functools import partial
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 from log_records import decision
 
 from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.common.settings import Settings
-from router_model.serving.decision_log import opening
+from router_model.serving.decision_log import opening, schema
 from router_model.serving.decision_log.log import LogStats
 from router_model.serving.decision_log.opening import NoLog, identity, open_log, open_store
 from router_model.serving.decision_log.queued_log import QueuedLog
+from router_model.serving.decision_log.rows import Kind, batch_of, record_of, row_of
 from router_model.serving.decision_log.tables import VERSION_TABLE, metadata
 
 
@@ -77,6 +82,12 @@ def test_sessions_need_a_database(url):
         open_log(settings(log=url, session_store="log"))
 
 
+@pytest.mark.parametrize("url", ["none", "parquet:folder"])
+def test_kept_responses_need_a_database(url):
+    with pytest.raises(SettingsError, match=f"--store-responses .*: the log is '{url}', and responses are kept in a"):
+        open_log(settings(log=url, store_responses=True))
+
+
 def test_no_log_keeps_nothing():
     async def run():
         log = open_log(settings(log="none"))
@@ -84,6 +95,7 @@ def test_no_log_keeps_nothing():
         log.put(decision(1))
         await log.flush(1)
         found = (await log.decision(decision(1).decision_id), await log.session("s"), log.stats, log.writable)
+        assert (await log.attempt("resp_1"), await log.responses("r", 9)) == (None, [])
         await log.close(1)
         return found
 
@@ -122,6 +134,40 @@ def opened(url, look):
     return asyncio.run(run())
 
 
+def opened_without_migrating(url, look):
+    """Return what `look` sees of a database that is left as it is."""
+
+    async def run():
+        store = open_store(url)
+        try:
+            async with store._engine.begin() as connection:
+                return await connection.run_sync(look)
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+def migrated_to(version, connection):
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).with_name("migrations")))
+    config.attributes["connection"] = connection
+    command.downgrade(config, version)
+
+
+async def read_back(url, record=None):
+    """Open the log, migrating it, and return a decision: the given one, once it is written, or the first."""
+    store = open_store(url)
+    try:
+        await store.open()
+        if record is not None:
+            await store.write(batch_of([row_of(record)]), "batch")
+        row = await store.read(Kind.DECISION, (record or decision(1)).decision_id)
+        return record_of(Kind.DECISION, row)
+    finally:
+        await store.close()
+
+
 def described(connection):
     seen = sa.inspect(connection)
     return {
@@ -148,6 +194,19 @@ def test_migrations_make_the_tables_that_are_used(log_url, tmp_path, request):
         return described(connection)
 
     assert opened(other, remade) == migrated
+
+
+@pytest.mark.parametrize("log_url", ["sqlite", "postgresql"], indirect=True)
+def test_a_log_of_an_older_version_is_upgraded_and_keeps_its_records(log_url):
+    """Taken back to version 0005 with a decision in it, which then says nothing of turns."""
+    written = asyncio.run(read_back(log_url, decision(1)))
+    opened(log_url, partial(migrated_to, "0005"))
+    older = opened_without_migrating(log_url, described)["router_decisions"][0]
+    assert written == decision(1)
+    assert not older.keys() & {"turn_type", "tools", "response_format", "max_output_tokens"}
+    assert asyncio.run(read_back(log_url)) == decision(1)
+    later = decision(2, turn_type="title", tools="[]", max_output_tokens=5)
+    assert asyncio.run(read_back(log_url, later)) == later
 
 
 @pytest.mark.parametrize("log_url", ["sqlite", "postgresql"], indirect=True)
@@ -184,4 +243,4 @@ def test_parquet_in_another_file_system(tmp_path):
         await store.open(create=False)
         return await store.count()
 
-    assert list(asyncio.run(run()).values()) == [1, 0, 0, 0]
+    assert list(asyncio.run(run()).values()) == [1, 0, 0, 0, 0]

@@ -3,13 +3,14 @@
 import asyncio
 import tempfile
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from faulty_store import FaultyStore
 from hypothesis import given
 from hypothesis import strategies as st
-from log_records import attempt, decision, feedback, session
+from log_records import BEGAN, attempt, decision, feedback, response, session
 from waiting import PATIENT_S, until
 
 from router_model.serving.common.service_errors import NotReadyError, SettingsError
@@ -85,9 +86,64 @@ def test_what_is_put_is_written(tmp_path):
             return log.stats
 
     stats = asyncio.run(run())
-    assert [len(store.rows[kind]) for kind in Kind] == [1, 1, 1, 1]
+    assert [len(store.rows[kind]) for kind in Kind] == [1, 1, 1, 1, 0]
     assert (stats.depth, stats.written, stats.spooled, stats.dropped, stats.available) == (0, 4, 0, 0, True)
     assert files(tmp_path) == []
+
+
+def test_a_conversation_is_found_wherever_its_responses_are_on_their_way(tmp_path):
+    """a is in the store, b in the spool, c in the queue, with a note that b was deleted; unwritten ones end it."""
+    store = FaultyStore()
+    gone = replace(response("b", "a", n=9), input=None, output=None, response=None)
+
+    async def run():
+        async with running(store, tmp_path) as log:
+            log.put(response("a"))
+            await log.flush(PATIENT_S)
+            store.away = True
+            log.put(response("b", "a"))
+            await log.flush(PATIENT_S)
+            store.away = False
+            log.put(response("c", "b"))
+            found = [await log.responses("c", most) for most in (9, 2)]
+            log.put(gone)
+            found.append(await log.responses("b", 9))
+            return [*found, await log.responses("x", 9), await log.responses("", 9)]
+
+    whole, two, deleted, *none = asyncio.run(run())
+    assert whole == [response("c", "b"), response("b", "a"), response("a")]
+    assert (two, deleted) == (whole[:2], [gone, response("a")])
+    assert none == [[], []]
+
+
+def test_a_call_is_found_by_its_answer_and_key(tmp_path):
+    """In the queue and in the store; what a gateway reported under the id of an answer is none."""
+    store = FaultyStore()
+    reported = attempt(2, response_id="resp_1", key_id="k2", authority="own")
+
+    async def run():
+        async with running(store, tmp_path) as log:
+            log.put(attempt(1))
+            log.put(reported)
+            waiting = await log.attempt("resp_1", "k1")
+            await log.flush(PATIENT_S)
+            return waiting, [await log.attempt("resp_1", key) for key in ("k1", None, "k2")]
+
+    waiting, found = asyncio.run(run())
+    assert (waiting, found) == (attempt(1), [attempt(1), attempt(1), None])
+
+
+def test_what_cannot_be_looked_up_now_is_said(tmp_path):
+    store = FaultyStore()
+
+    async def run():
+        async with running(store, tmp_path) as log:
+            store.away = True
+            for asked in (log.responses("a", 9), log.attempt("resp_1"), log.spent_usd("k1", [BEGAN])):
+                with pytest.raises(NotReadyError, match="the decision log cannot be read now"):
+                    await asked
+
+    asyncio.run(run())
 
 
 def test_what_the_store_does_not_take_is_spooled_and_replayed_in_order(tmp_path):

@@ -7,7 +7,7 @@ from datetime import timedelta, timezone
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from log_records import BEGAN, attempt, decision, feedback, session
+from log_records import BEGAN, attempt, decision, feedback, response, session
 
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.decision_log.opening import open_store
@@ -43,12 +43,13 @@ def ask(url, question):
 
 def test_records_come_back_as_they_were(log_url, stored):
     bare = AttemptRecord(attempt_id="bare", decision_id=None, created_at=BEGAN)
-    records = [decision(1), attempt(1), bare, feedback(1), session()]
+    records = [decision(1), attempt(1), bare, feedback(1), session(), response("a")]
     write(log_url, records)
     assert stored(log_url) == [decision(1)]
     assert stored(log_url, Kind.ATTEMPT) == [attempt(1), bare]
     assert stored(log_url, Kind.FEEDBACK) == [feedback(1)]
     assert stored(log_url, Kind.SESSION) == [session()]
+    assert stored(log_url, Kind.RESPONSE) == [response("a")]
 
 
 def test_a_batch_that_is_written_again_changes_nothing(log_url, stored):
@@ -76,6 +77,38 @@ def test_one_record_is_found_by_its_id(log_url):
 
     rows = ask(log_url, read)
     assert [row and record_of(Kind.DECISION, row) for row in rows] == [decision(1), decision(2), None]
+
+
+def test_the_newest_row_is_found_by_its_values(log_url):
+    """The attempt that failed is none of an answer; another key's has the same id."""
+    failed = attempt(3, response_id="r", error_type="client_gone")
+    others = attempt(2, response_id="r", key_id="k2")
+    write(log_url, [attempt(1, response_id="r"), others], [failed])
+
+    async def find(store):
+        wanted = [{"key_id": "k1"}, {}, {"key_id": "k3"}]
+        return [await store.find(Kind.ATTEMPT, {"response_id": "r", "error_type": None} | one) for one in wanted]
+
+    rows = ask(log_url, find)
+    assert [row and row["attempt_id"] for row in rows] == ["att_1", "att_2", None]
+
+
+@pytest.mark.parametrize("log_url", ["sqlite", "postgresql"], indirect=True)
+def test_a_response_is_found_with_those_before_it(log_url):
+    """a <- b <- c, a <- d, and e, whose earlier one is missing; a note of a deletion is newer than what it replaces."""
+    gone = replace(response("b", "a", n=9), input=None, output=None, response=None)
+    told = [response("a"), response("b", "a"), response("c", "b"), response("d", "a"), response("e", "x")]
+    write(log_url, told[:2], [*told[2:], gone], [response("b", "a")])
+
+    async def chains(store):
+        asked = [("c", 9), ("c", 2), ("d", 9), ("e", 9), ("x", 9)]
+        return [[record_of(Kind.RESPONSE, row) for row in await store.chain(key, most)] for key, most in asked]
+
+    whole, two, branch, torn, none = ask(log_url, chains)
+    assert whole == [response("c", "b"), gone, response("a")]
+    assert two == whole[:2]
+    assert [one.response_key for one in branch] == ["d", "a"]
+    assert ([one.response_key for one in torn], none) == (["e"], [])
 
 
 def test_times_are_kept_in_utc(log_url, stored):
@@ -119,28 +152,38 @@ def test_a_user_is_deleted_with_attempts_and_feedback(log_url, stored):
     """Feedback of decision 1 came by the id of its answer; those of user u2 stay."""
     by_answer = feedback(1, decision_id=None, response_id="resp_1")
     records = [decision(1), decision(2), decision(4), attempt(1), attempt(2), by_answer, feedback(2), feedback(4)]
-    write(log_url, records[:5], records[5:])
+    write(log_url, records[:5], [*records[5:], response("a", user_id="u1"), response("b", user_id="u2")])
 
     async def delete(store):
         return dict(await store.delete(Selection(user_id="u1")))
 
-    assert ask(log_url, delete) == {Kind.DECISION: 2, Kind.ATTEMPT: 1, Kind.FEEDBACK: 2, Kind.SESSION: 0}
+    assert ask(log_url, delete) == {
+        Kind.DECISION: 2,
+        Kind.ATTEMPT: 1,
+        Kind.FEEDBACK: 2,
+        Kind.SESSION: 0,
+        Kind.RESPONSE: 1,
+    }
     assert stored(log_url) == [decision(2)]
     assert stored(log_url, Kind.ATTEMPT) == [attempt(2)]
     assert stored(log_url, Kind.FEEDBACK) == [feedback(2)]
+    assert stored(log_url, Kind.RESPONSE) == [response("b", user_id="u2")]
 
 
 def test_a_session_is_deleted_with_what_is_remembered_of_it(log_url, stored):
     """Kept under a hash of its caller's key and its id, or under the id where the caller named none."""
     remembered = [session(session_key("k1", "s1")), session("s1"), session(session_key("k2", "s1")), session("s2")]
     answers = [replace(session(f"a{n}"), model=session_key(f"k{n}", "s1")) for n in (1, 2)]
-    write(log_url, [decision(1), decision(2), decision(11), attempt(11), *remembered, *answers])
+    write(
+        log_url,
+        [decision(1), decision(2), decision(11), attempt(11), *remembered, *answers, response("a", session_id="s1")],
+    )
 
     async def delete(store):
         return dict(await store.delete(Selection(session_id="s1")))
 
     deleted = ask(log_url, delete)
-    assert (deleted[Kind.DECISION], deleted[Kind.SESSION]) == (2, 3)
+    assert (deleted[Kind.DECISION], deleted[Kind.SESSION], deleted[Kind.RESPONSE]) == (2, 3, 1)
     assert (stored(log_url), stored(log_url, Kind.ATTEMPT)) == ([decision(2)], [])
     assert {each.session_key for each in stored(log_url, Kind.SESSION)} == {"s2", session_key("k2", "s1"), "a2"}
 
@@ -148,12 +191,18 @@ def test_a_session_is_deleted_with_what_is_remembered_of_it(log_url, stored):
 def test_what_is_older_is_deleted_whatever_it_is(log_url, stored):
     """Before 12:00:05: decisions 0-4, the attempts of 0-3 (a second later each), session at 3 s; no feedback."""
     records = [make(n) for n in range(10) for make in (decision, attempt, feedback)]
-    write(log_url, [*records, session(n=3), session("other", n=8)])
+    write(log_url, [*records, session(n=3), session("other", n=8), response("a", n=4), response("b", n=6)])
 
     async def delete(store):
         return dict(await store.delete(Selection(before=BEGAN + timedelta(seconds=5))))
 
-    assert ask(log_url, delete) == {Kind.DECISION: 5, Kind.ATTEMPT: 4, Kind.FEEDBACK: 0, Kind.SESSION: 1}
+    assert ask(log_url, delete) == {
+        Kind.DECISION: 5,
+        Kind.ATTEMPT: 4,
+        Kind.FEEDBACK: 0,
+        Kind.SESSION: 1,
+        Kind.RESPONSE: 1,
+    }
     assert stored(log_url) == [decision(n) for n in range(5, 10)]
     assert stored(log_url, Kind.SESSION) == [session("other", n=8)]
 
@@ -164,7 +213,7 @@ def test_rows_are_counted(log_url):
     async def count(store):
         return dict(await store.count())
 
-    assert ask(log_url, count) == {Kind.DECISION: 2, Kind.ATTEMPT: 1, Kind.FEEDBACK: 0, Kind.SESSION: 0}
+    assert ask(log_url, count) == dict.fromkeys(Kind, 0) | {Kind.DECISION: 2, Kind.ATTEMPT: 1}
 
 
 @pytest.mark.parametrize("wrong", [{"created_at": "yesterday"}, {"n_input_tokens": 2**70}, {"user_id": 3.5j}])
@@ -204,3 +253,15 @@ def test_a_row_of_an_older_version_lacks_fields(log_url):
 
     write(log_url)
     assert record_of(kind, ask(log_url, write_and_read)) == replace(decision(1), threshold=None, excluded=())
+
+
+@pytest.mark.parametrize("log_url", ["sqlite", "postgresql"], indirect=True)
+def test_what_a_key_has_spent_is_added_up(log_url):
+    """0.002 USD a call, at 1 s, 2 s and 3 s; one is another key's, and one was only reported."""
+    reported = attempt(4, authority="own")
+    write(log_url, [attempt(0), attempt(1), attempt(2), attempt(3, key_id="k2"), reported])
+
+    async def spent(store):
+        return await store.spent_usd("k1", [BEGAN, BEGAN + timedelta(seconds=2), BEGAN + timedelta(days=1)])
+
+    assert ask(log_url, spent) == pytest.approx([0.006, 0.004, 0.0])

@@ -65,6 +65,25 @@ def test_prompts_are_kept_as_the_setting_says(decided, storage, has_hash, has_te
     assert has_text or "subtract" not in repr(record) + repr(pending)
 
 
+def test_what_else_was_asked_is_kept_as_the_setting_says(decided):
+    """The type of a turn and the longest answer are no text of the caller's."""
+    asked, routed, _ = decided
+    tool = {"type": "function", "function": {"name": "add"}}
+    form = {"type": "json_schema", "json_schema": {"name": "sum"}}
+    said = {"tools": [tool], "response_format": form, "max_tokens": 64, "max_completion_tokens": 128}
+    asked = replace(asked, body=asked.body | said)
+    full, hashed = (
+        PendingDecision.of(asked, replace(routed, turn="title"), Prompt.parse(asked.body), storage, PLENTY).record()
+        for storage in (PromptStorage.FULL, PromptStorage.HASH)
+    )
+    assert (full.turn_type, full.max_output_tokens) == (hashed.turn_type, hashed.max_output_tokens) == ("title", 128)
+    assert (json.loads(full.tools), json.loads(full.response_format)) == ([tool], form)
+    assert (hashed.tools, hashed.response_format) == (None, None)
+    little = PromptVolume(len(full.messages) + 10)
+    beyond = PendingDecision.of(asked, routed, Prompt.parse(asked.body), PromptStorage.FULL, little).record()
+    assert (beyond.messages, beyond.tools) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("host", "storage"),
     [

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from memory_log import MemoryLog
 
+from router_model.serving.common.turn_marks import marks_of
 from router_model.serving.decision_log.log_records import SessionRecord
 from router_model.serving.decision_log.session_keys import session_key
 from router_model.serving.engine.sessions.memory import SessionMemory
@@ -276,6 +277,28 @@ def test_a_clock_in_the_system_prompt_does_not_lose_the_conversation(bench, run,
             assert ((await other.engine.decide(later)).session_id == first.session_id) == (store == "log")
             theirs = type(later)(**{**as_fields(later), "key_id": "another"})
             assert (await b.engine.decide(theirs)).session_id != first.session_id
+
+    run(main)
+
+
+def test_two_conversations_that_were_answered_in_the_same_words_stay_two(bench, run, query):
+    """The second one heard the same long refusal later; the first is known by its beginning, and still begins so."""
+    words = "I am sorry, but I cannot help with that. Is there anything else that I can do for you?"
+    refusal = {"role": "assistant", "content": words}
+
+    async def main():
+        cheap = {"target_success": 0.6}
+        async with bench() as b:
+            sums = await b.engine.decide(query([TURNS[0]], **cheap))
+            poems = await b.engine.decide(query([POEM], **cheap))
+            for routed in (sums, poems):
+                b.clock.now += 1
+                b.engine.heard(routed, marks_of([refusal])[0], key_id="key", user_id=None)
+            again = await b.engine.decide(query([TURNS[0], refusal, {"role": "user", "content": "ok"}], **cheap))
+            assert sums.session_id != poems.session_id
+            assert (again.session_id, again.model) == (sums.session_id, sums.model)
+            late = await b.engine.decide(query(at(1, TURNS[0], refusal, READ), **cheap))
+            assert late.session_id == poems.session_id, "with a clock, only the answer is known: the last who heard it"
 
     run(main)
 

@@ -224,7 +224,6 @@ def test_googles_own_fields_go_along_and_harmless_ones_do_not():
     ("fields", "param"),
     [
         ({"logit_bias": {"1": 5}}, "logit_bias"),
-        ({"parallel_tool_calls": False, "tools": [TOOL]}, "parallel_tool_calls"),
         ({"modalities": ["text", "audio"]}, "modalities"),
         ({"audio": {"voice": "alloy"}}, "audio"),
         ({"functions": [{"name": "f"}]}, "functions"),

@@ -74,9 +74,9 @@ SAMPLING = st.fixed_dictionaries(
 
 
 @settings(deadline=None)
-@given(CONVERSATIONS, SAMPLING)
-def test_a_conversation_survives(messages, sampling):
-    body = {"messages": messages} | sampling
+@given(SAMPLING)
+def test_settings_survive(sampling):
+    body = {"messages": [{"role": "user", "content": "hi"}]} | sampling
     assert GENERATE_TO_OPENAI.request(CHAT_TO_GEMINI.request(body)) == body
 
 

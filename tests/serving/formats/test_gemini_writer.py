@@ -121,9 +121,11 @@ def test_a_stream_that_is_no_answer_is_a_failure(events, kind, message):
     ],
 )
 def test_a_failure_in_the_middle_is_one_event(kind, code, status):
+    """In the provider's words, save those about our key."""
     writer = GeminiWriter(TARGET)
     (event,) = events_of(writer.fail(UpstreamFailure(kind, "it broke")))
-    assert event == {"error": {"code": code, "message": "it broke", "status": status}}
+    message = "the provider refused the router's key" if kind is FailureKind.KEY else "it broke"
+    assert event == {"error": {"code": code, "message": message, "status": status}}
 
 
 def test_a_failure_after_an_end_takes_the_end_back():

@@ -218,8 +218,8 @@ def part(**fields):
         (part(fileData={"fileUri": "https://youtu.be/x"}), "contents[0].parts[0].fileData"),
         (part(functionResponse={"name": "f", "response": {}}), "contents[0].parts[0].functionResponse.name"),
         (
-            part(functionResponse={"name": "f", "id": "1", "parts": [{"inlineData": {}}]}),
-            "contents[0].parts[0].functionResponse.parts",
+            part(functionResponse={"name": "f", "id": "1", "parts": [{"inlineData": {"data": "aa"}}]}),
+            "contents[0].parts[0].functionResponse.parts[0].inlineData.mimeType",
         ),
         (
             {"systemInstruction": {"parts": [{"inlineData": {"mimeType": "image/png", "data": ""}}]}},

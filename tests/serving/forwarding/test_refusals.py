@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from decimal import Decimal
 
 import pytest
 from scripted_provider import Says, World, refuses, status, stream, whole
 from virtual_time import run
 
+from router_model.catalog import ModelCard
 from router_model.serving.common.service_errors import UpstreamError
 from router_model.serving.formats.format import Call, Surface
 from router_model.serving.forwarding.refusals import Refusals, Wishes
@@ -254,3 +256,30 @@ def test_a_filter_is_told_where_nobody_else_is_left(says, streams):
     world = World({"a:m": [says]})
     assert forwarded(world, streams=streams).facts.finish_reason == "content_filter"
     assert world.outcomes == [None]
+
+
+def test_an_effort_of_a_candidate_that_was_refused_is_asked_of_others_first():
+    """The caller's body says nothing of it: what the candidate puts there counts. The model without it stays first."""
+    card = ModelCard("m:high", Decimal(1), Decimal(1), base_model="m", reasoning_effort="high")
+    refuses_effort = refuses("reasoning_effort is not supported with this model")
+    world = World({"a:m:high": [refuses_effort], "b:x": [whole("from b")]}, cards={"a:m:high": card})
+    for _ in range(3):
+        assert forwarded(world).target.provider.name == "b"
+    assert world.asked == {"a:m:high": 1, "b:x": 3}
+    assert json.loads(world.contents[0]) == {"messages": [], "reasoning_effort": "high"}
+
+
+def test_calls_of_one_model_are_one_for_its_breaker_and_two_for_what_it_refuses():
+    """What a model takes depends on its effort: GPT-5.1 takes a temperature only where it does not reason."""
+    low, high = (
+        ModelCard(f"m:{effort}", Decimal(1), Decimal(1), base_model="m", reasoning_effort=effort)
+        for effort in ("low", "high")
+    )
+    world = World(
+        {"a:m:high": [status(500)], "a:m:low": [status(500)], "b:x": [whole("from b")]},
+        cards={"a:m:high": high, "a:m:low": low},
+    )
+    for _ in range(12):
+        assert forwarded(world).target.provider.name == "b"
+    assert next(iter(world.forwarder.health.items()))[0] == ("a", "m")
+    assert world.asked["a:m:low"] == 0, "it is the model that failed"

@@ -35,7 +35,7 @@ def test_unknown_paths_and_methods_are_errors_in_the_same_shape(client):
     ("path", "said"),
     [
         ("/v1/v1/messages", "take it off the base URL"),
-        ("/v1/responses/resp_1", "send the whole conversation"),
+        ("/v1/responses/resp_1/cancel", "answers that come later are not served"),
         ("/v1/nothing", "/openapi.json lists all"),
     ],
 )
@@ -123,6 +123,10 @@ NEEDED = [
     ("GET", "/v1/decisions/x", "decide proxy admin"),
     ("POST", "/v1/chat/completions", "proxy"),
     ("POST", "/v1/responses", "proxy"),
+    ("POST", "/v1/responses/input_tokens", "proxy"),
+    ("GET", "/v1/responses/resp_1", "proxy"),
+    ("DELETE", "/v1/responses/resp_1", "proxy"),
+    ("GET", "/v1/responses/resp_1/input_items", "proxy"),
     ("POST", "/v1/messages", "proxy"),
     ("POST", "/v1/embeddings", "proxy"),
     ("POST", "/v1/completions", "proxy"),
@@ -162,6 +166,6 @@ def test_the_table_above_has_every_endpoint(client):
     served = {
         (method.upper(), path) for path, item in client.get("/openapi.json").json()["paths"].items() for method in item
     }
-    names = {"/x": "/{decision_id}", "/small": "/{model_id}", "/auto:": "/{model}:"}
+    names = {"/x": "/{decision_id}", "/small": "/{model_id}", "/auto:": "/{model}:", "/resp_1": "/{response_id}"}
     asked = {(method, re.sub("|".join(names), lambda found: names[found[0]], path)) for method, path, _ in NEEDED}
     assert asked == served

@@ -134,6 +134,13 @@ def test_wildcard_of_the_proxy_takes_the_router_s_name(module):
     assert service.seen[0][2]["router"]["allow"] == ["vendor/*", "odd[[]1]"]
 
 
+def test_a_model_with_an_effort_needs_an_entry_of_its_own(module):
+    high = {"model": "vendor/small:high", "base_model": "vendor/small", "parameters": {"reasoning_effort": "high"}}
+    said = {"id": "dec_1", "plan": [high, {"model": "vendor/small", "parameters": {}}]}
+    for listed, called in (("vendor/*", "vendor/small"), ("vendor/*,vendor/small:high", "vendor/small:high")):
+        assert before(module, Service(said), chat(), ROUTER_MODELS=listed)["model"] == called
+
+
 @pytest.mark.parametrize(
     ("answer", "why"),
     [

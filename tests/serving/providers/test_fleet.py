@@ -1,5 +1,6 @@
 import asyncio
 import logging
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -149,6 +150,20 @@ def test_an_alias_with_options_that_no_request_could_have_stops_the_start(path):
         Fleet(path, dict, environ=ENVIRON, check=check_alias)
 
 
+def test_an_alias_to_a_model_that_nobody_has_stops_the_start_and_not_what_runs(path):
+    """Models of providers, by name or star, and of the catalog are known; at the first reading the catalog is not."""
+    fleet = Fleet(path, lambda: CARDS, environ=ENVIRON, check=check_alias)
+    path.write_text(TWO + '\n[aliases]\na = "auto"\nb = "b/any"\nc = "c/unserved"\nd = "a/unpriced"\n')
+    asyncio.run(fleet.reload())
+    path.write_text(TWO + '\n[aliases]\ne = "a"\n')
+    lost = "alias 'e' leads to 'a', which no provider serves and the router does not know"
+    with pytest.raises(SettingsError, match=lost):
+        asyncio.run(fleet.reload())
+    assert fleet.alias("a") is not None
+    with pytest.raises(SettingsError, match=lost):
+        Fleet(path, lambda: CARDS, environ=ENVIRON, check=check_alias).check_aliases()
+
+
 def test_bad_file_is_refused_and_the_old_one_stays(fleet, path):
     before = fleet.targets("a/priced")
     path.write_text(TWO + "\n[third]\nkind = 'nothing'")
@@ -236,3 +251,14 @@ def test_close_ends_streams_of_retired_providers_too(tmp_path):
             await response.close()
 
     asyncio.run(run())
+
+
+def test_an_id_with_a_colon_is_the_providers_unless_the_catalog_says_that_it_is_an_effort(path):
+    """OpenRouter's ``:nitro`` and ``:free`` go to a star as they are; ``b/known:high`` is b/known with an effort."""
+    high = replace(ONLY_IN_CATALOG, model="b/known:high", base_model="b/known", reasoning_effort="high")
+    fleet = Fleet(path, lambda: {**CARDS, high.model: high}, environ=ENVIRON)
+    (nitro,), (with_effort,) = fleet.targets("b/known:nitro"), fleet.targets("b/known:high")
+    assert (nitro.upstream_model, nitro.effort, nitro.served_model) == ("known:nitro", None, "b/known:nitro")
+    assert (with_effort.upstream_model, with_effort.effort, with_effort.served_model) == ("known", "high", "b/known")
+    assert with_effort.name == "first:b/known:high"
+    assert list(fleet.models)[-1] == "b/known:high"

@@ -325,7 +325,7 @@ def test_refused_connection_is_said_without_what_was_sent():
     async def scenario(transport, _):
         await ask(transport, "http://127.0.0.1:1")
 
-    with pytest.raises(UpstreamFailure, match="127.0.0.1:1: the connection failed") as caught:
+    with pytest.raises(UpstreamFailure, match=r"127.0.0.1:1: the connection failed \(Connection refused\)") as caught:
         play(scenario, saying())
     assert caught.value.kind is FailureKind.CONNECTION
 

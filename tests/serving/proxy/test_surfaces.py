@@ -55,6 +55,23 @@ def test_a_header_says_that_usage_was_estimated(estimated, told):
     assert reply_headers(reply, None).get("x-router-usage") == told
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        (CHAT, {"messages": "Hi"}, "'messages' must be a list of objects, the conversation; got str"),
+        (CHAT, {"prompt": "Hi"}, "'messages' must be a list of objects, the conversation; got nothing"),
+        ("/v1/messages", {"messages": {"role": "user"}, "max_tokens": 9}, "'messages' must be a list"),
+        ("/v1/responses", {"input": {"role": "user"}}, "'input' must be a list"),
+        ("/v1beta/models/small:generateContent", {"contents": 7}, "'contents' must be a list"),
+    ],
+)
+def test_a_body_without_a_conversation_is_sent_to_nobody(client, orders, path, body, said):
+    response = client.post(path, json={"model": "small", **body})
+    assert response.status_code == 400
+    assert said in response.json()["error"]["message"]
+    assert orders == []
+
+
 def test_a_model_that_is_named_is_forwarded_and_nothing_is_decided(client, parts, orders):
     response = chat(client, model="small", models=["large", "small"])
     assert parts.engine.asked == []

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from router_model.serving.app import create_app
 from router_model.serving.commands.keys import command as keys_command
 from router_model.serving.common.settings import Settings
+from router_model.serving.decision_log.queued_log import QueuedLog
 
 PROVIDERS = '[echo]\nkind = "echo"\nmodels = ["small", "large", "coder", "embed"]\n'
 MESSAGES = [{"role": "user", "content": "add subtract multiply divide number sum 12 45 7"}]
@@ -54,6 +55,50 @@ def test_without_a_router_and_a_named_model_auto_says_what_to_do(settings, tmp_p
         refused = client.post("/v1/chat/completions", json={"model": "auto", "messages": MESSAGES})
     assert refused.status_code == 404
     assert "runs without a router and without a default plan; name one of" in refused.json()["error"]["message"]
+
+
+def test_what_was_called_before_a_restart_is_read_from_the_log(settings, tmp_path):
+    """A key without a budget sees what it has spent this month, and what each answer has cost; no other key does."""
+    made = (make_key(tmp_path, "--role", "proxy", "--name", name) for name in ("one", "two"))
+    one, two = ({"authorization": f"Bearer {key}"} for key in made)
+    settings |= {"keys": tmp_path / "keys.toml"}
+    with serve(settings) as client:
+        chat = client.post("/v1/chat/completions", json={"model": "large", "messages": MESSAGES}, headers=one)
+    cost = float(chat.headers["x-router-cost-usd"])
+    with serve(settings) as client:
+        answers = [client.get(f"/v1/generation?id={chat.json()['id']}", headers=key) for key in (one, two)]
+        usage = [client.get("/v1/key", headers=key).json()["data"]["usage_monthly"] for key in (one, two)]
+    assert (answers[0].json()["data"]["model"], answers[0].json()["data"]["total_cost"]) == ("large", cost)
+    assert (answers[1].status_code, usage, cost > 0) == (404, [cost, 0.0], True)
+
+
+def test_a_log_that_cannot_be_written_does_not_hold_answers_up(settings, monkeypatch):
+    """The response says that it is not stored, and the metrics why."""
+    with serve(settings, insecure=True, store_responses=True) as client:
+        with monkeypatch.context() as full_disk:
+            full_disk.setattr(QueuedLog, "writable", property(lambda _: False))
+            answer = client.post("/v1/responses", json={"model": "large", "input": "Hi"})
+            told = client.get("/metrics").text
+        kept = client.post("/v1/responses", json={"model": "large", "input": "Hi"}).json()
+        assert client.get(f"/v1/responses/{kept['id']}").json() == kept
+    assert (answer.status_code, answer.json()["store"], kept["store"]) == (200, False, True)
+    assert 'router_responses_stored_total{kept="log"} 1.0' in told
+
+
+def test_a_conversation_has_bounds(settings):
+    """Of what one key keeps a minute, and of all that a request goes on from."""
+    asked = {"model": "large", "input": "word " * 100}
+    with serve(settings, insecure=True, store_responses=True, log_prompt_chars_a_minute=1000) as client:
+        told = [client.post("/v1/responses", json=asked).json()["store"] for _ in range(2)]
+        assert 'router_responses_stored_total{kept="volume"} 1.0' in client.get("/metrics").text
+    assert told == [True, False]
+    with serve(settings, insecure=True, store_responses=True, max_call_bytes=2000) as client:
+        for _ in range(3):
+            answer = client.post("/v1/responses", json=asked)
+            asked["previous_response_id"] = answer.json().get("id")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"]) == (400, "previous_response_id")
+    assert "bytes, and a call may have 2000; begin a new one" in error["message"]
 
 
 def make_key(folder, *arguments):

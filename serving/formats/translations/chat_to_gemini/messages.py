@@ -166,7 +166,9 @@ def _as_object(text: str) -> Json:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:  # most results are plain text
         return {"output": text}
-    return value if isinstance(value, dict) else {"output": text}
+    # An object that looks like a text's place stays text, as on the way back it would be taken for that.
+    is_object = isinstance(value, dict) and not (value.keys() == {"output"} and isinstance(value["output"], str))
+    return value if is_object else {"output": text}
 
 
 def _sign_last(parts: list[Json], signature: str) -> list[Json]:

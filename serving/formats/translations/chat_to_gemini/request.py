@@ -34,6 +34,7 @@ _TRANSLATED: Final = frozenset(
         "reasoning_effort",
         "reasoning",
         "include_reasoning",
+        "parallel_tool_calls",  # kept on the answer: `keeps_first_call`
     }
 )
 _OF_GEMINI: Final = frozenset({"safetySettings", "cachedContent", "labels"})
@@ -64,7 +65,6 @@ _HARMLESS: Final = frozenset(
 )
 """Fields that do not change an answer."""
 _AS_IT_IS: Final[dict[str, tuple[object, ...]]] = {
-    "parallel_tool_calls": (True,),
     "logit_bias": ({},),
     "modalities": (["text"],),
     "functions": ([],),
@@ -105,7 +105,7 @@ def _refuse_others(body: Mapping[str, Any]) -> None:
             or camel(name) in _OF_GEMINI
         ):
             continue
-        if value not in _AS_IT_IS.get(name, ()) and not (name == "parallel_tool_calls" and not body.get("tools")):
+        if value not in _AS_IT_IS.get(name, ()):
             raise cannot_say(name, "Gemini", "leave it out or ask for another model")
 
 

@@ -86,20 +86,21 @@ class _Conversation:
         return {"id": identifier, "type": "function", "function": {"name": name, "arguments": arguments}}
 
     def _add_question(self, parts: list[tuple[Json, str]]) -> None:
+        seen: list[Json] = []  # what results show, which only a user's message can hold
         rest = []
         for part, where in parts:
             response = get(part, "functionResponse")
             if response is None:
                 rest.append(_content_part(part, where))
-            else:
-                self.messages.append(self._result(an_object(response, where), f"{where}.functionResponse"))
-        if rest or not parts:
-            self.messages.append({"role": "user", "content": _plain(rest)})
+                continue
+            place, result = f"{where}.functionResponse", an_object(response, where)
+            self.messages.append(self._result(result, place))
+            seen += [_content_part(*one) for one in _parts(result, place)]
+        if seen or rest or not parts:
+            self.messages.append({"role": "user", "content": _plain(seen + rest)})
 
     def _result(self, response: Json, where: str) -> Json:
         name = a_text(response.get("name"), f"{where}.name")
-        if response.get("parts"):
-            raise cannot_say(f"{where}.parts", _OPENAI, "send what the function returned as its 'response'")
         identifier = response.get("id") or next((one for called, one in self._unanswered if called == name), None)
         if identifier is None:
             raise InvalidRequestError(

@@ -1,0 +1,92 @@
+"""What a request says beside its words: the tools that it offers, and where in an agent's loop it stands.
+
+A tool call is right only if the right tools are called with arguments of the right types, and models differ in how
+many tools and parameters they manage. All features are 0 for a prompt without tools and tool results, so that nothing
+changes for tables of such prompts: a predictor that saw none of them reads `SURFACE_NAMES` alone.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from router_model.features.prompt import Prompt
+from router_model.features.surface import MEANINGS, SURFACE_NAMES
+from router_model.features.tools import parameters_of
+
+FloatArray = npt.NDArray[np.float32]
+
+BACKGROUND_TURNS: Final = ("check", "title", "summary", "compaction")
+"""The kinds of an agent's calls that are none of its work."""
+
+_KINDS: Final = ("string", "number", "boolean", "array", "object", "other")
+
+REQUEST_MEANINGS: Final = {
+    "log_tools": "tools that are offered",
+    "log_tool_parameters": "parameters of all tools, and fields inside them",
+    "log_most_parameters": "parameters of the tool that has most of them",
+    "log_required": "parameters that a call must have",
+    **{f"log_{kind}_parameters": f"parameters of the type {kind}" for kind in _KINDS},
+    "log_tool_chars": "characters of the tools' descriptions",
+    "log_steps": "answers of the model since the user spoke: how long an agent has worked by itself",
+    "log_tool_errors": "results of tools since the user spoke that tell of an error",
+    **{f"is_{turn}": f"the call is an agent's {turn}, and none of its work" for turn in BACKGROUND_TURNS},
+}
+"""What each feature counts."""
+
+REQUEST_NAMES: Final = tuple(REQUEST_MEANINGS)
+"""Names of the columns of `request_features`, in order. New ones come last: a predictor reads the first so many."""
+
+FORM_MEANINGS: Final = MEANINGS | REQUEST_MEANINGS
+FORM_NAMES: Final = tuple(FORM_MEANINGS)
+"""Names of the columns of `router_model.features.featuriser.PromptFeatures.surface`."""
+
+
+def request_features(prompts: Sequence[Prompt]) -> FloatArray:
+    """Return the features of requests, shape (n_prompts, len(REQUEST_NAMES)).
+
+    Examples
+    --------
+    >>> tool = {"function": {"name": "add", "parameters": {"properties": {"a": {"type": "number"}}}}}
+    >>> row = request_features([Prompt.parse({"messages": [], "tools": [tool]})])[0]
+    >>> [name for name, value in zip(REQUEST_NAMES, row, strict=True) if value]
+    ['log_tools', 'log_tool_parameters', 'log_most_parameters', 'log_number_parameters']
+    """
+    rows = np.zeros((len(prompts), len(REQUEST_NAMES)), dtype=np.float32)
+    for row, prompt in enumerate(prompts):
+        if prompt.tools or prompt.n_steps or prompt.n_tool_errors:
+            rows[row, : -len(BACKGROUND_TURNS)] = [math.log1p(count) for count in _counts(prompt)]
+        rows[row, -len(BACKGROUND_TURNS) :] = [prompt.turn == turn for turn in BACKGROUND_TURNS]
+    return rows
+
+
+def without_unused(surface: FloatArray) -> FloatArray:
+    """Return the columns of `FORM_NAMES` that a predictor is fitted on: those of texts alone, if no prompt had others.
+
+    A column more would change how similar two prompts are, even if it is 0 for both.
+
+    Parameters
+    ----------
+    surface : shape (n, len(FORM_NAMES))
+    """
+    n_text = len(SURFACE_NAMES)
+    return surface if surface[:, n_text:].any() else surface[:, :n_text]
+
+
+def _counts(prompt: Prompt) -> list[int]:
+    of_tools = parameters_of(prompt.tools)
+    kinds = Counter(parameter.kind for parameters in of_tools for parameter in parameters)
+    required = [tool.parameters.get("required") for tool in prompt.tools]
+    return [
+        len(prompt.tools),
+        kinds.total(),
+        max(map(len, of_tools), default=0),
+        sum(len(names) for names in required if isinstance(names, list)),
+        *(kinds[kind] for kind in _KINDS),
+        sum(len(tool.description) for tool in prompt.tools),
+        prompt.n_steps,
+        prompt.n_tool_errors,
+    ]

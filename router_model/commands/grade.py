@@ -1,0 +1,134 @@
+"""The command ``router-model grade``: grade answers by rules, by a function or by a judging model."""
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from router_model.commands.judge_options import JudgeOptions, judge_options
+
+if TYPE_CHECKING:
+    from router_model.commands.grade_report import GradeReport
+
+_PATH = click.Path(path_type=Path)
+_OPTIONS = (
+    click.option(
+        "--by", required=True, multiple=True, metavar="[TASK=]GRADER[:OPTIONS]",
+        help="exact, number, choice, contains, regex, json-schema, tool-calls, python or judge; repeatable: one for "
+        "each task that has its own, and one for all others.",
+    ),
+    click.option("--labels", type=_PATH, metavar="TABLE",
+                 help="Labels of people (prompt_id, model, label), to measure the grader by."),
+    click.option("--quality-bar", type=click.FloatRange(0, 1, min_open=True), default=0.5, show_default=True,
+                 help="From this quality on, an answer succeeds; for the comparison with labels."),
+    click.option("--max-ungraded", type=click.FloatRange(0, 1), default=0.5, show_default=True, metavar="SHARE",
+                 help="The largest share of answers that may be left without a grade."),
+)  # fmt: skip
+
+
+def grading_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how to grade, those of the judge included."""
+    function = judge_options(function)
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+@click.command("grade")
+@click.argument("answers", type=_PATH)
+@grading_options
+@click.option("--out", required=True, type=_PATH, help="The outcome table to write, a .parquet file.")
+@click.option("--reference", metavar="COLUMN", help="The column with the right answers [reference].")
+@click.option("--references", type=_PATH, metavar="TABLE", help="A table that has the references, by prompt_id.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def command(
+    answers: Path,
+    *,
+    out: Path,
+    reference: str | None,
+    references: Path | None,
+    as_json: bool,
+    **how: Any,
+) -> None:
+    """Grade the table ANSWERS, which 'collect' wrote, and write an outcome table.
+
+    A grade is from 0 to 1. An answer that cannot be graded, such as one
+    without a reference, has no grade, and the summary says why.
+
+    With --labels, the grader is measured by what people say: how often they
+    agree, whether it favours models or lengths, and what each model's mean
+    quality is when it is corrected. docs/grading.md explains every grader.
+
+    \b
+      router-model grade answers.parquet --by math=number --by choice \
+        --out outcomes.parquet
+      router-model grade answers.parquet --by judge --judge openai/gpt-5-mini \
+        --providers providers.toml --budget-usd 2 --labels labels.csv \
+        --out outcomes.parquet
+    """  # noqa: D301  (click's mark for text that is not wrapped)
+    report = grade_answers(answers, out, reference=reference, references=references, **how)
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), ensure_ascii=False))
+    else:
+        report.show()
+
+
+def grade_answers(
+    answers: Path,
+    out: Path,
+    *,
+    by: Sequence[str],
+    judge: JudgeOptions,
+    labels: Path | None,
+    quality_bar: float,
+    max_ungraded: float,
+    reference: str | None = None,
+    references: Path | None = None,
+    journal: Path | None = None,
+) -> "GradeReport":
+    """Grade a table of answers and write the outcome table.
+
+    Parameters
+    ----------
+    answers, out : Path
+    by : graders of tasks, as typed
+    judge : JudgeOptions
+    labels : Path or None
+    quality_bar : float
+    max_ungraded : float
+    reference, references : see `router_model.training.grading.answers.read_answers`
+    journal : where the judge's calls are kept [``<out>.judge.db``]
+
+    Raises
+    ------
+    TableError
+        If the answers or the labels cannot be used, or too many answers could not be graded.
+    RequestError
+        If a grader or one of its options is wrong.
+    """
+    from router_model.commands.grade_report import GradeReport  # noqa: PLC0415  (--help stays fast)
+    from router_model.training.grading.answers import read_answers  # noqa: PLC0415
+    from router_model.training.grading.grade_table import grade_table, write_outcomes  # noqa: PLC0415
+    from router_model.training.grading.graders import read_by  # noqa: PLC0415
+    from router_model.training.grading.labels import measure_graders, read_labels  # noqa: PLC0415
+
+    if out.suffix != ".parquet" or not out.parent.is_dir() or out.is_dir():
+        raise click.UsageError(f"--out: got {out}, expected the name of a .parquet file in a folder that exists")
+    table = read_answers(answers, reference=reference, references=references)
+    given = {} if labels is None else read_labels(labels, table)
+    with ExitStack() as opened:
+        judges = []
+
+        def make_judge() -> Any:
+            path = journal or out.with_name(f"{out.stem}.judge.db")
+            judges.append(opened.enter_context(judge.opened(path)))
+            return judges[0]
+
+        graded = grade_table(answers, table, read_by(by, judge=make_judge))
+        model = judges[0] if judges else None
+        graded.check(max_ungraded)
+        write_outcomes(graded.outcomes(given, model.name if model else None), out)
+        return GradeReport.of(out, graded, measure_graders(graded, given, bar=quality_bar), model)

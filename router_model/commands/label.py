@@ -1,0 +1,117 @@
+"""The command ``router-model label``: answers of several models to a sample of logged prompts, graded."""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from router_model.commands.collect import command as collect
+from router_model.commands.grade import grade_answers, grading_options
+from router_model.commands.judge_options import JudgeOptions
+from router_model.commands.log_source import LogSource, log_options
+from router_model.errors import RequestError, TableError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@click.command("label")
+@log_options
+@click.option("--models", required=True, metavar="A,B,C", help="The models to ask, as the providers file names them.")
+@click.option("--sample", type=click.IntRange(min=1), default=200, show_default=True, help="How many prompts.")
+@click.option("--one-per-session", is_flag=True, help="Take at most one prompt of each conversation.")
+@grading_options
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The outcome table to write (.parquet).")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    source: LogSource,
+    models: str,
+    sample: int,
+    one_per_session: bool,
+    out: Path,
+    judge: JudgeOptions,
+    **how: Any,
+) -> int:
+    """Ask models a sample of the prompts of a decision log, and grade the answers.
+
+    This is 'collect' and 'grade' with one budget for both. The sample is drawn
+    once and kept beside OUT, with the answers and with all that was paid for:
+    give the same command again to go on where it was. Table OUT is for 'train'
+    and 'retrain --table': it has all models' outcomes of each prompt.
+
+    \b
+      router-model label --log sqlite:///router-log.db --sample 300 \
+        --models openai/gpt-5-mini,qwen/qwen3 --providers providers.toml \
+        --by judge --judge openai/gpt-5 --budget-usd 5 --out labelled.parquet
+    """  # noqa: D301  (click's mark for text that is not wrapped)
+    if judge.providers is None or judge.budget_usd is None:
+        raise RequestError("label needs --providers FILE and --budget-usd USD, to ask the models")
+    drawn, collected = out.with_name(f"{out.stem}.sample.parquet"), out.with_name(f"{out.stem}.collected.parquet")
+    answers = out.with_name(f"{out.stem}.answers.parquet")
+    if drawn.exists():
+        click.echo(f"{drawn} is there from an earlier run, and is asked again; delete it to draw another sample")
+    else:
+        _draw(source, sample, judge.seed, one_per_session=one_per_session).write_parquet(drawn)
+    status = ctx.invoke(
+        collect,
+        prompts=(str(drawn),),
+        models=models,
+        providers=judge.providers,
+        budget_usd=judge.budget_usd,
+        out=collected,
+        answers=answers,
+        catalog=judge.catalog,
+        concurrency=judge.concurrency,
+        seed=judge.seed,
+    )
+    if status:
+        click.echo("Nothing is graded before all answers are there; give the same command again to go on.")
+        return int(status)
+    # One journal for both has one budget for both.
+    report = grade_answers(answers, out, judge=judge, journal=collected.with_name(f"{collected.stem}.calls.db"), **how)
+    report.show()
+    return 0
+
+
+def _draw(source: LogSource, n: int, seed: int, *, one_per_session: bool) -> "pl.DataFrame":
+    """Return n prompts of the log whose text is known."""
+    import polars as pl  # noqa: PLC0415  (--help stays fast)
+
+    with source.table() as path:
+        if not path.is_file():
+            raise TableError(f"{path}: no such file; expected a table of 'router-model log export', or a log's URL")
+        table = pl.read_parquet(path)
+    sample = draw_prompts(table, n, seed=seed, one_per_session=one_per_session)
+    if sample.is_empty():
+        raise TableError(f"{source.name} has no prompt with its text; 'serve --log-prompts full' keeps them")
+    return sample
+
+
+def draw_prompts(table: "pl.DataFrame", n: int, *, seed: int, one_per_session: bool = False) -> "pl.DataFrame":
+    """Draw prompts without replacement, each with the same probability; what the models answered is left out.
+
+    The order of a hash of ids decides, so that the same log gives the same sample, and a longer log keeps most of it.
+
+    Parameters
+    ----------
+    table : an exported log
+    n : int
+    seed : int
+    one_per_session : whether to draw conversations, and one prompt of each
+    """
+    import polars as pl  # noqa: PLC0415  (--help stays fast)
+
+    from router_model.training.prompts_to_ask import PROMPT_FIELDS  # noqa: PLC0415
+
+    forms = [pl.col(name).is_not_null() for name in ("prompt", "messages") if name in table.columns]
+    known = table.filter(pl.any_horizontal(forms)).unique("prompt_id", keep="first", maintain_order=True)
+    place = [hashlib.sha256(f"{prompt_id}:{seed}".encode()).hexdigest() for prompt_id in known["prompt_id"]]
+    known = known.with_columns(pl.Series("place", place, dtype=pl.String)).sort("place")
+    if one_per_session:
+        session = pl.col("session_id").fill_null(pl.col("prompt_id")).alias("session")
+        known = known.with_columns(session).unique("session", keep="first", maintain_order=True)
+    return known.head(n).select(name for name in PROMPT_FIELDS if name in known.columns)

@@ -1,0 +1,1 @@
+"""Grade answers: rules that compare them with references, judges' verdicts, and how good a judge is."""
