@@ -59,6 +59,8 @@ class Prompt:
         The most tokens that the request lets a model write, reasoning included; None if it sets no limit.
     tools : tuple of Tool
         The tools that the request offers.
+    n_tool_chars : int
+        Length of their JSON, names and schemas included, which a model reads, too.
     n_steps, n_tool_errors : int
         Answers of the model since the user spoke, and results of tools since then that tell of an error.
     turn : str
@@ -87,6 +89,7 @@ class Prompt:
     n_images: int = 0
     max_output_tokens: int | None = None
     tools: tuple[Tool, ...] = field(default=(), hash=False)
+    n_tool_chars: int = 0
     n_steps: int = 0
     n_tool_errors: int = 0
     turn: str = ""
@@ -172,6 +175,7 @@ class Prompt:
             n_images=n_images,
             max_output_tokens=_output_limit(body),
             tools=read_tools(body.get("tools")),
+            n_tool_chars=len(json.dumps(body["tools"], default=str)) if body.get("tools") else 0,
             n_steps=n_steps,
             n_tool_errors=n_tool_errors,
             turn=str(body.get("turn_type") or ""),

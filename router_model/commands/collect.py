@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from router_model.catalog import ModelCard
-    from router_model.commands.collect_plan import Order, Plan
+    from router_model.commands.collect_plan import Plan
     from router_model.serving.paid_calls.calls import CallOutcome, PaidCall
     from router_model.serving.paid_calls.journal import Journal
     from router_model.serving.paid_calls.session import Asked
@@ -75,6 +75,11 @@ MAX_OUTPUT_TOKENS: Final = 8192
     help="Calls at a time that a provider gets.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the order of the prompts.")
+@click.option(
+    "--adaptive",
+    is_flag=True,
+    help="Ask the first prompts, and after you have graded them into OUT, only models that a router may choose.",
+)
 @click.option("--router", type=click.Path(path_type=Path), help="A router that predicts the lengths of answers.")
 @click.option("--dry-run", is_flag=True, help="Show what it would cost; send nothing.")
 @click.option(
@@ -101,6 +106,7 @@ def command(
     reference: str,
     concurrency: int,
     seed: int,
+    adaptive: bool,
     router: Path | None,
     dry_run: bool,
     spool: Path,
@@ -125,9 +131,9 @@ def command(
         --providers providers.toml --budget-usd 5 --out outcomes.parquet
     """  # noqa: D301  (click's mark for text that is not wrapped)
     with needing_serve("'collect'"):
-        from router_model.commands.collect_plan import OutputLengths, Plan, price, prompt_by_prompt  # noqa: PLC0415  (--help stays fast)
+        from router_model.commands.collect_plan import OutputLengths, Plan, price  # noqa: PLC0415  (--help stays fast)
         from router_model.commands.collect_report import CollectReport, show_plan  # noqa: PLC0415
-        from router_model.commands.collect_tables import answers_path, write_tables  # noqa: PLC0415
+        from router_model.commands.collect_tables import answers_path, grades_of, write_tables  # noqa: PLC0415
         from router_model.serving.providers.fleet import Fleet  # noqa: PLC0415
 
     named = _models(models)
@@ -140,6 +146,8 @@ def command(
     plan = Plan.of(read.prompts, named, seed=seed, max_output_tokens=max_output_tokens)
     with _journal(journal_path, budget_usd, is_needed=not dry_run) as journal:
         n_known = _recall(plan, journal)
+        if adaptive:
+            plan.narrow({pair: grade["quality"] for pair, grade in grades_of(out).items()})
         predicted = {} if router is None else _predicted(router, plan)
         prices = price(plan.open, OutputLengths(plan, predicted), fleet, cards)
         if dry_run or journal is None:
@@ -147,7 +155,7 @@ def command(
             show_plan(prices, budget_usd=budget_usd, spent_usd=spent_usd, n_known=n_known, as_json=as_json)
             return 0
         _check_budget(plan, fleet, journal)
-        asked = _ask(plan, fleet, journal, concurrency, prompt_by_prompt)
+        asked = _ask(plan, fleet, journal, concurrency)
         prices = price(plan.open, OutputLengths(plan, predicted), fleet, cards)
         written = write_tables(plan, out, None if no_answers else answers or answers_path(out))
         report = CollectReport.of(plan, read, journal, asked=asked, prices=prices, written=written, n_known=n_known)
@@ -253,7 +261,7 @@ def _check_budget(plan: "Plan", fleet: "Fleet", journal: "Journal") -> None:
             )
 
 
-def _ask(plan: "Plan", fleet: "Fleet", journal: "Journal", concurrency: int, order: "Order") -> "Asked":
+def _ask(plan: "Plan", fleet: "Fleet", journal: "Journal", concurrency: int) -> "Asked":
     """Ask what is open, with a progress bar; an interrupt says how to go on."""
     from router_model.commands.collect_report import again  # noqa: PLC0415  (--help stays fast)
     from router_model.serving.paid_calls.session import ask_models  # noqa: PLC0415
@@ -261,7 +269,7 @@ def _ask(plan: "Plan", fleet: "Fleet", journal: "Journal", concurrency: int, ord
     with _progress_bar(plan, journal) as show:
         try:
             return ask_models(
-                ([pair.call for pair in batch] for batch in order(plan)),
+                [[pair.call for pair in plan.open]],
                 fleet,
                 journal,
                 per_provider=concurrency,

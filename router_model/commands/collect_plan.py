@@ -5,11 +5,12 @@ together, so that it leaves whole prompts.
 """
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Final
 
+import numpy as np
 import orjson
 
 from router_model.catalog import ModelCard
@@ -18,6 +19,7 @@ from router_model.serving.paid_calls.runner import worst_usd
 from router_model.serving.providers.fleet import Fleet
 from router_model.serving.providers.sent import Sent
 from router_model.serving.providers.worst_case import TOKENS_AN_IMAGE
+from router_model.training.contenders import FIRST_PROMPTS, Contenders
 from router_model.training.prompts_to_ask import AskedPrompt
 
 ASSUMED_OUTPUT_TOKENS: Final = 500
@@ -43,12 +45,18 @@ class Plan:
     models : as they were named
     pairs : of all prompts and models, those of one prompt together
     outcomes : by the key of a call, what came of it so far: answers, and refusals of the prompt
+    contenders : Contenders or None
+        What the grades so far say, if the plan was narrowed by them.
+    is_first : bool
+        Whether it was narrowed to the first prompts, because there are no grades yet.
     """
 
     prompts: Sequence[AskedPrompt]
     models: Sequence[str]
     pairs: list[Pair]
     outcomes: dict[str, CallOutcome] = field(default_factory=dict)
+    contenders: Contenders | None = None
+    is_first: bool = False
 
     @classmethod
     def of(
@@ -69,19 +77,43 @@ class Plan:
         if outcome.is_final:
             self.outcomes[call.key] = outcome
 
+    def narrow(self, grades: Mapping[tuple[str, str], float]) -> None:
+        """Leave out pairs that would teach little: `router_model.training.contenders` says which.
+
+        Without grades only the first prompts are left, for all models. With them, contenders are asked everything.
+        Pairs of which something is known stay.
+
+        Parameters
+        ----------
+        grades : quality by prompt and model
+        """
+        outcomes = self.outcomes
+        asked = {prompt.row["prompt_id"]: row for row, prompt in enumerate(self.prompts)}
+        quality = np.full((len(asked), len(self.models)), np.nan)
+        cost = quality.copy()
+        for pair in self.pairs:
+            at, outcome = (asked[pair.call.id], self.models.index(pair.call.model)), outcomes.get(pair.call.key)
+            if outcome is not None and outcome.cost_usd is not None:
+                quality[at], cost[at] = grades.get((pair.call.id, pair.call.model), np.nan), outcome.cost_usd
+        if np.isnan(quality).all():
+            self.is_first = True
+            first = {prompt.row["prompt_id"] for prompt in self.prompts[:FIRST_PROMPTS]}
+            self.pairs = [pair for pair in self.pairs if pair.call.id in first or pair.call.key in outcomes]
+            return
+        self.contenders = Contenders.of(tuple(self.models), quality, cost, seed=0)
+        kept = self.contenders.worth_asking
+        self.pairs = [pair for pair in self.pairs if pair.call.model in kept or pair.call.key in outcomes]
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The models that are not asked further."""
+        kept = self.models if self.contenders is None else self.contenders.worth_asking
+        return tuple(model for model in self.models if model not in kept)
+
     @property
     def open(self) -> list[Pair]:
         """The pairs of which nothing is known yet, in their order."""
         return [pair for pair in self.pairs if pair.call.key not in self.outcomes]
-
-
-Order: TypeAlias = Callable[[Plan], Iterator[Sequence[Pair]]]
-"""Yields the pairs to ask in batches. When it is asked for the next one, the plan has the outcomes of the last one."""
-
-
-def prompt_by_prompt(plan: Plan) -> Iterator[Sequence[Pair]]:
-    """Ask everything, in the order of the plan."""
-    yield plan.open
 
 
 @dataclass(slots=True)

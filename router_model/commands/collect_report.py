@@ -85,6 +85,9 @@ class CollectReport:
     n_left : int
     left_usd : float
         What the pairs that are left are expected to cost.
+    is_first : bool
+        Whether only the first prompts were to be asked, because nothing is graded yet.
+    left_out : models that no router would choose, by the grades so far
     why : Why or None
     spent_usd, budget_usd : float
         Of all runs.
@@ -109,6 +112,8 @@ class CollectReport:
     failing: Mapping[str, str]
     n_left: int
     left_usd: float
+    is_first: bool
+    left_out: tuple[str, ...]
     why: Why | None
     spent_usd: float
     budget_usd: float
@@ -145,6 +150,8 @@ class CollectReport:
             failing={model: error.message for model, error in asked.failing.items()},
             n_left=len(plan.open),
             left_usd=float(_sum(prices).usd),
+            is_first=plan.is_first,
+            left_out=plan.left_out,
             why=asked.why,
             spent_usd=journal.spent / 1e9,
             budget_usd=journal.budget / 1e9,
@@ -192,6 +199,8 @@ class CollectReport:
             facts.append(("cut", f"{self.n_cut:,} answers ended at their limit (see --max-output-tokens)"))
         if self.n_other:
             facts.append(("not here", f"{self.n_other:,} calls of earlier runs, of other prompts or models"))
+        if self.left_out:
+            facts.append(("left alone", f"{', '.join(self.left_out)}: by the grades, no router would choose them"))
         if self.n_repeated:
             facts.append(("left out", f"{self.n_repeated:,} prompts that were there twice"))
         if self.n_sealed:
@@ -209,6 +218,9 @@ class CollectReport:
         return lines
 
     def _left(self) -> list[str]:
+        if not self.n_left and self.is_first:
+            grade = f"Grade the answers into {self.written.outcomes} (router-model grade)"
+            return [f"These are the first prompts. {grade}, and go on: {again()}"]
         if not self.n_left:
             return ["All pairs were asked. The table has no qualities yet: grade the answers (router-model grade)."]
         why = {

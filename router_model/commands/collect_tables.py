@@ -51,7 +51,7 @@ def write_tables(plan: Plan, out: Path, answers: Path | None) -> Written:
     TableError
         If a file cannot be written.
     """
-    answered, graded = list(_answered(plan)), _graded(out)
+    answered, graded = list(_answered(plan)), grades_of(out)
     rows = [_row(pair, outcome) | graded.get((pair.call.id, outcome.model), {}) for pair, outcome in answered]
     _write(pl.DataFrame(rows, schema=CANONICAL_SCHEMA), out)
     if answers is not None:
@@ -60,8 +60,14 @@ def write_tables(plan: Plan, out: Path, answers: Path | None) -> Written:
     return Written(len(rows), out, answers)
 
 
-def _graded(out: Path) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return the grades that an earlier table has, by prompt and model."""
+def grades_of(out: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return quality and judge of the grades that an earlier table has, by prompt and model.
+
+    Raises
+    ------
+    TableError
+        If the file is no outcome table.
+    """
     if not out.exists():
         return {}
     try:

@@ -88,3 +88,12 @@ def test_every_feature_is_named_and_finite():
     row = request_features([Prompt.parse(hostile)])
     assert row.shape == (1, len(REQUEST_NAMES)) == (1, len(REQUEST_MEANINGS))
     assert np.isfinite(row).all()
+
+
+def test_the_tools_of_a_request_count_as_input():
+    """Four characters of their JSON count as one word piece."""
+    tool = {"type": "function", "function": {"name": "add", "description": "Sum"}}
+    body = {"messages": [{"role": "user", "content": "Add 2 and 3."}]}
+    encoder = load_encoder("static")
+    alone, offered = featurise([body, body | {"tools": [tool]}], encoder).n_input_tokens
+    assert offered - alone == len('[{"type": "function", "function": {"name": "add", "description": "Sum"}}]') / 4

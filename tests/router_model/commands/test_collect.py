@@ -13,6 +13,7 @@ from log_records import attempt, decision
 from router_model.commands.collect_plan import Plan
 from router_model.serving.decision_log.opening import open_store
 from router_model.serving.decision_log.rows import batch_of, row_of
+from router_model.training.contenders import FIRST_PROMPTS
 from router_model.training.importing import import_sources
 from router_model.training.prompts_to_ask import read_prompts
 
@@ -200,3 +201,21 @@ def test_prompts_are_shuffled_by_the_seed_and_asked_of_all_models_together(tmp_p
     assert sorted(orders[0]) == sorted(orders[2])
     assert [model for _, model in orders[0]] == ["a", "b"] * 20
     assert all(first[0] == second[0] for first, second in zip(orders[0][::2], orders[0][1::2], strict=True))
+
+
+@pytest.mark.usefixtures("provider")
+def test_adaptive_asks_the_first_prompts_and_when_they_are_graded_only_contenders():
+    """The model that is called large costs more and is always wrong, so that no router would choose it."""
+    first = collect(texts(60), "--adaptive")
+    assert first.returncode == 0, first.stderr
+    assert "These are the first prompts. Grade the answers into outcomes.parquet" in first.stdout
+    asked = pl.read_parquet("outcomes.parquet")
+    assert asked["model"].value_counts().sort("model").rows() == [("large", FIRST_PROMPTS), ("small", FIRST_PROMPTS)]
+
+    asked.with_columns(quality=(pl.col("model") == "small").cast(pl.Float64)).write_parquet("outcomes.parquet")
+    then = collect(texts(60), "--adaptive")
+    assert "left alone large: by the grades, no router would choose them" in then.stdout
+    assert "All pairs were asked." in then.stdout
+    whole = pl.read_parquet("outcomes.parquet")
+    assert whole["model"].value_counts().sort("model").rows() == [("large", FIRST_PROMPTS), ("small", 60)]
+    assert whole["quality"].count() == 2 * FIRST_PROMPTS
