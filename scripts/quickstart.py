@@ -1,4 +1,4 @@
-"""``make quickstart``: from real graded outcomes to a forwarded chat, in commands a person can repeat.
+"""``make quickstart``: from prompts alone to a forwarded chat, in commands a person can repeat.
 
 The outcomes are the sample of the package `paretobandit` (extra ``sample``): 1,785 prompts to learn from and
 1,824 others to measure on, each answered by three current models, graded and billed.
@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from quickstart_chat import chat
+from quickstart_collect import N_PROMPTS, collect_and_grade
 
 EXAMPLE = "A train leaves at 9:40 and arrives at 13:05. How long is the journey? Think step by step."
 
@@ -21,17 +22,20 @@ def main() -> None:
     prompt = " ".join(sys.argv[2:]).strip()
     copy_sample(folder)
     train, unseen, router = folder / "train.parquet", folder / "unseen.parquet", folder / "router"
-    say("1. Two outcome tables: what three models made of real prompts, graded and billed")
+    say(f"1. No outcomes yet? Ask models {N_PROMPTS} prompts, and grade what they answer")
+    sys.stdout.write("   (this provider needs no account; it answers with the grades that the sample recorded)\n")
+    collect_and_grade(run, folder / "val.jsonl", folder)
+    say("2. The sample was made so: what three models made of thousands of prompts, graded and billed")
     run("import", f"{folder}/val.jsonl", "--out", str(train))
     run("import", f"{folder}/test_holdout.jsonl", "--out", str(unseen))
-    say("2. Learn from the first")
+    say("3. Learn from the first")
     run("train", str(train), "--out", str(router), "--no-holdout", "--no-track")
-    say("3. What would it have saved on the second, which it never saw?")
+    say("4. What would it have saved on the second, which it never saw?")
     run("evaluate", str(router), str(unseen))
-    say("4. Which model for a prompt of yours?")
+    say("5. Which model for a prompt of yours?")
     prompt = prompt or ask()
     run("route", str(router), prompt)
-    say("5. The same through the proxy: POST /v1/chat/completions with model 'auto', to the provider 'echo'")
+    say("6. The same through the proxy: POST /v1/chat/completions with model 'auto', to the provider 'echo'")
     sys.stdout.write("   (it needs no account, and repeats the prompt)\n")
     say(f"$ router-model serve {router} --insecure --providers {folder}/providers.toml      # one chat, then it stops")
     say("\n".join(chat(command(), folder, prompt)))
