@@ -37,9 +37,9 @@ def collect_and_grade(run: Callable[..., None], sample: Path, folder: Path) -> N
     folder : of the quickstart
     """
     records = [json.loads(line) for line in sample.read_text(encoding="utf-8").splitlines()[:N_PROMPTS]]
-    for path in folder.glob("first-*"):
-        path.unlink()  # a second quickstart begins anew
     prompts, outcomes = folder / "first-prompts.jsonl", folder / "first-outcomes.parquet"
+    for name in ("first-outcomes.parquet", "first-answers.parquet", "first-outcomes.calls.db"):
+        (folder / name).unlink(missing_ok=True)  # a second quickstart begins anew
     prompts.write_text("".join(json.dumps({"prompt": one["prompt"]}) + "\n" for one in records), encoding="utf-8")
     (folder / "first_grade.py").write_text(GRADER, encoding="utf-8")
     with _provider({one["prompt"]: one["arms"] for one in records}) as port:
