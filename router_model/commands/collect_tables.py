@@ -107,10 +107,12 @@ def _earlier(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
         return pl.DataFrame(schema=schema)
     try:
         table = pl.read_parquet(path)
-        absent = [name for name in schema if name not in table.columns]
-        if "prompt_id" in absent or "model" in absent:
+        if not {"prompt_id", "model"} <= set(table.columns):
             raise TableError(_NO_TABLE.format(path, f"got the columns {', '.join(table.columns)}"))
-        return table.with_columns(pl.lit(None).alias(name) for name in absent).select(schema).cast(dict(schema))
+        return table.select(
+            (pl.col(name) if name in table.columns else pl.lit(None)).cast(dtype).alias(name)
+            for name, dtype in schema.items()
+        )
     except (pl.exceptions.PolarsError, OSError) as exc:
         raise TableError(_NO_TABLE.format(path, exc)) from exc
 

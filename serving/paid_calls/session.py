@@ -26,7 +26,8 @@ class Asked:
     n_asked : int
         Calls that got an outcome.
     why : Why or None
-        Why calls are left that a later session would ask. After `Why.BUDGET` and `Why.STOPPED` no further batch was asked for.
+        Why calls are left that a later session would ask. After `Why.BUDGET` and `Why.STOPPED` no further batch was
+        asked for.
     failing : by model, the last error of a model that was left alone
     """
 
