@@ -124,8 +124,8 @@ def command(
     and nothing is paid for twice. Ctrl-C waits for the calls under way.
 
     Grade the answers then; what OUT says of the same answers already, and
-    of other prompts and models, is kept. Exit status: 0 all pairs were asked, 3 some are left
-    (budget, failing models), 130 Ctrl-C.
+    of other prompts and models, is kept. Exit status: 0 all pairs were
+    asked, 3 some are left (budget, failing models), 130 Ctrl-C.
 
     \b
       router-model collect prompts.jsonl --models openai/gpt-5-mini,qwen/qwen3 \\

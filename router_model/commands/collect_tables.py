@@ -147,7 +147,7 @@ def _others(plan: Plan, rows: Sequence[Row], known: Mapping[tuple[str, str], Row
     return kept, len(others) - len(kept)
 
 
-def _text_of(row: Row) -> tuple[Any, ...]:
+def _text_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return row["prompt"], row["messages"], row["tools"]
 
 

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,8 +49,7 @@ def write_table(table: pl.DataFrame, out: Path, *, is_private: bool = False) -> 
             "same command again"
         ) from exc
     finally:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 def rejects_path(out: Path) -> Path:

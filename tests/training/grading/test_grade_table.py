@@ -168,3 +168,10 @@ def test_training_leaves_out_a_judge_that_many_labels_contradict(level, is_left_
     )
     assert [finding.judge for finding in found] == [judge] * is_left_out
     assert np.isnan(kept.quality).sum() == (150 if is_left_out else 0)
+
+
+def test_a_table_that_cannot_be_written_leaves_nothing_behind(graded, tmp_path):
+    (tmp_path / "out.parquet").mkdir()
+    with pytest.raises(TableError, match="cannot be written"):
+        write_table(graded.table, tmp_path / "out.parquet")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.parquet", "out.parquet"]
