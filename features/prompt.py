@@ -21,6 +21,9 @@ from router_model.features.tools import Tool, read_tools
 MAX_ENCODED_CHARS = 8192
 """The most characters of a prompt that an encoder reads."""
 
+OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens")
+"""Fields of a chat body that bound the answer's tokens; OpenAI's newer name wins over the older one."""
+
 _UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 """Unicode's categories of control and format characters and of white space."""
 
@@ -330,12 +333,12 @@ def _asks_for_json(response_format: object) -> bool:
 
 
 def _output_limit(body: Mapping[str, Any]) -> int | None:
-    """Return the most tokens a chat body lets a model write; OpenAI's newer name wins over the older one.
+    """Return the most tokens a chat body lets a model write.
 
     >>> _output_limit({"max_tokens": 100, "max_completion_tokens": 80}), _output_limit({"max_tokens": None})
     (80, None)
     """
-    for name in ("max_completion_tokens", "max_tokens"):
+    for name in OUTPUT_LIMITS:
         value = body.get(name)
         if value is None:
             continue

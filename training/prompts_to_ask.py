@@ -6,7 +6,7 @@ such as ``temperature``. Outcomes that the record has, too, are not read, save f
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, Final
 import polars as pl
 
 from router_model.errors import TableError
+from router_model.features.prompt import OUTPUT_LIMITS
 from router_model.training.importing import import_sources
 
 PROMPT_FIELDS: Final = (
@@ -25,12 +26,15 @@ PROMPT_FIELDS: Final = (
 PARAMETERS: Final = (
     *("temperature", "top_p", "top_k", "min_p", "seed", "stop", "presence_penalty", "frequency_penalty", "logit_bias"),
     *("tool_choice", "parallel_tool_calls", "functions", "function_call", "reasoning_effort", "reasoning", "thinking"),
-    *("verbosity", "max_tokens", "max_completion_tokens"),
+    "verbosity",
+    *OUTPUT_LIMITS,
 )
 """Fields of a chat body that are sent as they are."""
 _WORDS: Final = ("stop", "reasoning_effort", "verbosity")
 """Of these, fields that may be plain text; the text of all others, as in CSV files, is JSON."""
-_LIMITS: Final = ("max_tokens", "max_completion_tokens")
+_OBJECTS: Final = ("logit_bias", "reasoning", "thinking")
+"""Of these, fields that are JSON objects. Other values of that name are a data set's own column, such as a rationale
+that gives the answer away."""
 _NO_MODEL: Final = "-"
 """Stands for the model of records that name none."""
 
@@ -49,12 +53,15 @@ class AskedPrompt:
         The right answer, or what else a grader compares with; JSON if it was no text.
     output_tokens : float or None
         Mean length of the answers that the source knows, in tokens.
+    not_sent : mapping
+        Fields that have the name of a parameter, and no value that it can have; e.g. ``reasoning`` with a text.
     """
 
     row: Mapping[str, Any]
     body: dict[str, Any]
     reference: str | None
     output_tokens: float | None
+    not_sent: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +118,14 @@ def _prompts(table: pl.DataFrame, reference: str, sources: Sequence[str | Path])
             n_sealed += 1
             continue
         extra = json.loads(row["extra"] or "{}")
-        body = _body(row, extra)
+        sent, not_sent = _parameters(extra)
+        body = _body(row, sent)
         asked = AskedPrompt(
-            {name: row[name] for name in PROMPT_FIELDS}, body, _text(extra.get(reference)), lengths[row["prompt_id"]]
+            {name: row[name] for name in PROMPT_FIELDS},
+            body,
+            _text(extra.get(reference)),
+            lengths[row["prompt_id"]],
+            not_sent,
         )
         found.setdefault(json.dumps(body, sort_keys=True), asked)
     if not found:
@@ -124,31 +136,40 @@ def _prompts(table: pl.DataFrame, reference: str, sources: Sequence[str | Path])
     return AskedPrompts(list(found.values()), of_prompts.height - n_sealed - len(found), n_sealed)
 
 
-def _body(row: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+def _body(row: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the chat body of a row.
 
     >>> _body({"prompt": "Hi", "messages": None, "tools": None, "response_format": None, "max_output_tokens": 9},
-    ...       {"temperature": "0.5", "team": "a"})
+    ...       {"temperature": 0.5})
     {'messages': [{'role': 'user', 'content': 'Hi'}], 'temperature': 0.5, 'max_tokens': 9}
     """
     messages = row["messages"]
     said = json.loads(messages) if messages is not None else [{"role": "user", "content": row["prompt"]}]
     body: dict[str, Any] = {"messages": said}
     body.update({name: json.loads(row[name]) for name in ("tools", "response_format") if row[name] is not None})
-    body.update(_parameters(extra))
-    if row["max_output_tokens"] is not None and not any(name in body for name in _LIMITS):
+    body.update(parameters)
+    if row["max_output_tokens"] is not None and not any(name in body for name in OUTPUT_LIMITS):
         body["max_tokens"] = row["max_output_tokens"]
     return body
 
 
-def _parameters(extra: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _parameters(extra: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the parameters that are sent, and the fields that only have the name of one.
+
+    >>> _parameters({"temperature": "0.5", "team": "a", "thinking": '{"type": "enabled"}', "reasoning": "As 2 < 3"})
+    ({'temperature': 0.5, 'thinking': {'type': 'enabled'}}, {'reasoning': 'As 2 < 3'})
+    """
+    sent: dict[str, Any] = {}
+    not_sent: dict[str, Any] = {}
     for name in PARAMETERS:
         value = extra.get(name)
         if isinstance(value, str) and name not in _WORDS:
             with suppress(ValueError):  # a word, such as tool_choice's "required"
                 value = json.loads(value)
         if value is not None:
-            yield name, value
+            of_kind = not_sent if name in _OBJECTS and not isinstance(value, dict) else sent
+            of_kind[name] = value
+    return sent, not_sent
 
 
 def _text(value: Any) -> str | None:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
@@ -122,9 +123,9 @@ def command(
     run that was killed goes on where it was: give the same command again,
     and nothing is paid for twice. Ctrl-C waits for the calls under way.
 
-    The table has no qualities yet: grade the answers (qualities that OUT has
-    already are kept). Exit status: 0 all pairs were asked, 3 some are left
-    (budget, failing models), 130 Ctrl-C.
+    Grade the answers then; what OUT says of the same answers already, and
+    of other prompts and models, is kept. Exit status: 0 all pairs were
+    asked, 3 some are left (budget, failing models), 130 Ctrl-C.
 
     \b
       router-model collect prompts.jsonl --models openai/gpt-5-mini,qwen/qwen3 \\
@@ -143,12 +144,14 @@ def command(
     fleet = Fleet(providers, lambda: cards)
     _check_served(fleet, named)
     read = _read(prompts, columns, reference, spool)
+    _say_not_sent(read)
     plan = Plan.of(read.prompts, named, seed=seed, max_output_tokens=max_output_tokens)
-    with _journal(journal_path, budget_usd, is_needed=not dry_run) as journal:
+    with _journal(journal_path, budget_usd, is_read_only=dry_run) as journal:
         n_known = _recall(plan, journal)
         if adaptive:
-            plan.narrow({pair: grade["quality"] for pair, grade in grades_of(out).items()})
+            plan.narrow(grades_of(out, plan))
         predicted = {} if router is None else _predicted(router, plan)
+        # Before a run, too: a body that has no price is refused before anything is sent.
         prices = price(plan.open, OutputLengths(plan, predicted), fleet, cards)
         if dry_run or journal is None:
             spent_usd = 0.0 if journal is None else journal.spent / 1e9
@@ -212,6 +215,15 @@ def _read(prompts: Sequence[str], columns: Sequence[str], reference: str, spool:
         return read_prompts(paths, columns=parse_columns(columns), reference=reference)
 
 
+def _say_not_sent(read: "AskedPrompts") -> None:
+    """Say which fields only have the name of a parameter, before anything is paid for."""
+    for name, n in Counter(name for prompt in read.prompts for name in prompt.not_sent).items():
+        click.echo(
+            f"{name}: of {n:,} prompts it is no JSON object, so it is not sent as a parameter; it is kept in 'extra'",
+            err=True,
+        )
+
+
 def _predicted(router: Path, plan: "Plan") -> dict[tuple[str, str], float]:
     """Return the output tokens that a router expects of the models that it knows, by prompt and model."""
     from router_model.router import Router  # noqa: PLC0415  (--help stays fast)
@@ -225,15 +237,15 @@ def _predicted(router: Path, plan: "Plan") -> dict[tuple[str, str], float]:
 
 
 @contextmanager
-def _journal(path: Path, budget_usd: float, *, is_needed: bool) -> "Iterator[Journal | None]":
-    """Open the journal; None if there is none and none is needed."""
+def _journal(path: Path, budget_usd: float, *, is_read_only: bool) -> "Iterator[Journal | None]":
+    """Open the journal; None if there is none and it would only be read."""
     from router_model.serving.access.key_budget import nanos  # noqa: PLC0415  (--help stays fast)
     from router_model.serving.paid_calls.journal import Journal  # noqa: PLC0415
 
-    if not is_needed and not path.exists():
+    if is_read_only and not path.exists():
         yield None
         return
-    with Journal(path, nanos(Decimal(str(budget_usd)))) as journal:
+    with Journal(path, nanos(Decimal(str(budget_usd))), is_read_only=is_read_only) as journal:
         yield journal
 
 

@@ -196,9 +196,15 @@ class CollectReport:
                 ("lost", f"{self.n_lost:,} answers of a run that was killed; they count as ${self.lost_usd:,.4f}")
             )
         if self.n_cut:
-            facts.append(("cut", f"{self.n_cut:,} answers ended at their limit (see --max-output-tokens)"))
-        if self.n_other:
-            facts.append(("not here", f"{self.n_other:,} calls of earlier runs, of other prompts or models"))
+            cut = f"{self.n_cut:,} answers ended at their limit; a larger --max-output-tokens does not ask them again"
+            facts.append(("cut", f"{cut} (give their prompts a larger max_output_tokens for that)"))
+        if self.n_other or self.written.n_kept:
+            earlier = f"{self.n_other:,} calls of earlier runs were for other prompts or models"
+            facts.append(("earlier", f"{earlier}; {self.written.n_kept:,} rows of such are kept"))
+        if self.written.n_outdated:
+            facts.append(
+                ("outdated", f"{self.written.n_outdated:,} rows were left out: their prompt_id has another text now")
+            )
         if self.left_out:
             facts.append(("left alone", f"{', '.join(self.left_out)}: by the grades, no router would choose them"))
         if self.n_repeated:
@@ -222,7 +228,7 @@ class CollectReport:
             grade = f"Grade the answers into {self.written.outcomes} (router-model grade)"
             return [f"These are the first prompts. {grade}, and go on: {again()}"]
         if not self.n_left:
-            return ["All pairs were asked. The table has no qualities yet: grade the answers (router-model grade)."]
+            return [f"All pairs were asked. {self._grading()}"]
         why = {
             Why.BUDGET: "The budget has ended",
             Why.STOPPED: "Interrupted",
@@ -232,6 +238,14 @@ class CollectReport:
         lines = [f"{why}: {self.n_left:,} pairs are left, which are expected to cost ${self.left_usd:,.4f}."]
         raised = " with a larger --budget-usd" if self.why is Why.BUDGET else ""
         return [*lines, f"Go on{raised}: {again()}"]
+
+    def _grading(self) -> str:
+        n_rows, n_ungraded = self.written.n_rows, self.written.n_ungraded
+        if n_ungraded == n_rows:
+            return "The table has no qualities yet: grade the answers (router-model grade)."
+        if n_ungraded:
+            return f"{n_ungraded:,} of {n_rows:,} answers have no quality yet: grade them (router-model grade)."
+        return "All answers have a quality."
 
 
 def again() -> str:

@@ -111,9 +111,10 @@ def grade_answers(
     """
     from router_model.commands.grade_report import GradeReport  # noqa: PLC0415  (--help stays fast)
     from router_model.training.grading.answers import read_answers  # noqa: PLC0415
-    from router_model.training.grading.grade_table import grade_table, write_outcomes  # noqa: PLC0415
+    from router_model.training.grading.grade_table import grade_table  # noqa: PLC0415
     from router_model.training.grading.graders import read_by  # noqa: PLC0415
     from router_model.training.grading.labels import measure_graders, read_labels  # noqa: PLC0415
+    from router_model.training.importing.output import write_table  # noqa: PLC0415
 
     if out.suffix != ".parquet" or not out.parent.is_dir() or out.is_dir():
         raise click.UsageError(f"--out: got {out}, expected the name of a .parquet file in a folder that exists")
@@ -130,5 +131,5 @@ def grade_answers(
         graded = grade_table(answers, table, read_by(by, judge=make_judge))
         model = judges[0] if judges else None
         graded.check(max_ungraded)
-        write_outcomes(graded.outcomes(given, model.name if model else None), out)
+        write_table(graded.outcomes(given, model.name if model else None), out)
         return GradeReport.of(out, graded, measure_graders(graded, given, bar=quality_bar), model)

@@ -98,8 +98,6 @@ class CallOutcome:
         Of the answer, in OpenAI's words.
     cost_usd : float or None
         What the provider charged for the answer, or else its list price; None without an answer.
-    spent_usd : float
-        What the budget counts of the call: attempts that failed are in it, and calls that a kill has lost.
     input_tokens, output_tokens : int or None
         Cached input and reasoning included. All that the provider said is in the answer's ``usage``.
     latency_s : float or None
@@ -116,7 +114,6 @@ class CallOutcome:
     error: CallError | None = None
     finish_reason: str | None = None
     cost_usd: float | None = None
-    spent_usd: float = 0.0
     input_tokens: int | None = None
     output_tokens: int | None = None
     latency_s: float | None = None

@@ -12,12 +12,11 @@ reservations expire; here they must not.
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self
 
 from router_model.errors import RouterModelError
-from router_model.serving.access.key_budget import nanos, usd_of
+from router_model.serving.access.key_budget import nanos
 from router_model.serving.common.private_files import make_private
 from router_model.serving.paid_calls.calls import CallOutcome, PaidCall
 
@@ -30,8 +29,9 @@ _BEGIN: Final = """INSERT INTO calls (key, id, model, reserved) VALUES (?, ?, ?,
     ON CONFLICT (key) DO UPDATE SET reserved = excluded.reserved"""
 _FINISH: Final = "UPDATE calls SET reserved = 0, spent = spent + ?, outcome = ? WHERE key = ?"
 _LOSE: Final = "UPDATE calls SET reserved = 0, spent = spent + ?, n_lost = n_lost + 1 WHERE key = ?"
-_LOST: Final = """UPDATE calls SET spent = spent + reserved, reserved = 0, n_lost = n_lost + 1 WHERE reserved > 0
-    RETURNING key"""
+_SPENT: Final = "SELECT coalesce(sum(spent), 0) FROM calls"
+_LOST: Final = "SELECT count(*), coalesce(sum(reserved), 0) FROM calls WHERE reserved > 0"
+_COUNT_LOST: Final = "UPDATE calls SET spent = spent + reserved, reserved = 0, n_lost = n_lost + 1 WHERE reserved > 0"
 
 
 class JournalError(RouterModelError):
@@ -47,6 +47,8 @@ class Journal:
         Made if there is none, for its owner's eyes only: answers are in it.
     budget : nano-USD
         Of all runs together.
+    is_read_only : bool, default False
+        Only look: calls whose answers a kill has lost count as spent, and the next run still finds them.
 
     Attributes
     ----------
@@ -62,7 +64,7 @@ class Journal:
         If the file cannot be used.
     """
 
-    def __init__(self, path: Path, budget: int) -> None:
+    def __init__(self, path: Path, budget: int, *, is_read_only: bool = False) -> None:
         self._path = path
         self.budget = budget
         self.reserved = 0
@@ -71,15 +73,15 @@ class Journal:
             self._connection = sqlite3.connect(path, timeout=0.2, isolation_level=None)
             try:
                 self._prepare()
-                before = self._sum("spent")
-                lost = self._connection.execute(_LOST).fetchall()
-                self.spent = self._sum("spent")
+                self.n_lost, self.lost = self._connection.execute(_LOST).fetchone()
+                (before,) = self._connection.execute(_SPENT).fetchone()
+                self.spent: int = before + self.lost
+                self._connection.execute("PRAGMA query_only = ON" if is_read_only else _COUNT_LOST)
             except BaseException:
                 self._connection.close()
                 raise
         except (sqlite3.Error, OSError) as exc:
             raise JournalError(self._why(exc)) from exc
-        self.n_lost, self.lost = len(lost), self.spent - before
         self._held: dict[str, int] = {}
 
     def _prepare(self) -> None:
@@ -102,10 +104,6 @@ class Journal:
             "wrote, or none, in a folder that can be written to"
         )
 
-    def _sum(self, column: str) -> int:
-        (total,) = self._connection.execute(f"SELECT coalesce(sum({column}), 0) FROM calls").fetchone()  # noqa: S608  (our own names)
-        return int(total)
-
     @property
     def left(self) -> int:
         """What is neither spent nor reserved, in nano-USD; not negative."""
@@ -113,8 +111,8 @@ class Journal:
 
     def outcome(self, call: PaidCall) -> CallOutcome | None:
         """Return what came of a call when it was last asked; None if nothing did."""
-        row = self._connection.execute("SELECT outcome, spent FROM calls WHERE key = ?", (call.key,)).fetchone()
-        return None if row is None or row[0] is None else _read(*row)
+        row = self._connection.execute("SELECT outcome FROM calls WHERE key = ?", (call.key,)).fetchone()
+        return None if row is None or row[0] is None else CallOutcome.loads(row[0])
 
     def paid_keys(self) -> Iterator[str]:
         """Yield the keys of all calls that have cost something, also those that nobody asks for now."""
@@ -182,7 +180,3 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _read(content: bytes, spent: int) -> CallOutcome:
-    return replace(CallOutcome.loads(content), spent_usd=float(usd_of(spent)))

@@ -18,6 +18,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Final, TypeAlias
 
+from router_model.features.prompt import OUTPUT_LIMITS
 from router_model.serving.access.key_budget import nanos
 from router_model.serving.common.retry_after import retry_after_s
 from router_model.serving.common.service_errors import InvalidRequestError, ServiceError
@@ -50,7 +51,6 @@ _PAUSE_S: Final = 5.0
 """How long a provider is left alone that is overloaded and does not say for how long."""
 _LOOK_AHEAD: Final = 4
 """Of the calls under way: so many times as many waiting calls may be overtaken by a later one."""
-_LIMITS: Final = ("max_tokens", "max_completion_tokens")
 _LISTEN_S: Final = 0.2
 _NOT_SENT: Final = frozenset(
     {"model", "stream", "stream_options", "router", "models", "session_id", "provider", "plugins", "store", "metadata"}
@@ -75,8 +75,6 @@ class Ran:
 
     Attributes
     ----------
-    n_known : int
-        Calls whose outcome was in the journal already.
     n_asked : int
         Calls that have an outcome of this run.
     left : list of PaidCall
@@ -85,7 +83,6 @@ class Ran:
         Why there are any.
     """
 
-    n_known: int = 0
     n_asked: int = 0
     left: list[PaidCall] = field(default_factory=list)
     why: Why | None = None
@@ -166,7 +163,6 @@ class PaidCalls:
         for call in {call.key: call for call in calls}.values():
             known = self._journal.outcome(call)
             if known is not None and known.is_final:
-                ran.n_known += 1
                 self._on_outcome(call, known)
             else:
                 self._waiting.append(call)
@@ -266,7 +262,7 @@ class PaidCalls:
             self._journal.lose(call, spent.settled_usd)
             raise
         self._journal.finish(call, outcome, spent.settled_usd)
-        return self._journal.outcome(call) or outcome
+        return outcome
 
     async def _forwarded(self, call: PaidCall, targets: Sequence[Target], spent: Spent, reserved: int) -> CallOutcome:
         request = ForwardRequest(
@@ -337,7 +333,7 @@ def worst_usd(fleet: Fleet, call: PaidCall) -> Decimal:
 
 def _chat(call: PaidCall) -> Call:
     body = with_counts_read(Surface.CHAT, {name: value for name, value in call.body.items() if name not in _NOT_SENT})
-    if call.max_tokens is not None and not any(body.get(name) for name in _LIMITS):
+    if call.max_tokens is not None and not any(body.get(name) for name in OUTPUT_LIMITS):
         body["max_tokens"] = call.max_tokens
     return Call(Surface.CHAT, body)
 

@@ -23,20 +23,15 @@ class Asked:
 
     Attributes
     ----------
-    n_known : int
-        Calls whose outcome was in the journal already.
     n_asked : int
         Calls that got an outcome.
-    left : list of PaidCall
-        Calls of the batches so far that a later session would ask.
     why : Why or None
-        Why there are any. After `Why.BUDGET` and `Why.STOPPED` no further batch was asked for.
+        Why calls are left that a later session would ask. After `Why.BUDGET` and `Why.STOPPED` no further batch was
+        asked for.
     failing : by model, the last error of a model that was left alone
     """
 
-    n_known: int
     n_asked: int
-    left: list[PaidCall]
     why: Why | None
     failing: dict[str, CallError]
 
@@ -97,9 +92,7 @@ async def _asked(
         with _listening(paid_calls, on_stop, grace_s) as presses:
             for batch in batches:
                 ran = await paid_calls.run(batch)
-                done.n_known += ran.n_known
                 done.n_asked += ran.n_asked
-                done.left += ran.left
                 done.why = ran.why or done.why
                 if ran.why in {Why.BUDGET, Why.STOPPED}:
                     break
@@ -107,7 +100,7 @@ async def _asked(
         await fleet.close()
     if len(presses) > 1:
         raise KeyboardInterrupt
-    return Asked(done.n_known, done.n_asked, done.left, done.why, paid_calls.failing)
+    return Asked(done.n_asked, done.why, paid_calls.failing)
 
 
 @contextmanager

@@ -9,11 +9,10 @@ from typing import Any, Final
 import polars as pl
 
 from router_model.errors import TableError
-from router_model.outcome_schema import OUTCOME_COLUMN_NAMES, SCHEMA_VERSION
+from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 from router_model.training.grading.answers import NO_ANSWER, Answer, Grade, Grader, answers_of, json_value, not_graded
 from router_model.training.grading.graders import OTHERS
 from router_model.training.importing.checks import check_batch
-from router_model.training.importing.output import VERSION_KEY
 from router_model.training.importing.values import safe_json
 
 MAX_UNGRADED: Final = 0.5
@@ -111,23 +110,6 @@ def _extra(row: Mapping[str, Any], grade: Grade, grader: str, *, is_labelled: bo
     if grade.quality is None:
         about["not_graded"] = grade.reason
     return safe_json({**(before if isinstance(before, dict) else {}), **about})
-
-
-def write_outcomes(table: pl.DataFrame, out: Path) -> None:
-    """Write an outcome table; an earlier one stays until the new one is complete.
-
-    Raises
-    ------
-    TableError
-        If it cannot be written.
-    """
-    unfinished = out.with_name(f".{out.name}.unfinished")
-    try:
-        table.write_parquet(unfinished, metadata={VERSION_KEY: str(SCHEMA_VERSION)})
-        unfinished.replace(out)
-    except OSError as exc:
-        unfinished.unlink(missing_ok=True)
-        raise TableError(f"{out}: cannot be written ({exc.strerror or exc}); check the folder and the space") from exc
 
 
 def grade_table(path: Path, table: pl.DataFrame, graders: Mapping[str, Grader]) -> GradedTable:

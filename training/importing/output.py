@@ -24,6 +24,34 @@ _AVERAGED = frozenset({"quality", "input_tokens", "output_tokens", "cost_usd", "
 VERSION_KEY = "router_model.schema_version"
 
 
+def write_table(table: pl.DataFrame, out: Path, *, is_private: bool = False) -> None:
+    """Write a finished table in the form of an import's; an earlier file stays until the new one is complete.
+
+    Parameters
+    ----------
+    is_private : bool, default False
+        Whether only its owner may read it, as with answers.
+
+    Raises
+    ------
+    TableError
+        If it cannot be written.
+    """
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    try:
+        unfinished.unlink(missing_ok=True)  # one that a kill has left has the rights of that time
+        unfinished.touch(mode=0o600 if is_private else 0o666)
+        table.write_parquet(unfinished, metadata={VERSION_KEY: str(SCHEMA_VERSION)})
+        unfinished.replace(out)
+    except OSError as exc:
+        raise TableError(
+            f"{out}: cannot be written ({exc.strerror or exc}); check the folder and its free space, and give the "
+            "same command again"
+        ) from exc
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
 def rejects_path(out: Path) -> Path:
     """Return the path of the rejects file of an import into `out`.
 

@@ -13,6 +13,8 @@ from log_records import attempt, decision
 from router_model.commands.collect_plan import Plan
 from router_model.serving.decision_log.opening import open_store
 from router_model.serving.decision_log.rows import batch_of, row_of
+from router_model.serving.paid_calls.calls import PaidCall
+from router_model.serving.paid_calls.journal import Journal
 from router_model.training.contenders import FIRST_PROMPTS
 from router_model.training.importing import import_sources
 from router_model.training.prompts_to_ask import read_prompts
@@ -116,8 +118,71 @@ def test_a_budget_that_ends_leaves_whole_prompts_and_a_larger_one_goes_on(provid
     assert (table.height, table["quality"].to_list().count(0.5)) == (48, graded.height)
     assert pl.read_parquet("answers.parquet")["quality"].is_null().all()
     fewer = collect(texts(2), *more, models="small").stdout
-    assert "not here   46 calls of earlier runs, of other prompts or models" in fewer
+    assert "earlier    46 calls of earlier runs were for other prompts or models; 46 rows of such are kept" in fewer
+    kept = pl.read_parquet("outcomes.parquet")
+    assert kept.sort("prompt_id", "model").equals(table.sort("prompt_id", "model"))
+    assert pl.read_parquet("answers.parquet")["answer"].count() == 48
     assert set(provider.bill.answered.values()) == {1}
+
+
+@pytest.mark.usefixtures("provider")
+def test_a_grade_is_kept_for_its_answer_and_never_for_another():
+    """Of three answers, one is asked anew with another text, one with another temperature, and one is the same."""
+    prompts = [{"prompt": f"Prompt {id_}", "prompt_id": id_, "temperature": 0} for id_ in ("same", "text", "heat")]
+    assert "The table has no qualities yet" in collect(prompts).stdout
+    graded = pl.read_parquet("outcomes.parquet").with_columns(
+        quality=pl.lit(0.5), judge=pl.lit("me"), extra=pl.lit('{"graded_by": "label", "grader_quality": 0.25}')
+    )
+    graded.write_parquet("outcomes.parquet")
+    assert "All answers have a quality." in collect(prompts).stdout
+    prompts[1] |= {"prompt": "Another text"}
+    prompts[2] |= {"temperature": 1}
+    said = collect(prompts, models="small").stdout
+    assert "2 of 3 answers have no quality yet" in said
+    assert "outdated   1 rows were left out: their prompt_id has another text now" in said
+    rows = {(row["prompt_id"], row["model"]): row for row in pl.read_parquet("outcomes.parquet").to_dicts()}
+    assert {pair: row["quality"] for pair, row in rows.items()} == {
+        ("same", "small"): 0.5, ("text", "small"): None, ("heat", "small"): None,
+        ("same", "large"): 0.5, ("heat", "large"): 0.5,
+    }  # fmt: skip
+    kept = json.loads(rows["same", "small"]["extra"])
+    assert (kept["graded_by"], kept["grader_quality"], kept["temperature"]) == ("label", 0.25, 0)
+    assert rows["text", "small"]["judge"] is None
+    assert "graded_by" not in json.loads(rows["text", "small"]["extra"])
+    answers = pl.read_parquet("answers.parquet")
+    assert sorted(answers["answer"]) == ["echo: Another text", *["echo: Prompt heat"] * 2, *["echo: Prompt same"] * 2]
+    assert Path("answers.parquet").stat().st_mode & 0o777 == 0o600
+    pl.DataFrame({"text": ["a"]}).write_parquet("outcomes.parquet")
+    assert (
+        "outcomes.parquet: exists, and is no table that 'collect' wrote (got the columns text)"
+        in collect(prompts, "--adaptive").stderr
+    )
+
+
+def test_a_rationale_is_not_sent_although_its_column_has_the_name_of_a_parameter(provider):
+    prompts = [
+        {"prompt": "2 + 2?", "reasoning": "Two and two make 4", "thinking": '{"type": "enabled", "budget_tokens": 9}'},
+        {"prompt": "3 + 3?", "reasoning": {"effort": "low"}, "logit_bias": [1]},
+    ]
+    done = collect(prompts, models="small")
+    sent = {body["messages"][0]["content"]: body for body in provider.bill.bodies}
+    assert "reasoning" not in sent["2 + 2?"]
+    assert sent["2 + 2?"]["thinking"] == {"type": "enabled", "budget_tokens": 9}
+    assert sent["3 + 3?"]["reasoning"] == {"effort": "low"}
+    assert "logit_bias" not in sent["3 + 3?"]
+    assert "reasoning: of 1 prompts it is no JSON object, so it is not sent as a parameter" in done.stderr
+    extra = dict(pl.read_parquet("outcomes.parquet").select("prompt", "extra").iter_rows())
+    assert json.loads(extra["2 + 2?"])["reasoning"] == "Two and two make 4"
+
+
+def test_a_dry_run_leaves_what_a_kill_has_lost_to_the_next_run(provider):
+    """Of $1, the call that was killed had reserved $0.25."""
+    with Journal(Path("outcomes.calls.db"), 10**9) as journal:
+        assert journal.begin(PaidCall("lost", "small", {}), 250_000_000)
+    for _ in range(2):
+        assert json.loads(collect(texts(1), "--dry-run", "--json").stdout)["spent_usd"] == 0.25
+    assert "lost       1 answers of a run that was killed; they count as $0.2500" in collect(texts(1)).stdout
+    assert len(provider.bill.bodies) == 2
 
 
 def test_a_failing_model_leaves_its_pairs_to_a_later_run(provider):

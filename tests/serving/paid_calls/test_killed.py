@@ -61,8 +61,8 @@ def test_after_kills_no_answer_is_paid_for_twice_and_the_budget_holds(budget_usd
     assert provider.bill.usd * 1e9 <= spent + 1 <= budget_usd * 1e9 + 1
     with Journal(tmp_path / killed_payer.JOURNAL, 10**9) as journal:
         n_known = sum(journal.outcome(call) is not None for call in killed_payer.calls(N_CALLS))
-    assert n_known == N_CALLS - len(done.left)
-    assert (done.why is Why.BUDGET) == bool(done.left) == (budget_usd < 1)
+    assert (n_known < N_CALLS) == (budget_usd < 1)
+    assert (done.why is Why.BUDGET) == (budget_usd < 1)
 
 
 @pytest.mark.parametrize("n_presses", [1, 2])
@@ -87,8 +87,8 @@ def test_ctrl_c_waits_for_the_calls_under_way_and_the_second_one_does_not(n_pres
                 ask()
         else:
             done = ask()
-            assert (done.why, done.n_asked, len(done.left)) == (Why.STOPPED, len(seen), 9 - len(seen))
-            assert len(seen) > 1
+            assert (done.why, done.n_asked) == (Why.STOPPED, len(seen))
+            assert 1 < len(seen) < 9
         assert journal.reserved == 0
         assert len(stops) == n_presses
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -9,9 +9,10 @@ import pytest
 from router_model.errors import TableError
 from router_model.training.fitting.judges import leave_out_contradicted
 from router_model.training.grading.answers import Grade, answers_of, read_answers
-from router_model.training.grading.grade_table import GradedTable, grade_table, write_outcomes
+from router_model.training.grading.grade_table import GradedTable, grade_table
 from router_model.training.grading.graders import read_by
 from router_model.training.grading.labels import labelled_grades, read_labels
+from router_model.training.importing.output import write_table
 from router_model.training.table.outcomes import read_outcomes
 
 
@@ -38,7 +39,7 @@ def graded(tmp_path):
 
 
 def test_each_task_has_its_grader_and_the_table_can_be_trained_on(graded, tmp_path):
-    write_outcomes(graded.outcomes({}, None), tmp_path / "outcomes.parquet")
+    write_table(graded.outcomes({}, None), tmp_path / "outcomes.parquet")
     outcomes = read_outcomes(tmp_path / "outcomes.parquet")
     assert outcomes.models == ("large", "small")
     assert outcomes.quality.tolist() == [[1.0, 1.0], [1.0, 0.0]]
@@ -161,11 +162,16 @@ def test_training_leaves_out_a_judge_that_many_labels_contradict(level, is_left_
     judge, rng = "judge:m@score-v1", np.random.default_rng(0)
     grades = [Grade(float(rng.random() < level)) for _ in ids]
     graded = GradedTable(tmp_path / "a.parquet", answers_of(table), table, grades, [judge] * 300)
-    write_outcomes(
-        graded.outcomes({(one, "m"): n % 2 for n, one in enumerate(ids[:150])}, judge), tmp_path / "o.parquet"
-    )
+    write_table(graded.outcomes({(one, "m"): n % 2 for n, one in enumerate(ids[:150])}, judge), tmp_path / "o.parquet")
     kept, found = leave_out_contradicted(
         read_outcomes(tmp_path / "o.parquet"), rng.normal(size=(300, 8)).astype(np.float32), seed=0
     )
     assert [finding.judge for finding in found] == [judge] * is_left_out
     assert np.isnan(kept.quality).sum() == (150 if is_left_out else 0)
+
+
+def test_a_table_that_cannot_be_written_leaves_nothing_behind(graded, tmp_path):
+    (tmp_path / "out.parquet").mkdir()
+    with pytest.raises(TableError, match="cannot be written"):
+        write_table(graded.table, tmp_path / "out.parquet")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.parquet", "out.parquet"]
