@@ -22,7 +22,7 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from router_model.announced.announced import AnnouncedModels
-from router_model.announced.estimated_levels import Level
+from router_model.announced.level import Level
 from router_model.announced.starter_levels import starter_levels
 from router_model.catalog import Catalog
 from router_model.cost import Prices
