@@ -12,7 +12,7 @@ from router_model.catalog import Catalog, ModelCard
 from router_model.errors import CatalogError
 from router_model.prediction.uncertainty import Z
 
-# These spreads are the same whether or not there are known models. The measurements of docs/decisions/0046 used them.
+# docs/decisions/0046 measured with these spreads. Narrower ones (0.3 for siblings) held too seldom.
 _SIBLING_SPREAD: Final = 0.5
 _OTHER_SAMPLE: Final = 0.1  # error of an accuracy beside counting: other prompts than those of the router
 _USUAL_PROMPTS: Final = 100  # of an accuracy that does not say on how many it was counted
