@@ -10,8 +10,9 @@ its anchors, which have neither prices nor scores. So its models are compared wi
 
 All are combined as normal distributions are. Siblings and accuracies are read as those of announced models are
 (`router_model.announced.level`). The spreads of prices and scores are fixed, because there is no known model to learn
-them from. They are a little below the prior ones there (0.6 for 0.7, and 0.3 for 0.4). No measurement compared them:
-the figures of docs/starting.md were measured with these.
+them from. They are a little below the priors there (0.6 for 0.7, and 0.3 for 0.4), though docs/decisions/0046 found
+scores at 0.3 too narrow for announced models. In a starter nobody compared them: the figures of docs/starting.md were
+measured with these.
 """
 
 from collections.abc import Mapping, Sequence
