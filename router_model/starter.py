@@ -22,7 +22,7 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from router_model.announced.announced import AnnouncedModels
-from router_model.announced.estimated_levels import Level
+from router_model.announced.level import Level
 from router_model.announced.starter_levels import starter_levels
 from router_model.catalog import Catalog
 from router_model.cost import Prices
@@ -120,7 +120,7 @@ def start(catalog: Catalog, *, quality_value_usd: float | None = None, anchors: 
     quality = lowered(expit(reference.log_odds @ announced.weights + announced.shift), announced.errors)
     cost = _typical_cost(catalog, anchors)
     value = _value_of_quality(quality, cost) if quality_value_usd is None else quality_value_usd
-    always = None if routes else list(levels)[int(np.lexsort((cost, cost - value * quality.mean(axis=0)))[0])]
+    always = None if routes else list(levels)[_one_for_all(quality.mean(axis=0), cost, quality_value_usd)]
     why = _why(sure, always)
     artifact = replace(
         anchors,
@@ -181,6 +181,29 @@ def _value_of_quality(quality: Float64Array, cost: Float64Array) -> float:
         if np.take_along_axis(quality, chosen[:, None], axis=1).mean() >= best - MAX_QUALITY_LOSS:
             return float(value)
     return float(values[-1])
+
+
+def _one_for_all(quality: Float64Array, cost: Float64Array, quality_value_usd: float | None) -> int:
+    """Return the column of the model that answers everything where the starter does not route.
+
+    It is the best at the value of quality. Without a value it is the cheapest that loses at most `MAX_QUALITY_LOSS`.
+
+    Parameters
+    ----------
+    quality, cost : shape (n_models,)
+
+    Examples
+    --------
+    The second of three loses 0.005. A mix of the others would be as good for less, so no value leads to it:
+
+    >>> quality, cost = np.array([0.5, 0.895, 0.9]), np.array([0.01, 0.099, 0.1])
+    >>> _one_for_all(quality, cost, None), _one_for_all(quality, cost, 0.226), _one_for_all(quality, cost, 0.22)
+    (1, 2, 0)
+    """
+    if quality_value_usd is None:
+        is_enough = quality >= quality.max() - MAX_QUALITY_LOSS
+        return int(np.lexsort((-quality, np.where(is_enough, cost, np.inf)))[0])
+    return int(np.lexsort((cost, cost - quality_value_usd * quality))[0])
 
 
 def _why(sure: list[str], always: str | None) -> str:

@@ -82,18 +82,34 @@ def read_tables(folder: Path) -> dict[str, Outcomes]:
     Raises
     ------
     TableError
-        If there are fewer than two.
+        If there are fewer than two, or a model was not graded on a prompt.
     """
     paths = sorted(folder.glob("*/outcomes.parquet"))
     if len(paths) < 2:  # noqa: PLR2004 - how anchors do on a table that they have not seen must be measured
         raise TableError(f"{folder}: {len(paths)} tables; expected two or more, as <table>/outcomes.parquet")
-    return {path.parent.name: _plain(read_outcomes(path)) for path in paths}
+    return {path.parent.name: _some_texts(_without_gaps(read_outcomes(path), path)) for path in paths}
 
 
-def _plain(outcomes: Outcomes) -> Outcomes:
-    """Return some of the prompts, always the same, without what only some tables know of them."""
+def _without_gaps(outcomes: Outcomes, path: Path) -> Outcomes:
+    """Refuse gaps: where a strong model was not graded, the share of models that do well would tell of the others."""
+    gaps = np.isnan(outcomes.quality).sum(axis=0)
+    if gaps.any():
+        worst = int(gaps.argmax())
+        raise TableError(
+            f"{path}: {outcomes.models[worst]} was not graded on {gaps[worst]} of {len(outcomes)} prompts; expected a "
+            "grade of every model on every prompt: leave the model or these prompts out"
+        )
+    return outcomes
+
+
+def _some_texts(outcomes: Outcomes) -> Outcomes:
+    """Return some of the prompts, always the same, without the tools and settings of their requests.
+
+    Tools and settings are known of single tables only, so they would tell which table it is and not what is hard.
+    """
     order = np.argsort([hashlib.sha256(name.encode()).hexdigest() for name in outcomes.prompt_ids])
-    return outcomes.take(np.sort(order[:PROMPTS_A_TABLE]))
+    some = outcomes.take(np.sort(order[:PROMPTS_A_TABLE]))
+    return replace(some, prompts=[one["messages"] if isinstance(one, Mapping) else one for one in some.prompts])
 
 
 def fit_anchors(tables: Mapping[str, Outcomes], *, slope: float) -> Artifact:
@@ -124,7 +140,7 @@ def fit_anchors(tables: Mapping[str, Outcomes], *, slope: float) -> Artifact:
 
 def best_slope(anchors: Artifact, outcomes: Outcomes) -> float:
     """Return the slope of difficulty with the least log-loss on a table, given its models' levels."""
-    success = (outcomes.quality >= np.nanmean(outcomes.quality)).astype(np.float64)
+    success = (outcomes.quality >= outcomes.quality.mean()).astype(np.float64)
     levels = log_odds_of(np.clip(success.mean(axis=0), _EDGE, 1 - _EDGE))
     assert anchors.reference is not None  # noqa: S101
     weights, _ = replace(anchors.reference, slope=1.0).mixture(levels)
@@ -170,7 +186,7 @@ def build_anchors(tables: Mapping[str, Outcomes]) -> Artifact:
 
 def _pooled(tables: Mapping[str, Outcomes]) -> Outcomes:
     """Join tables, with the anchors as models."""
-    parts = {name: (table, np.nanmean(table.quality, axis=1)) for name, table in tables.items()}
+    parts = {name: (table, table.quality.mean(axis=1)) for name, table in tables.items()}
     n = sum(len(table) for table in tables.values())
     share = np.concatenate([part for _, part in parts.values()])
     tokens = np.concatenate([np.nanmedian(table.output_tokens, axis=1) for table in tables.values()])

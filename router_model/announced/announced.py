@@ -12,7 +12,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from router_model.announced.estimated_levels import Level, estimate_levels
+from router_model.announced.estimated_levels import estimate_levels
+from router_model.announced.level import Level
 from router_model.announced.reference import Reference
 from router_model.catalog import Catalog
 from router_model.prediction.calibration import logit, sigmoid

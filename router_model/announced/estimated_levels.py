@@ -21,12 +21,10 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
+from router_model.announced.level import Level, level_of_accuracy, log_price, siblings_first
 from router_model.announced.reference import log_odds_of
 from router_model.catalog import Catalog, ModelCard
-from router_model.errors import CatalogError
-from router_model.prediction.uncertainty import Z
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -37,31 +35,7 @@ _PRICE_SPREADS: Final = np.geomspace(0.25, 2.0, 7)
 _SCORE_SPREADS: Final = np.geomspace(0.06, 1.2, 9)
 _USUAL_PRICE_SPREAD, _USUAL_SCORE_SPREAD = 0.7, 0.4
 _DOUBT: Final = 0.6  # standard deviation of the logarithm of a spread, before known models are looked at
-_SIBLING_SPREAD: Final = 0.5
-_OTHER_SAMPLE: Final = 0.1  # error of an accuracy beside counting: other prompts than those of the router
-_USUAL_PROMPTS: Final = 100  # of an accuracy that does not say on how many it was counted
 _SHARED: Final = 0.5  # of the variance of a score's error: what is particular to the router's prompts
-_LEAST_PRICE: Final = 0.01  # USD per million tokens; free models have no logarithm
-_MAX_SIBLINGS: Final = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """A level of a model: its log odds and their standard error."""
-
-    log_odds: float
-    error: float
-
-    @property
-    def quality(self) -> float:
-        """The mean quality at the level."""
-        return float(expit(self.log_odds))
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The mean quality at both ends of the central 90 %."""
-        low, high = expit(self.log_odds + np.array([-1.0, 1.0]) * Z * self.error)
-        return float(low), float(high)
 
 
 def estimate_levels(catalog: Catalog, known: Mapping[str, float], wanted: Sequence[str]) -> dict[str, Level]:
@@ -82,25 +56,9 @@ def estimate_levels(catalog: Catalog, known: Mapping[str, float], wanted: Sequen
     prices, scores = _Prices.of(cards, known), _Scores.of(cards, known)
     found = {model: Level(level, 0.0) for model, level in known.items()}
     for model in wanted:
-        for card in _siblings_first(catalog, model, found):
+        for card in siblings_first(catalog, model, found, expected="a model of the router or of this catalog"):
             found[card.model] = _combined(card, prices, scores, found)
     return {model: found[model] for model in wanted}
-
-
-def _siblings_first(catalog: Catalog, model: str, found: Mapping[str, Level]) -> list[ModelCard]:
-    """Return the cards to estimate before and with a model's, the farthest sibling first."""
-    line: list[ModelCard] = []
-    at: str | None = model
-    while at is not None and at not in found:
-        if at not in catalog:
-            raise CatalogError(
-                f'[models."{line[-1].model}"].like: got {at!r}, expected a model of the router or of this catalog'
-            )
-        if at in {card.model for card in line} or len(line) >= _MAX_SIBLINGS:
-            raise CatalogError(f'[models."{model}"].like: leads back to {at!r}; expected a model that is known')
-        line.append(catalog[at])
-        at = catalog[at].like
-    return line[::-1]
 
 
 def _combined(card: ModelCard, prices: "_Prices", scores: "_Scores", found: Mapping[str, Level]) -> Level:
@@ -120,12 +78,10 @@ def _combined(card: ModelCard, prices: "_Prices", scores: "_Scores", found: Mapp
 def _single_measurements(card: ModelCard, found: Mapping[str, Level]) -> list[Level]:
     measured = []
     if card.like is not None:
-        sibling = found[card.like]
-        measured.append(Level(sibling.log_odds, float(np.hypot(sibling.error, _SIBLING_SPREAD))))
-    if card.accuracy is not None:
-        n = card.accuracy_prompts or _USUAL_PROMPTS
-        p = (card.accuracy * n + 1) / (n + 2)  # Laplace's rule: no share of few prompts is certain
-        measured.append(Level(float(log_odds_of(p)), float(np.hypot((n * p * (1 - p)) ** -0.5, _OTHER_SAMPLE))))
+        measured.append(found[card.like].of_sibling())
+    of_accuracy = level_of_accuracy(card)
+    if of_accuracy is not None:
+        measured.append(of_accuracy)
     return measured
 
 
@@ -156,7 +112,7 @@ class _Prices:
     @classmethod
     def of(cls, cards: Mapping[str, ModelCard], known: Mapping[str, float]) -> "_Prices":
         models = list(cards)
-        prices = np.array([_log_price(cards[model]) for model in models])
+        prices = np.array([log_price(cards[model]) for model in models])
         levels = np.array([known[model] for model in models])
         centre = float(prices.mean()) if models else 0.0
         rows = np.column_stack([np.ones(len(models)), prices - centre])
@@ -174,7 +130,7 @@ class _Prices:
 
     def expected(self, card: ModelCard) -> tuple[Float64Array, Float64Array]:
         """Return the level that a price lets expect, and its variance, by spread, shape (n_spreads, 1)."""
-        at = np.array([1.0, _log_price(card) - self.centre])
+        at = np.array([1.0, log_price(card) - self.centre])
         variance = _PRICE_SPREADS**2 + np.einsum("sij,i,j->s", self.covariance, at, at)
         return (self.mean @ at)[:, None], variance[:, None]
 
@@ -240,10 +196,6 @@ class _Scores:
         precision = 1 / (squares * own + of_slope)  # (n_spreads, n_scores)
         total = precision.sum(axis=1)
         return (precision @ levels) / total, 1 / total + _SHARED * squares[:, 0]
-
-
-def _log_price(card: ModelCard) -> float:
-    return float(np.log(max(float(card.usd_per_mtok_output), _LEAST_PRICE)))
 
 
 def _normal_log_density(residual: Float64Array, covariance: Float64Array) -> float:

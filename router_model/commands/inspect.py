@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from datetime import date
 
-    from router_model.announced.estimated_levels import Level
+    from router_model.announced.level import Level
     from router_model.saved.artifact import Artifact
 
 _CARRIED_OVER = (

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from router_model.announced.estimated_levels import Level
+from router_model.announced.level import Level
 from router_model.catalog import Catalog
 from router_model.features import load_encoder
 from router_model.features.featuriser import featurise

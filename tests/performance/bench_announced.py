@@ -28,7 +28,8 @@ from random import Random
 import numpy as np
 from bench_add_model import World, spread
 
-from router_model.announced.estimated_levels import Level, estimate_levels
+from router_model.announced.estimated_levels import estimate_levels
+from router_model.announced.level import Level
 from router_model.announced.reference import log_odds_of
 from router_model.catalog import Catalog, ModelCard
 from router_model.features.featuriser import PromptFeatures

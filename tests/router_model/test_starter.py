@@ -70,9 +70,11 @@ def test_levels_are_those_that_the_catalog_says():
         assert levels[model].log_odds == pytest.approx(expected)
         assert levels[model].error == pytest.approx(sum(weight) ** -0.5)
     assert levels["small"].log_odds > levels["large"].log_odds  # whatever they cost
-    counted = starter_levels(measured(400))["middle"]
-    assert counted.log_odds == pytest.approx(logit(0.8), abs=0.05)
-    assert counted.error == pytest.approx((400 * 0.8 * 0.2) ** -0.5, abs=0.02)
+    # 320 of 400 are 321 of 402 by Laplace's rule; the error of counting is joined by one of 0.1 for other prompts
+    p, counted = 321 / 402, starter_levels(measured(400))["middle"]
+    weight = 1 / (1 / (400 * p * (1 - p)) + 0.1**2), alone["middle"].error ** -2
+    assert counted.log_odds == pytest.approx(np.average([logit(p), alone["middle"].log_odds], weights=weight))
+    assert counted.error == pytest.approx(sum(weight) ** -0.5)
 
 
 def test_a_sibling_has_the_level_of_the_model_that_it_is_like_whatever_their_order():
@@ -81,6 +83,9 @@ def test_a_sibling_has_the_level_of_the_model_that_it_is_like_whatever_their_ord
     assert levels["large"] == alone["large"]
     assert alone["middle"].log_odds < levels["middle"].log_odds < levels["large"].log_odds
     assert levels["large"].error < levels["middle"].error < levels["small"].error
+    by_price = starter_levels(catalog_of())["middle"]  # siblings are 0.5 apart, as for announced models
+    weight = 1 / (levels["large"].error ** 2 + 0.5**2), by_price.error**-2
+    assert levels["middle"].error == pytest.approx(sum(weight) ** -0.5)
 
 
 def test_it_routes_where_accuracies_are_sure_and_hard_prompts_are_less_likely_to_succeed(sure):

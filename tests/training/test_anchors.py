@@ -1,18 +1,23 @@
 """The anchors: what is learned of difficulty from tables of other models, and what is shipped."""
 
+import json
 from decimal import Decimal
 from importlib.resources import files
 
 import numpy as np
+import polars as pl
 import pytest
 from simulated_world import POEM, SUM, simulate
 
 from router_model import Router
 from router_model.catalog import Catalog, ModelCard
 from router_model.errors import TableError
-from router_model.features import load_encoder
+from router_model.features import SURFACE_NAMES, load_encoder
+from router_model.features.featuriser import featurise
+from router_model.features.prompt import Prompt
+from router_model.features.request import without_unused
 from router_model.saved.artifact import sealed
-from router_model.starter import start
+from router_model.starter import load_anchors, start
 from router_model.training.anchors import ANCHORS, LEVELS, _pooled, best_slope, fit_anchors, read_tables
 from router_model.training.importing import import_sources
 from router_model.training.measuring.evaluate import evaluate
@@ -51,6 +56,36 @@ def test_anchors_find_hard_what_the_public_models_did_and_are_the_same_each_time
     table = Router.assemble(sealed(started.artifact), load_encoder("static")).predict([SUM, POEM])
     assert (table.p_success[0] > table.p_success[1] + 0.03).all()
     assert best_slope(anchors, tables["two"]) >= 0.5  # the same world: difficulty is what it says
+
+
+def test_tools_and_settings_of_requests_are_left_out(tables, tmp_path):
+    """One of the tables knows them. Its prompts are then the same as without, and no feature of requests is fitted."""
+    tools = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}]
+    for seed, name in enumerate(("one", "two")):
+        (tmp_path / name).mkdir()
+        simulate(150, seed=seed).with_columns(
+            tools=pl.lit(json.dumps(tools)),
+            response_format=pl.lit('{"type": "json_object"}'),
+            max_output_tokens=pl.lit(50),
+            turn_type=pl.lit("title"),
+        ).write_parquet(tmp_path / name / "outcomes.parquet")
+    with_requests = read_outcomes(tmp_path / "one" / "outcomes.parquet").prompts
+    assert with_requests[0].keys() == {"messages", "tools", "response_format", "max_completion_tokens", "turn_type"}
+    for name, table in read_tables(tmp_path).items():
+        assert [*map(Prompt.parse, table.prompts)] == [*map(Prompt.parse, tables[name].prompts)]
+        features = featurise(table.prompts, load_encoder("static"))
+        assert without_unused(features.surface).shape == (150, len(SURFACE_NAMES))
+    assert load_anchors().predictor.evidence_model.kernel.scale.centre.shape == (len(SURFACE_NAMES),)
+
+
+def test_a_model_that_was_not_graded_on_some_prompts_is_refused(tmp_path):
+    for seed, name in enumerate(("one", "two")):
+        (tmp_path / name).mkdir()
+        table = simulate(10, seed=seed)
+        missing = (pl.col("model") == "large") & pl.col("prompt_id").is_in(["p1-2", "p1-7"])
+        table.filter(~missing).write_parquet(tmp_path / name / "outcomes.parquet")
+    with pytest.raises(TableError, match="two/outcomes.parquet: large was not graded on 2 of 10 prompts; expected"):
+        read_tables(tmp_path)
 
 
 def test_one_table_is_too_few(tmp_path):

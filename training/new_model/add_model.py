@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from router_model.announced.estimated_levels import Level, estimate_levels
+from router_model.announced.estimated_levels import estimate_levels
+from router_model.announced.level import Level
 from router_model.announced.reference import log_odds_of
 from router_model.catalog import Catalog, ModelCard
 from router_model.cost import expected_cost_usd

@@ -100,7 +100,8 @@ def test_a_saved_router_keeps_what_it_announces(trained, tmp_path):
 
 def test_anchors_predict_and_are_no_candidates(trained, tmp_path):
     artifact = replace(
-        announce_model(trained.router.artifact, new_card(like="large")), anchors=("small", "large", "coder")
+        announce_model(trained.router.artifact, new_card(accuracy=0.9, accuracy_prompts=400)),
+        anchors=("small", "large", "coder"),
     )
     save_artifact(artifact, tmp_path / "router")
     router = Router.load(tmp_path / "router")
