@@ -180,16 +180,24 @@ class StoredResponses:
     async def delete(self, caller: Caller, response_id: str) -> None:
         """Delete a response of the caller's; it returns when the log has taken note.
 
+        While the log cannot be read, nobody can say whether it is there, and the note is taken all the same.
+
         Raises
         ------
         NotFoundError, NotReadyError
         """
-        record = await self._own(caller, response_id)
+        try:
+            record = await self._own(caller, response_id)
+        except NotReadyError:
+            # Its key is made of the caller's, so the note can meet no other caller's response.
+            note = _note(caller, response_id)
+        else:
+            # A clock that runs behind must not make the note older than what it replaces.
+            now = max(datetime.now(UTC), record.updated_at + timedelta(microseconds=1))
+            note = replace(record, updated_at=now, input=None, output=None, response=None)
         if not self.log.writable:
             raise NotReadyError("neither the log's store nor its spool accepts records now; delete it again later")
-        # A clock that runs behind must not make the note older than what it replaces.
-        now = max(datetime.now(UTC), record.updated_at + timedelta(microseconds=1))
-        self.log.put(replace(record, updated_at=now, input=None, output=None, response=None))
+        self.log.put(note)
         try:
             await self.log.flush(_DELETED_WITHIN_S)
         except TimeoutError:
@@ -306,6 +314,23 @@ def _record(
         input=exchange.input,
         output=as_json(exchange.output).decode(),
         response=as_json(rest).decode(),
+    )
+
+
+def _note(caller: Caller, response_id: str) -> ResponseRecord:
+    """Return a note that a response was deleted, without a look at it."""
+    return ResponseRecord(
+        response_key=response_key(caller.key_id, response_id),
+        updated_at=datetime.now(UTC),
+        response_id=response_id,
+        previous_key=None,
+        key_id=caller.key_id,
+        user_id=None,
+        session_id=None,
+        decision_id=None,
+        input=None,
+        output=None,
+        response=None,
     )
 
 
