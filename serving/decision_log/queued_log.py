@@ -8,9 +8,10 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Any, Final, TypeVar
 
 from router_model.serving.common.service_errors import NotReadyError
@@ -26,7 +27,7 @@ from router_model.serving.decision_log.log_records import (
     SessionRecord,
 )
 from router_model.serving.decision_log.replay import Replayer
-from router_model.serving.decision_log.rows import TIME_FIELD, WHOLE_TEXTS, Kind, kind_of, record_of
+from router_model.serving.decision_log.rows import TIME_FIELD, WHOLE_TEXTS, Kind, Row, kind_of, record_of
 from router_model.serving.decision_log.spool import Spool
 from router_model.serving.decision_log.store import Selection, Store, StoreError
 from router_model.serving.decision_log.texts import bounded
@@ -201,7 +202,7 @@ class QueuedLog:
         for waiting in self._waiting():
             if isinstance(waiting, AttemptRecord) and all(getattr(waiting, name) == wanted[name] for name in wanted):
                 return waiting
-        row = await self._in_thread(_read(self._store.find(Kind.ATTEMPT, wanted)))
+        row = await self._in_thread(self._attempt(wanted))
         found = None if row is None else record_of(Kind.ATTEMPT, row)
         return found if isinstance(found, AttemptRecord) else None
 
@@ -221,18 +222,16 @@ class QueuedLog:
         Raises
         ------
         NotReadyError
-            If the store cannot be read now.
+            If the store cannot be read now: it alone may know that one of them was deleted.
         """
-        waiting = {one.response_key: one for one in self._waiting() if isinstance(one, ResponseRecord)}
+        waiting = [one for one in self._waiting() if isinstance(one, ResponseRecord)]
         found: list[ResponseRecord] = []
         key: str | None = response_key
         while key is not None and len(found) < most:
-            if key in waiting:
-                found.append(waiting[key])
-            elif links := await self._in_thread(self._chain(key, most - len(found))):
-                found += (waiting.get(link.response_key, link) for link in links)
-            else:
+            links = await self._in_thread(self._chain(key, most - len(found), waiting))
+            if not links:
                 break
+            found += links
             key = found[-1].previous_key
         return found
 
@@ -358,11 +357,39 @@ class QueuedLog:
         found = [each for each in (row, stored) if each is not None]
         return record_of(kind, max(found, key=lambda each: each[TIME_FIELD[kind]])) if found else None
 
-    async def _chain(self, response_key: str, most: int) -> list[ResponseRecord]:
-        row = await asyncio.to_thread(self._spool.find, Kind.RESPONSE, response_key) if self._spool.depth else None
-        rows = await _read(self._store.chain(response_key, most)) if row is None else [row]
-        found = [record_of(Kind.RESPONSE, row) for row in rows]
-        return [record for record in found if isinstance(record, ResponseRecord)]
+    async def _attempt(self, wanted: Mapping[str, str | None]) -> Row | None:
+        for row in await self._spooled(Kind.ATTEMPT, "response_id", [str(wanted["response_id"])]):
+            if all(row.get(name) == wanted[name] for name in wanted):
+                return row
+        return await _read(self._store.find(Kind.ATTEMPT, wanted))
+
+    async def _chain(self, response_key: str, most: int, waiting: Sequence[ResponseRecord]) -> list[ResponseRecord]:
+        """Return a response with those before it that the store has; one that the store has not comes alone.
+
+        The newest record of each counts, of the queue, the spool and the store: a response that was deleted may still
+        be whole in one of them, while another has the note of it.
+        """
+        is_spooled = self._spool.depth > 0
+        stored = _responses(await _read(self._store.chain(response_key, most)))
+        keys = {response_key, *(one.response_key for one in stored)}
+        spooled: list[ResponseRecord] = []
+        if is_spooled:
+            spooled = _responses(await self._spooled(Kind.RESPONSE, "response_key", keys))
+            # The replay may have moved records meanwhile, so the store is read once more, after the spool.
+            stored = _responses(await _read(self._store.chain(response_key, most)))
+            stored = list(takewhile(lambda one: one.response_key in keys, stored))
+        newest: dict[str, ResponseRecord] = {}
+        for one in (*stored, *spooled, *waiting):
+            there = newest.setdefault(one.response_key, one)
+            if one.updated_at > there.updated_at:
+                newest[one.response_key] = one
+        found = [one.response_key for one in stored] or [response_key]
+        return [newest[key] for key in found if key in newest]
+
+    async def _spooled(self, kind: Kind, field: str, texts: Collection[str]) -> list[Row]:
+        if not self._spool.depth:
+            return []
+        return await asyncio.to_thread(lambda: list(self._spool.having(kind, field, texts)))
 
 
 async def _read(asked: Coroutine[Any, Any, T]) -> T:
@@ -378,6 +405,11 @@ async def _read(asked: Coroutine[Any, Any, T]) -> T:
             return await asked
     except (StoreError, TimeoutError) as exc:
         raise NotReadyError(f"the decision log cannot be read now ({exc}); try again later") from exc
+
+
+def _responses(rows: Iterable[Row]) -> list[ResponseRecord]:
+    found = (record_of(Kind.RESPONSE, row) for row in rows)
+    return [record for record in found if isinstance(record, ResponseRecord)]
 
 
 def _size(record: Loggable) -> tuple[str | None, int]:

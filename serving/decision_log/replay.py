@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from router_model.serving.decision_log.gate import StoreGate
-from router_model.serving.decision_log.rows import Batch, Kind, Row, batch_of
+from router_model.serving.decision_log.rows import WHOLE_TEXTS, Batch, Kind, Row, batch_of
 from router_model.serving.decision_log.spool import Segment, Spool
 
 _ROWS_BETWEEN_PAUSES: Final = 32
 _CHARS_AT_ONCE: Final = 8_000_000
-"""Characters of prompts in one write to a database: all of it has to arrive before the store counts as away."""
+"""Characters of long texts in one write to a database: all of it has to arrive before the store counts as away."""
 _PAUSE_S: Final = 0.002
 """Left to the threads that answer requests."""
 
@@ -71,13 +71,13 @@ class Replayer:
     async def _batches(self, segment: Segment) -> AsyncIterator[Batch]:
         """Yield the records of a segment in batches that the store takes in good time, with pauses in between."""
         store = self.gate.store
-        # A store that gathers makes one file of a segment, so the length of prompts does not cut it.
+        # A store that gathers makes one file of a segment, so the length of texts does not cut it.
         most_chars = _CHARS_AT_ONCE if store.spool_batching is None else math.inf
         part: list[tuple[Kind, Row]] = []
         n_chars = 0
         for row in segment.rows(self.gate.rejects.add_line):
             part.append(row)
-            n_chars += len(row[1].get("messages") or "")
+            n_chars += sum(len(row[1].get(name) or "") for name in WHOLE_TEXTS[row[0]])
             if len(part) % _ROWS_BETWEEN_PAUSES == 0:
                 await asyncio.sleep(_PAUSE_S)
             if len(part) == store.rows_at_once or n_chars >= most_chars:

@@ -14,7 +14,7 @@ import sys
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,16 @@ from uuid import uuid4
 
 from router_model.serving.common.private_files import PRIVATE, PRIVATE_FOLDER
 from router_model.serving.decision_log.rejects import Rejects
-from router_model.serving.decision_log.rows import ID_FIELD, Batch, Kind, Row, row_json, row_of_json
+from router_model.serving.decision_log.rows import (
+    ID_FIELD,
+    TIME_FIELD,
+    Batch,
+    Kind,
+    Row,
+    json_bytes,
+    row_json,
+    row_of_json,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -249,16 +258,18 @@ class Spool:
         segment.remove()
 
     def find(self, kind: Kind, row_id: str) -> Row | None:
-        """Look a record up in our segments; of several the last."""
-        needle = row_id.encode("utf-8", "replace")
-        found = None
+        """Look a record up in our segments; of several the newest."""
+        return max(self.having(kind, ID_FIELD[kind], [row_id]), key=lambda row: row[TIME_FIELD[kind]], default=None)
+
+    def having(self, kind: Kind, field: str, texts: Collection[str]) -> Iterator[Row]:
+        """Yield the records of a kind in our segments whose field is one of some texts, oldest segments first."""
+        # Searching the bytes for one text is cheaper than parsing every line; for many it is not.
+        needle = json_bytes(next(iter(texts))) if len(texts) == 1 else json_bytes(kind)
         for segment in self._ours():
             for line in segment.lines():
                 with suppress(ValueError):  # a line without a record is rejected later, when it is replayed
-                    # Searching the bytes first is cheaper than parsing every line.
-                    if needle in line and (read := row_of_json(line))[0] is kind and read[1][ID_FIELD[kind]] == row_id:
-                        found = read[1]
-        return found
+                    if needle in line and (read := row_of_json(line))[0] is kind and read[1].get(field) in texts:
+                        yield read[1]
 
     def n_waiting_elsewhere(self) -> int:
         """Count the records in segments that running processes hold."""

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -124,7 +123,7 @@ class StoredResponses:
         if not turns:
             return asked if kept is None else with_conversation(asked, body, exchange)
         own = _items(body.get("input"))
-        n_bytes = sum(len(turn.input or "") + len(turn.output or "") for turn in turns)
+        n_bytes = sum(len(text.encode()) for turn in turns for text in (turn.input, turn.output) if text)
         is_long = asked.call.is_long or n_bytes > LONG_BYTES
         if n_bytes > self.settings.max_call_bytes:
             raise _too_long(f"has {n_bytes} bytes, and a call may have {self.settings.max_call_bytes}")
@@ -174,39 +173,48 @@ class StoredResponses:
         InvalidRequestError
             If an earlier response of the conversation is kept no more.
         """
-        await self._own(caller, response_id)
-        last, *earlier = await self._turns(caller, response_id)
+        last, *earlier = self._there(await self._turns(caller, response_id))
         items = [*_items_of(earlier), *orjson.loads(last.input or "[]")]
         return [_with_id(item, f"{response_id[-24:]}_{place}") for place, item in enumerate(_shown(items))]
 
     async def delete(self, caller: Caller, response_id: str) -> None:
         """Delete a response of the caller's; it returns when the log has taken note.
 
+        While the log cannot be read, nobody can say whether it is there, and the note is taken all the same.
+
         Raises
         ------
         NotFoundError, NotReadyError
         """
-        record = await self._own(caller, response_id)
+        try:
+            record = await self._own(caller, response_id)
+        except NotReadyError:
+            # Its key is made of the caller's, so the note can meet no other caller's response.
+            note = _note(caller, response_id)
+        else:
+            # A clock that runs behind must not make the note older than what it replaces.
+            now = max(datetime.now(UTC), record.updated_at + timedelta(microseconds=1))
+            note = replace(record, updated_at=now, input=None, output=None, response=None)
         if not self.log.writable:
             raise NotReadyError("neither the log's store nor its spool accepts records now; delete it again later")
-        # A clock that runs behind must not make the note older than what it replaces.
-        now = max(datetime.now(UTC), record.updated_at + timedelta(microseconds=1))
-        self.log.put(replace(record, updated_at=now, input=None, output=None, response=None))
+        self.log.put(note)
         try:
             await self.log.flush(_DELETED_WITHIN_S)
         except TimeoutError:
             raise NotReadyError("the log does not take records in time; delete it again later") from None
 
     async def _own(self, caller: Caller, response_id: str) -> ResponseRecord:
+        return self._there(await self._found(caller, response_id, 1))[0]
+
+    def _there(self, found: list[ResponseRecord]) -> list[ResponseRecord]:
         if not self.settings.store_responses:
             raise NotFoundError(_OFF)
-        found = await self._found(caller, response_id, 1)
         if not found:
             raise NotFoundError(
                 "this key has no response with that id; responses are kept unless store is false, until they are "
                 "deleted, and for as long as the log's retention says"
             )
-        return found[0]
+        return found
 
     # --- what is kept ------------------------------------------------------------------------------------
 
@@ -259,12 +267,14 @@ class StoredResponses:
         ------
         InvalidRequestError
             If the response is another key's, or its provider keeps none.
+        NotReadyError
+            If the log cannot say now whose it is.
         """
-        made = self.recent.get(response_id, caller.key_id) or await self._attempt(response_id, caller.key_id)
-        if made is None and await self._attempt(response_id) is not None:
-            raise _missing(self._not_kept(response_id))
         keeping = {name for name, one in self.providers.all.items() if one.kind is Kind.RESPONSES}
-        if made is None and keeping:
+        if not keeping:
+            raise _missing(self._not_kept(response_id))
+        made = self.recent.get(response_id, caller.key_id) or await self._attempt(response_id, caller.key_id)
+        if made is None and await self._attempt(response_id) is None:
             return asked  # it may be older than the log, and its provider says if it is not there
         if made is None or made.provider not in keeping:
             raise _missing(self._not_kept(response_id))
@@ -272,9 +282,14 @@ class StoredResponses:
         return replace(asked, preferences=replace(asked.preferences, ignore=asked.preferences.ignore | others))
 
     async def _attempt(self, response_id: str, key_id: str | None = None) -> AttemptRecord | None:
-        with suppress(NotReadyError):  # a call to a provider that keeps responses does not depend on the log
+        try:
             return await self.log.attempt(response_id, key_id)
-        return None
+        except NotReadyError as exc:
+            # Keys may share an account at the provider, and the provider would go on from another key's response.
+            raise NotReadyError(
+                f"{PREVIOUS}: nobody can say now whether this key made that response: {exc}; "
+                "or send the whole conversation in 'input'"
+            ) from exc
 
     def _not_kept(self, response_id: str) -> str:
         if not self.settings.store_responses:
@@ -299,6 +314,23 @@ def _record(
         input=exchange.input,
         output=as_json(exchange.output).decode(),
         response=as_json(rest).decode(),
+    )
+
+
+def _note(caller: Caller, response_id: str) -> ResponseRecord:
+    """Return a note that a response was deleted, without a look at it."""
+    return ResponseRecord(
+        response_key=response_key(caller.key_id, response_id),
+        updated_at=datetime.now(UTC),
+        response_id=response_id,
+        previous_key=None,
+        key_id=caller.key_id,
+        user_id=None,
+        session_id=None,
+        decision_id=None,
+        input=None,
+        output=None,
+        response=None,
     )
 
 

@@ -10,6 +10,8 @@ from client_service import CHAT, served
 
 from router_model.serving.access.issuing import create_key
 from router_model.serving.common.callers import Role
+from router_model.serving.decision_log.sql_store import SqlStore
+from router_model.serving.decision_log.store import StoreError
 
 LOOK = {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}}
 NATIVE = {
@@ -135,8 +137,9 @@ def test_a_response_is_read_listed_and_deleted_by_its_key_alone(clients):
         other.responses.create(model="gpt-x", input="Mine?", previous_response_id=second.id)
     assert caught.value.param == "previous_response_id"
     client.responses.delete(first.id)
-    with pytest.raises(openai.NotFoundError):
-        client.responses.retrieve(first.id)
+    for call in (client.responses.retrieve, client.responses.input_items.list):
+        with pytest.raises(openai.NotFoundError):
+            call(first.id)
     assert client.responses.retrieve(second.id).output_text == "hello"
     with pytest.raises(openai.BadRequestError, match="is kept no more") as caught:
         client.responses.create(model="gpt-x", input="Three.", previous_response_id=second.id)
@@ -172,6 +175,33 @@ def test_what_a_provider_keeps_itself_goes_back_to_it_unless_it_is_kept_here(cli
     assert (kind, body["previous_response_id"], len(body["input"])) == ("second", "resp_second", len("Then?"))
     with pytest.raises(openai.BadRequestError, match="kept for this key"):
         other.responses.create(model="native-x", input="Mine?", previous_response_id="resp_second")
+
+
+def test_while_the_log_cannot_be_read_nobody_goes_on_from_what_may_be_anothers(clients, upstream, monkeypatch):
+    """The key that made it is known to this process; a deletion is noted without a look at the response."""
+    client, other = clients
+    upstream.script["native"] = 200, NATIVE | {"id": "resp_away"}
+    order = {"provider": {"order": ["native"]}}
+    client.responses.create(model="native-x", input="Six?", extra_body=order | {"conversation": "conv_1"})
+    kept = client.responses.create(model="gpt-x", input="One.")
+
+    async def away(*_):
+        raise StoreError("the store is away")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(SqlStore, "find", away)
+        client.responses.create(model="native-x", input="Then?", previous_response_id="resp_away")
+        n_sent = len(upstream.seen)
+        for response_id in ("resp_away", "resp_older"):
+            with pytest.raises(openai.InternalServerError, match="whether this key made that response") as caught:
+                other.responses.create(model="native-x", input="Mine?", previous_response_id=response_id)
+            assert (caught.value.status_code, len(upstream.seen)) == (503, n_sent)
+        outage.setattr(SqlStore, "chain", away)
+        with pytest.raises(openai.InternalServerError, match="the decision log cannot be read now"):
+            client.responses.retrieve(kept.id)
+        client.responses.delete(kept.id)
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve(kept.id)
 
 
 def test_tokens_are_counted_with_the_conversation_before_them(clients, upstream):

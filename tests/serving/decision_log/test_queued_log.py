@@ -14,7 +14,7 @@ from log_records import BEGAN, attempt, decision, feedback, response, session
 from waiting import PATIENT_S, until
 
 from router_model.serving.common.service_errors import NotReadyError, SettingsError
-from router_model.serving.decision_log import queued_log
+from router_model.serving.decision_log import queued_log, replay
 from router_model.serving.decision_log.queued_log import QueuedLog
 from router_model.serving.decision_log.rows import Kind, row_of
 from router_model.serving.decision_log.spool import Spool
@@ -116,8 +116,52 @@ def test_a_conversation_is_found_wherever_its_responses_are_on_their_way(tmp_pat
     assert none == [[], []]
 
 
+@pytest.mark.parametrize("whole", ["queue", "spool", "store"])
+@pytest.mark.parametrize("note", ["queue", "spool", "store"])
+def test_what_was_deleted_stays_so_wherever_the_note_and_the_response_lie(tmp_path, whole, note):
+    """As the response that is asked for, and as an earlier one of b, which is in the store."""
+    store = FaultyStore()
+    records = {whole: [response("a")]}
+    gone = replace(response("a", n=9), input=None, output=None, response=None)
+    records.setdefault(note, []).insert(0, gone)  # a clock or a retry may turn their order round
+    store.rows[Kind.RESPONSE]["b"] = row_of(response("b", "a"))[1]
+
+    async def run():
+        async with running(store, tmp_path) as log:
+            store.away = True
+            for record in records.get("spool", ()):
+                log.put(record)
+            await log.flush(PATIENT_S)
+            for record in reversed(records.get("store", ())):
+                store.rows[Kind.RESPONSE]["a"] = row_of(record)[1]
+            store.away = False
+            for record in records.get("queue", ()):
+                log.put(record)
+            return await log.responses("a", 9), await log.responses("b", 9)
+
+    assert asyncio.run(run()) == ([gone], [response("b", "a"), gone])
+
+
+def test_long_responses_are_replayed_a_few_at_a_time(tmp_path, monkeypatch):
+    """At most 100 characters go to the store at once, if one has not more: here each has 120."""
+    monkeypatch.setattr(replay, "_CHARS_AT_ONCE", 100)
+    store = FaultyStore()
+    store.away = True
+
+    async def run():
+        async with running(store, tmp_path) as log:
+            for key in "abc":
+                log.put(response(key, output="x" * 60, input="y" * 60))
+            await log.flush(PATIENT_S)
+            store.away = False
+            await until(lambda: log.stats.replayed == 3)
+
+    asyncio.run(run())
+    assert len(set(store.names)) == 3
+
+
 def test_a_call_is_found_by_its_answer_and_key(tmp_path):
-    """In the queue and in the store; what a gateway reported under the id of an answer is none."""
+    """In the queue, in the spool and in the store; what a gateway reported under the id of an answer is none."""
     store = FaultyStore()
     reported = attempt(2, response_id="resp_1", key_id="k2", authority="own")
 
@@ -127,6 +171,11 @@ def test_a_call_is_found_by_its_answer_and_key(tmp_path):
             log.put(reported)
             waiting = await log.attempt("resp_1", "k1")
             await log.flush(PATIENT_S)
+            store.away = True
+            log.put(attempt(3, response_id="resp_3"))
+            await log.flush(PATIENT_S)
+            assert await log.attempt("resp_3", "k1") == attempt(3, response_id="resp_3")
+            store.away = False
             return waiting, [await log.attempt("resp_1", key) for key in ("k1", None, "k2")]
 
     waiting, found = asyncio.run(run())

@@ -93,12 +93,14 @@ def test_a_conversation_has_bounds(settings):
         assert 'router_responses_stored_total{kept="volume"} 1.0' in client.get("/metrics").text
     assert told == [True, False]
     with serve(settings, insecure=True, store_responses=True, max_call_bytes=2000) as client:
-        for _ in range(3):
-            answer = client.post("/v1/responses", json=asked)
-            asked["previous_response_id"] = answer.json().get("id")
-    error = answer.json()["error"]
-    assert (answer.status_code, error["param"]) == (400, "previous_response_id")
-    assert "bytes, and a call may have 2000; begin a new one" in error["message"]
+        for text in ("word " * 100, "語" * 170):  # these have 3 bytes each
+            asked = {"model": "large", "input": text}
+            for _ in range(3):
+                answer = client.post("/v1/responses", json=asked)
+                asked["previous_response_id"] = answer.json().get("id")
+            error = answer.json()["error"]
+            assert (answer.status_code, error["param"]) == (400, "previous_response_id")
+            assert "bytes, and a call may have 2000; begin a new one" in error["message"]
 
 
 def make_key(folder, *arguments):
