@@ -95,6 +95,7 @@ def draw_prompts(table: "pl.DataFrame", n: int, *, seed: int, one_per_session: b
     """Draw prompts without replacement, each with the same probability; what the models answered is left out.
 
     The order of a hash of ids decides, so that the same log gives the same sample, and a longer log keeps most of it.
+    Conversations have a hash of their own, so that a long one is drawn as often as a short one.
 
     Parameters
     ----------
@@ -109,9 +110,17 @@ def draw_prompts(table: "pl.DataFrame", n: int, *, seed: int, one_per_session: b
 
     forms = [pl.col(name).is_not_null() for name in ("prompt", "messages") if name in table.columns]
     known = table.filter(pl.any_horizontal(forms)).unique("prompt_id", keep="first", maintain_order=True)
-    place = [hashlib.sha256(f"{prompt_id}:{seed}".encode()).hexdigest() for prompt_id in known["prompt_id"]]
-    known = known.with_columns(pl.Series("place", place, dtype=pl.String)).sort("place")
+    known = _shuffled(known, "prompt_id", seed)
     if one_per_session:
         session = pl.col("session_id").fill_null(pl.col("prompt_id")).alias("session")
         known = known.with_columns(session).unique("session", keep="first", maintain_order=True)
+        known = _shuffled(known, "session", seed)
     return known.head(n).select(name for name in PROMPT_FIELDS if name in known.columns)
+
+
+def _shuffled(table: "pl.DataFrame", name: str, seed: int) -> "pl.DataFrame":
+    """Return the rows in the order of a hash of one column."""
+    import polars as pl  # noqa: PLC0415  (--help stays fast)
+
+    place = [hashlib.sha256(f"{name}:{value}:{seed}".encode()).hexdigest() for value in table[name]]
+    return table.with_columns(pl.Series("place", place, dtype=pl.String)).sort("place")
