@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router_model.commands.collect import command as collect
-from router_model.commands.grade import grade_answers, grading_options
+from router_model.commands.grade import check_grading, check_out, grade_answers, grading_options
 from router_model.commands.judge_options import JudgeOptions
 from router_model.commands.log_source import LogSource, log_options
 from router_model.errors import RequestError, TableError
+from router_model.serving.common.private_files import making_private
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,38 +44,49 @@ def command(
     give the same command again to go on where it was. Table OUT is for 'train'
     and 'retrain --table': it has all models' outcomes of each prompt.
 
+    Exit status: 0 all was asked and graded, 2 nothing was graded, 3 some is
+    left (budget, failing models), 130 Ctrl-C.
+
     \b
       router-model label --log sqlite:///router-log.db --sample 300 \
         --models openai/gpt-5-mini,qwen/qwen3 --providers providers.toml \
         --by judge --judge openai/gpt-5 --budget-usd 5 --out labelled.parquet
     """  # noqa: D301  (click's mark for text that is not wrapped)
+    from router_model.training.grading.answers import read_table  # noqa: PLC0415  (--help stays fast)
+
     if judge.providers is None or judge.budget_usd is None:
         raise RequestError("label needs --providers FILE and --budget-usd USD, to ask the models")
+    check_out(out)
     drawn, collected = out.with_name(f"{out.stem}.sample.parquet"), out.with_name(f"{out.stem}.collected.parquet")
     answers = out.with_name(f"{out.stem}.answers.parquet")
-    if drawn.exists():
+    is_drawn = drawn.exists()
+    if is_drawn:
         click.echo(f"{drawn} is there from an earlier run, and is asked again; delete it to draw another sample")
-    else:
-        _draw(source, sample, judge.seed, one_per_session=one_per_session).write_parquet(drawn)
-    status = ctx.invoke(
-        collect,
-        prompts=(str(drawn),),
-        models=models,
-        providers=judge.providers,
-        budget_usd=judge.budget_usd,
-        out=collected,
-        answers=answers,
-        catalog=judge.catalog,
-        concurrency=judge.concurrency,
-        seed=judge.seed,
-    )
+    prompts = read_table(drawn) if is_drawn else _draw(source, sample, judge.seed, one_per_session=one_per_session)
+    check_grading(_pairs(prompts, models), judge=judge, **how)
+    # All of these files have whole prompts of the log.
+    with making_private():
+        if not is_drawn:
+            _write(prompts, drawn)
+        status = ctx.invoke(
+            collect,
+            prompts=(str(drawn),),
+            models=models,
+            providers=judge.providers,
+            budget_usd=judge.budget_usd,
+            out=collected,
+            answers=answers,
+            catalog=judge.catalog,
+            concurrency=judge.concurrency,
+            seed=judge.seed,
+        )
     if status:
         click.echo("Nothing is graded before all answers are there; give the same command again to go on.")
         return int(status)
     # One journal for both has one budget for both.
     report = grade_answers(answers, out, judge=judge, journal=collected.with_name(f"{collected.stem}.calls.db"), **how)
     report.show()
-    return 0
+    return report.exit_code
 
 
 def _draw(source: LogSource, n: int, seed: int, *, one_per_session: bool) -> "pl.DataFrame":
@@ -89,6 +101,25 @@ def _draw(source: LogSource, n: int, seed: int, *, one_per_session: bool) -> "pl
     if sample.is_empty():
         raise TableError(f"{source.name} has no prompt with its text; 'serve --log-prompts full' keeps them")
     return sample
+
+
+def _pairs(prompts: "pl.DataFrame", models: str) -> "pl.DataFrame":
+    """Return the prompts and models that will be asked."""
+    import polars as pl  # noqa: PLC0415  (--help stays fast)
+
+    names = [name.strip() for name in models.split(",")]
+    return prompts.select("prompt_id").join(pl.DataFrame({"model": names}), how="cross")
+
+
+def _write(sample: "pl.DataFrame", path: Path) -> None:
+    """Write the sample; a run that is killed meanwhile leaves none, and not a part of one."""
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        sample.write_parquet(beside)
+        beside.replace(path)
+    except OSError as exc:
+        beside.unlink(missing_ok=True)
+        raise TableError(f"{path}: cannot be written ({exc.strerror or exc}); check the folder and its space") from exc
 
 
 def draw_prompts(table: "pl.DataFrame", n: int, *, seed: int, one_per_session: bool = False) -> "pl.DataFrame":
