@@ -65,15 +65,16 @@ def command(
     agree, whether it favours models or lengths, and what each model's mean
     quality is when it is corrected. docs/grading.md explains every grader.
 
-    Exit status: 0 all answers were graded as far as they can be, 2 nothing
-    was written, 3 the judge was not asked about all (budget, failing model),
-    130 Ctrl-C. After 3 and 130 the table has the grades so far.
+    Exit status: 0 all answers were graded as far as they can be, 3 the judge
+    was not asked about all (budget, failing model), 130 Ctrl-C; the table has
+    the grades so far. 2 nothing was written, also because more is left than
+    --max-ungraded allows.
 
     \b
-      router-model grade answers.parquet --by math=number --by choice \
+      router-model grade answers.parquet --by math=number --by choice \\
         --out outcomes.parquet
-      router-model grade answers.parquet --by judge --judge openai/gpt-5-mini \
-        --providers providers.toml --budget-usd 2 --labels labels.csv \
+      router-model grade answers.parquet --by judge --judge openai/gpt-5-mini \\
+        --providers providers.toml --budget-usd 2 --labels labels.csv \\
         --out outcomes.parquet
     """  # noqa: D301  (click's mark for text that is not wrapped)
     report = grade_answers(answers, out, reference=reference, references=references, **how)

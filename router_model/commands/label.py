@@ -48,8 +48,8 @@ def command(
     left (budget, failing models), 130 Ctrl-C.
 
     \b
-      router-model label --log sqlite:///router-log.db --sample 300 \
-        --models openai/gpt-5-mini,qwen/qwen3 --providers providers.toml \
+      router-model label --log sqlite:///router-log.db --sample 300 \\
+        --models openai/gpt-5-mini,qwen/qwen3 --providers providers.toml \\
         --by judge --judge openai/gpt-5 --budget-usd 5 --out labelled.parquet
     """  # noqa: D301  (click's mark for text that is not wrapped)
     from router_model.training.grading.answers import read_table  # noqa: PLC0415  (--help stays fast)
