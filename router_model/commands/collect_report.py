@@ -21,7 +21,8 @@ from router_model.training.prompts_to_ask import AskedPrompts
 
 _SHOWN: Final = 5
 _MESSAGE: Final = 160
-_EXITS: Final = {None: 0, Why.BUDGET: 3, Why.FAILING: 3, Why.STOPPED: 130}
+EXITS: Final = {None: 0, Why.BUDGET: 3, Why.FAILING: 3, Why.STOPPED: 130}
+"""Exit status of a command that asks models, by why it ended before all calls were asked."""
 
 
 def show_plan(
@@ -163,7 +164,7 @@ class CollectReport:
     @property
     def exit_code(self) -> int:
         """0: all pairs were asked; 3: some are left; 130: interrupted."""
-        return _EXITS[self.why]
+        return EXITS[self.why]
 
     def as_dict(self) -> dict[str, Any]:
         """Return it in the form that ``--json`` prints."""

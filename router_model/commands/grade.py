@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,8 @@ import click
 from router_model.commands.judge_options import JudgeOptions, judge_options
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from router_model.commands.grade_report import GradeReport
 
 _PATH = click.Path(path_type=Path)
@@ -52,7 +55,7 @@ def command(
     references: Path | None,
     as_json: bool,
     **how: Any,
-) -> None:
+) -> int:
     """Grade the table ANSWERS, which 'collect' wrote, and write an outcome table.
 
     A grade is from 0 to 1. An answer that cannot be graded, such as one
@@ -62,11 +65,16 @@ def command(
     agree, whether it favours models or lengths, and what each model's mean
     quality is when it is corrected. docs/grading.md explains every grader.
 
+    Exit status: 0 all answers were graded as far as they can be, 3 the judge
+    was not asked about all (budget, failing model), 130 Ctrl-C; the table has
+    the grades so far. 2 nothing was written, also because more is left than
+    --max-ungraded allows.
+
     \b
-      router-model grade answers.parquet --by math=number --by choice \
+      router-model grade answers.parquet --by math=number --by choice \\
         --out outcomes.parquet
-      router-model grade answers.parquet --by judge --judge openai/gpt-5-mini \
-        --providers providers.toml --budget-usd 2 --labels labels.csv \
+      router-model grade answers.parquet --by judge --judge openai/gpt-5-mini \\
+        --providers providers.toml --budget-usd 2 --labels labels.csv \\
         --out outcomes.parquet
     """  # noqa: D301  (click's mark for text that is not wrapped)
     report = grade_answers(answers, out, reference=reference, references=references, **how)
@@ -74,6 +82,43 @@ def command(
         click.echo(json.dumps(report.as_dict(), ensure_ascii=False))
     else:
         report.show()
+    return report.exit_code
+
+
+def check_out(out: Path) -> None:
+    """Refuse a name that no table can be written to."""
+    if out.suffix != ".parquet" or not out.parent.is_dir() or out.is_dir():
+        raise click.UsageError(f"--out: got {out}, expected the name of a .parquet file in a folder that exists")
+
+
+def check_grading(
+    expected: "pl.DataFrame", *, by: Sequence[str], judge: JudgeOptions, labels: Path | None, **_: object
+) -> None:
+    """Refuse graders, a judge or labels that `grade_answers` would refuse, before answers are paid for.
+
+    Parameters
+    ----------
+    expected : prompt_id and model of the answers
+    by, judge, labels : see `grade_answers`
+
+    Raises
+    ------
+    TableError, RequestError
+        See `grade_answers`.
+    """
+    from router_model.training.grading.graders import read_by  # noqa: PLC0415  (--help stays fast)
+    from router_model.training.grading.labels import read_labels  # noqa: PLC0415
+
+    with TemporaryDirectory(prefix="router-grade-") as folder, ExitStack() as opened:
+
+        def checked_judge() -> Any:
+            made = opened.enter_context(judge.opened(Path(folder) / "no-calls.db"))
+            made.check()
+            return made
+
+        read_by(by, judge=checked_judge)
+    if labels is not None:
+        read_labels(labels, expected)
 
 
 def grade_answers(
@@ -116,8 +161,7 @@ def grade_answers(
     from router_model.training.grading.labels import measure_graders, read_labels  # noqa: PLC0415
     from router_model.training.importing.output import write_table  # noqa: PLC0415
 
-    if out.suffix != ".parquet" or not out.parent.is_dir() or out.is_dir():
-        raise click.UsageError(f"--out: got {out}, expected the name of a .parquet file in a folder that exists")
+    check_out(out)
     table = read_answers(answers, reference=reference, references=references)
     given = {} if labels is None else read_labels(labels, table)
     with ExitStack() as opened:

@@ -34,6 +34,8 @@ class GradeReport:
     position_bias : Estimate or None
     spent_usd : float or None
         On judging, earlier runs into the same table included.
+    exit_code : int
+        0, or that of `Judge`.
     """
 
     out: Path
@@ -45,6 +47,7 @@ class GradeReport:
     judge: str | None = None
     position_bias: Estimate | None = None
     spent_usd: float | None = None
+    exit_code: int = 0
 
     @classmethod
     def of(cls, out: Path, graded: "GradedTable", measured: dict[str, JudgeReport], judge: "Judge | None") -> Self:
@@ -60,6 +63,7 @@ class GradeReport:
             judge=judge.name if judge else None,
             position_bias=judge.position_bias if judge else None,
             spent_usd=judge.journal.spent / 1e9 if judge else None,
+            exit_code=judge.exit_code if judge else 0,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -88,6 +92,8 @@ class GradeReport:
             console.print(f"  {n:>8,}  not graded: {reason}", markup=False)
         if self.spent_usd is not None:
             console.print(f"Judging has cost ${self.spent_usd:,.4f}, earlier runs into this table included.")
+        if self.exit_code:
+            console.print("The judge was not asked about all answers; give the same command again to go on.")
         for name, report in self.measured.items():
             _show_measured(name, report, self.position_bias if name == self.judge else None, console)
 

@@ -13,11 +13,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from router_model.commands.collect_report import EXITS
 from router_model.errors import RequestError
 from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.paid_calls.calls import CallOutcome, PaidCall
 from router_model.serving.paid_calls.journal import Journal
-from router_model.serving.paid_calls.runner import OnOutcome, Why
+from router_model.serving.paid_calls.runner import OnOutcome, Why, worst_usd
 from router_model.serving.paid_calls.session import Asked, ask_models
 from router_model.serving.providers.fleet import Fleet
 from router_model.training.grading.answers import NO_REFERENCE, Answer, Grade, not_graded
@@ -99,6 +100,24 @@ class Judge:
     def name(self) -> str:
         """What the column ``judge`` says: the model and the version of the prompt."""
         return f"judge:{self.model}@{self.prompt.version}"
+
+    @property
+    def exit_code(self) -> int:
+        """0: all questions were asked; 3: some are left; 130: interrupted."""
+        return EXITS[self.asked.why] if self.asked else 0
+
+    def check(self) -> None:
+        """Refuse a judge that could not be asked; nothing is sent.
+
+        Raises
+        ------
+        RequestError
+            If no provider serves the model, or its price is not known.
+        """
+        try:
+            worst_usd(self.fleet(), self._call([]))
+        except InvalidRequestError as exc:
+            raise RequestError(f"--judge: {exc.message}") from exc
 
     def questions(self, answers: Sequence[Answer]) -> list[_Question]:
         """Return the questions about all answers that can be judged."""

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router_model.commands.collect import command as collect
-from router_model.commands.grade import grade_answers, grading_options
+from router_model.commands.grade import check_grading, check_out, grade_answers, grading_options
 from router_model.commands.judge_options import JudgeOptions
 from router_model.commands.log_source import LogSource, log_options
 from router_model.errors import RequestError, TableError
+from router_model.serving.common.private_files import making_private
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,38 +44,49 @@ def command(
     give the same command again to go on where it was. Table OUT is for 'train'
     and 'retrain --table': it has all models' outcomes of each prompt.
 
+    Exit status: 0 all was asked and graded, 2 nothing was graded, 3 some is
+    left (budget, failing models), 130 Ctrl-C.
+
     \b
-      router-model label --log sqlite:///router-log.db --sample 300 \
-        --models openai/gpt-5-mini,qwen/qwen3 --providers providers.toml \
+      router-model label --log sqlite:///router-log.db --sample 300 \\
+        --models openai/gpt-5-mini,qwen/qwen3 --providers providers.toml \\
         --by judge --judge openai/gpt-5 --budget-usd 5 --out labelled.parquet
     """  # noqa: D301  (click's mark for text that is not wrapped)
+    from router_model.training.grading.answers import read_table  # noqa: PLC0415  (--help stays fast)
+
     if judge.providers is None or judge.budget_usd is None:
         raise RequestError("label needs --providers FILE and --budget-usd USD, to ask the models")
+    check_out(out)
     drawn, collected = out.with_name(f"{out.stem}.sample.parquet"), out.with_name(f"{out.stem}.collected.parquet")
     answers = out.with_name(f"{out.stem}.answers.parquet")
-    if drawn.exists():
+    is_drawn = drawn.exists()
+    if is_drawn:
         click.echo(f"{drawn} is there from an earlier run, and is asked again; delete it to draw another sample")
-    else:
-        _draw(source, sample, judge.seed, one_per_session=one_per_session).write_parquet(drawn)
-    status = ctx.invoke(
-        collect,
-        prompts=(str(drawn),),
-        models=models,
-        providers=judge.providers,
-        budget_usd=judge.budget_usd,
-        out=collected,
-        answers=answers,
-        catalog=judge.catalog,
-        concurrency=judge.concurrency,
-        seed=judge.seed,
-    )
+    prompts = read_table(drawn) if is_drawn else _draw(source, sample, judge.seed, one_per_session=one_per_session)
+    check_grading(_pairs(prompts, models), judge=judge, **how)
+    # All of these files have whole prompts of the log.
+    with making_private():
+        if not is_drawn:
+            _write(prompts, drawn)
+        status = ctx.invoke(
+            collect,
+            prompts=(str(drawn),),
+            models=models,
+            providers=judge.providers,
+            budget_usd=judge.budget_usd,
+            out=collected,
+            answers=answers,
+            catalog=judge.catalog,
+            concurrency=judge.concurrency,
+            seed=judge.seed,
+        )
     if status:
         click.echo("Nothing is graded before all answers are there; give the same command again to go on.")
         return int(status)
     # One journal for both has one budget for both.
     report = grade_answers(answers, out, judge=judge, journal=collected.with_name(f"{collected.stem}.calls.db"), **how)
     report.show()
-    return 0
+    return report.exit_code
 
 
 def _draw(source: LogSource, n: int, seed: int, *, one_per_session: bool) -> "pl.DataFrame":
@@ -91,10 +103,30 @@ def _draw(source: LogSource, n: int, seed: int, *, one_per_session: bool) -> "pl
     return sample
 
 
+def _pairs(prompts: "pl.DataFrame", models: str) -> "pl.DataFrame":
+    """Return the prompts and models that will be asked."""
+    import polars as pl  # noqa: PLC0415  (--help stays fast)
+
+    names = [name.strip() for name in models.split(",")]
+    return prompts.select("prompt_id").join(pl.DataFrame({"model": names}), how="cross")
+
+
+def _write(sample: "pl.DataFrame", path: Path) -> None:
+    """Write the sample; a run that is killed meanwhile leaves none, and not a part of one."""
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        sample.write_parquet(beside)
+        beside.replace(path)
+    except OSError as exc:
+        beside.unlink(missing_ok=True)
+        raise TableError(f"{path}: cannot be written ({exc.strerror or exc}); check the folder and its space") from exc
+
+
 def draw_prompts(table: "pl.DataFrame", n: int, *, seed: int, one_per_session: bool = False) -> "pl.DataFrame":
     """Draw prompts without replacement, each with the same probability; what the models answered is left out.
 
     The order of a hash of ids decides, so that the same log gives the same sample, and a longer log keeps most of it.
+    Conversations have a hash of their own, so that a long one is drawn as often as a short one.
 
     Parameters
     ----------
@@ -109,9 +141,17 @@ def draw_prompts(table: "pl.DataFrame", n: int, *, seed: int, one_per_session: b
 
     forms = [pl.col(name).is_not_null() for name in ("prompt", "messages") if name in table.columns]
     known = table.filter(pl.any_horizontal(forms)).unique("prompt_id", keep="first", maintain_order=True)
-    place = [hashlib.sha256(f"{prompt_id}:{seed}".encode()).hexdigest() for prompt_id in known["prompt_id"]]
-    known = known.with_columns(pl.Series("place", place, dtype=pl.String)).sort("place")
+    known = _shuffled(known, "prompt_id", seed)
     if one_per_session:
         session = pl.col("session_id").fill_null(pl.col("prompt_id")).alias("session")
         known = known.with_columns(session).unique("session", keep="first", maintain_order=True)
+        known = _shuffled(known, "session", seed)
     return known.head(n).select(name for name in PROMPT_FIELDS if name in known.columns)
+
+
+def _shuffled(table: "pl.DataFrame", name: str, seed: int) -> "pl.DataFrame":
+    """Return the rows in the order of a hash of one column."""
+    import polars as pl  # noqa: PLC0415  (--help stays fast)
+
+    place = [hashlib.sha256(f"{name}:{value}:{seed}".encode()).hexdigest() for value in table[name]]
+    return table.with_columns(pl.Series("place", place, dtype=pl.String)).sort("place")

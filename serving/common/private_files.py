@@ -3,6 +3,8 @@
 import logging
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -39,3 +41,16 @@ def make_private(path: Path) -> None:
                 one,
                 one,
             )
+
+
+@contextmanager
+def making_private() -> Iterator[None]:
+    """Let only the owner read the files and folders that are made meanwhile.
+
+    This holds for the whole process, so it is for commands; a service makes each of its files private.
+    """
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)

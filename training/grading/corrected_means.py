@@ -13,8 +13,8 @@ labels gets 0, and only the labels count.
 
 Intervals come from what each prompt adds to an estimate (its influence), summed over the prompts of a group. So the
 difference of two models on the same prompts is paired. Two corrections are ours, for few labels: Student's t with two
-degrees of freedom less than groups, and a little more variance: twenty labels that all agree do not show that the
-twenty-first does, so the interval then reaches about 3/20 (the rule of three).
+degrees of freedom less than groups, and a little more variance: labels of twenty groups that all agree do not show that
+the twenty-first does, so the interval then reaches about 3/20 (the rule of three).
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from router_model.training.measuring.verdict import Estimate
 Float64Array = npt.NDArray[np.float64]
 Groups = npt.NDArray[np.intp]
 
-_ADDED: Final = 2.25  # (3 / 1.96)^2: alone, it makes an interval of 3/n on both sides
+_ADDED: Final = 2.25  # (3 / 1.96)^2: alone, it makes an interval of 3 / groups on both sides
 
 MIN_LABELS: Final = 10
 """With fewer labels of a model, no interval is given: it would be a guess about a guess."""
@@ -95,7 +95,8 @@ def mean_of(values: Float64Array, groups: Groups, n_groups: int, *, added: bool 
     mean = float(values[known].mean()) if n else np.nan
     deviation = (values[known] - mean) / max(n, 1)
     of_group = np.asarray(np.bincount(groups[known], deviation, minlength=n_groups), dtype=np.float64)
-    return Influence(mean, of_group, len(np.unique(groups[known])), _ADDED / n**2 if added and n else 0.0)
+    n_known = len(np.unique(groups[known]))
+    return Influence(mean, of_group, n_known, _ADDED / n_known**2 if added and n_known else 0.0)
 
 
 def corrected_mean(
@@ -129,16 +130,15 @@ def corrected_mean(
     """
     is_labelled = ~np.isnan(judged) & ~np.isnan(labels)
     is_other = ~np.isnan(judged) & np.isnan(labels)
-    n, n_others = int(is_labelled.sum()), int(is_other.sum())
     if tuning is None:
         tuning = _best_tuning(judged[is_labelled], labels[is_labelled], judged[is_other])
     rest = np.where(is_labelled, labels - tuning * judged, np.nan)
     corrected = mean_of(rest, groups, n_groups, added=True)
-    if not n_others:
+    if not is_other.any():
         return corrected, tuning
     others = mean_of(np.where(is_other, tuning * judged, np.nan), groups, n_groups)
     both = corrected.of_group + others.of_group
-    return Influence(corrected.value + others.value, both, corrected.n, _ADDED / n**2), tuning
+    return Influence(corrected.value + others.value, both, corrected.n, corrected.added), tuning
 
 
 def _best_tuning(judged: Float64Array, labels: Float64Array, others: Float64Array) -> float:

@@ -151,7 +151,8 @@ class Agreement:
     both_succeed, only_judge, only_labels, both_fail : int
         Answers by who says that they reach the bar.
     kappa : Estimate
-        Cohen's kappa with a bootstrap interval by conversation; NaN if one of the two always says the same.
+        Cohen's kappa with a bootstrap interval by conversation; NaN if both always say the same, and 0 if
+        only one of them does.
     """
 
     bar: float

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import polars as pl
@@ -31,6 +32,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.server.bodies.append(body)
         asked, last = body["messages"][0]["content"], body["messages"][-1]["content"]
+        if "press Ctrl-C" in asked:
+            signal.raise_signal(signal.SIGINT)  # Python handles it in the main thread, as one of a keyboard
         message = {"role": "assistant", "content": verdict(asked, is_repair=last != asked)}
         usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
@@ -151,9 +154,19 @@ def test_a_budget_that_ends_leaves_a_table_only_if_asked_and_the_next_run_goes_o
     n_paid = len(judge_server.bodies)
     assert 0 < n_paid < N
     some = grade(world, "--max-ungraded", 1, budget=0.005)
-    assert json.loads(some.stdout)["n_graded"] == n_paid
-    assert json.loads(grade(world).stdout)["n_graded"] == 2 * N
+    assert (some.returncode, json.loads(some.stdout)["n_graded"]) == (3, n_paid)
+    rest = grade(world)
+    assert (rest.returncode, json.loads(rest.stdout)["n_graded"]) == (0, 2 * N)
     assert len(judge_server.bodies) == 2 * N
+
+
+def test_ctrl_c_writes_what_is_judged_and_exits_with_130(world, judge_server):
+    write_answers(world, lambda model, n: f"right {n} {model}{' press Ctrl-C' if (model, n) == ('good', 0) else ''}")
+    done = grade(world, "--max-ungraded", 1)
+    assert done.returncode == 130, done.stderr
+    n_graded = json.loads(done.stdout)["n_graded"]
+    assert n_graded == len(judge_server.bodies) == pl.read_parquet(world / "outcomes.parquet")["quality"].count()
+    assert 0 < n_graded < 2 * N
 
 
 def test_pairs_are_asked_in_random_order_and_in_both_for_some(world, judge_server):

@@ -89,6 +89,15 @@ def test_labels_that_all_agree_still_leave_the_rule_of_three():
     assert 1 - found.low == pytest.approx(3 / 20, rel=0.1)
 
 
+def test_the_rule_of_three_counts_conversations_and_not_their_turns():
+    """A hundred labels of 1 from 12 conversations: 1.5/12 = 0.125, times Student's t of ten degrees, 2.228: 0.2785."""
+    groups = np.arange(120) % 12
+    alone = mean_of(np.ones(100), groups[:100], 12, added=True).interval()
+    labels = np.where(np.arange(120) < 100, 1.0, UNKNOWN)
+    corrected = corrected_mean(np.ones(120), labels, groups, 12)[0].interval()
+    assert [alone.half_width, corrected.half_width] == pytest.approx([0.2785, 0.2785], abs=1e-4)
+
+
 def test_turns_of_one_conversation_count_as_one():
     """Twenty conversations of ten equal turns: the standard error is that of 20 values, not of 200."""
     rng = np.random.default_rng(0)
