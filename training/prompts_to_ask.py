@@ -30,6 +30,8 @@ PARAMETERS: Final = (
     *OUTPUT_LIMITS,
 )
 """Fields of a chat body that are sent as they are."""
+REFERENCE: Final = "reference"
+"""The field with the right answer, if no other one is named."""
 _WORDS: Final = ("stop", "reasoning_effort", "verbosity")
 """Of these, fields that may be plain text; the text of all others, as in CSV files, is JSON."""
 _OBJECTS: Final = ("logit_bias", "reasoning", "thinking")
@@ -84,7 +86,7 @@ class AskedPrompts:
 
 
 def read_prompts(
-    sources: Sequence[str | Path], *, columns: Mapping[str, str | Sequence[str]] | None = None, reference: str
+    sources: Sequence[str | Path], *, columns: Mapping[str, str | Sequence[str]] | None = None, reference: str | None
 ) -> AskedPrompts:
     """Read prompts.
 
@@ -93,13 +95,13 @@ def read_prompts(
     sources : files, folders and patterns, as `import_sources` takes them
     columns : mapping, optional
         Fields of the sources for columns of ours, as in `import_sources`.
-    reference : str
-        The field with the right answer.
+    reference : str or None
+        The field with the right answer; None: `REFERENCE`, where a record has it.
 
     Raises
     ------
     TableError
-        If a source cannot be read, or has no prompt that can be sent.
+        If a source cannot be read, has no prompt that can be sent, or no field `reference`.
     """
     with tempfile.TemporaryDirectory(prefix="router-prompts-") as folder:
         table = Path(folder) / "prompts.parquet"
@@ -108,7 +110,7 @@ def read_prompts(
         return _prompts(pl.read_parquet(table), reference, sources)
 
 
-def _prompts(table: pl.DataFrame, reference: str, sources: Sequence[str | Path]) -> AskedPrompts:
+def _prompts(table: pl.DataFrame, reference: str | None, sources: Sequence[str | Path]) -> AskedPrompts:
     lengths = dict(table.group_by("prompt_id").agg(pl.col("output_tokens").mean()).iter_rows())
     of_prompts = table.unique("prompt_id", keep="first", maintain_order=True)
     found: dict[str, AskedPrompt] = {}
@@ -123,7 +125,7 @@ def _prompts(table: pl.DataFrame, reference: str, sources: Sequence[str | Path])
         asked = AskedPrompt(
             {name: row[name] for name in PROMPT_FIELDS},
             body,
-            _text(extra.get(reference)),
+            _text(extra.get(reference or REFERENCE)),
             lengths[row["prompt_id"]],
             not_sent,
         )
@@ -132,6 +134,11 @@ def _prompts(table: pl.DataFrame, reference: str, sources: Sequence[str | Path])
         raise TableError(
             f"{', '.join(map(str, sources))}: got {n_sealed:,} prompts that were logged as features, and none with a "
             "text, expected prompts that can be sent; log them in full (--log-prompts full)"
+        )
+    if reference is not None and all(one.reference is None for one in found.values()):
+        raise TableError(
+            f"{', '.join(map(str, sources))}: no record has a field {reference!r} (--reference), expected the right "
+            "answers in it; name the field that has them"
         )
     return AskedPrompts(list(found.values()), of_prompts.height - n_sealed - len(found), n_sealed)
 

@@ -66,7 +66,7 @@ MAX_OUTPUT_TOKENS: Final = 8192
     "--column", "columns", multiple=True, metavar="OURS=THEIRS", help="Which field is which column, as for 'import'."
 )
 @click.option(
-    "--reference", default="reference", show_default=True, metavar="FIELD", help="The field with the right answer."
+    "--reference", metavar="FIELD", help="The field with the right answer [reference, where a record has it]."
 )
 @click.option(
     "--concurrency",
@@ -104,7 +104,7 @@ def command(
     catalog: Path | None,
     max_output_tokens: int,
     columns: tuple[str, ...],
-    reference: str,
+    reference: str | None,
     concurrency: int,
     seed: int,
     adaptive: bool,
@@ -202,7 +202,7 @@ def _check_served(fleet: "Fleet", models: Sequence[str]) -> None:
         )
 
 
-def _read(prompts: Sequence[str], columns: Sequence[str], reference: str, spool: Path) -> "AskedPrompts":
+def _read(prompts: Sequence[str], columns: Sequence[str], reference: str | None, spool: Path) -> "AskedPrompts":
     """Read the prompts; a decision log is exported first."""
     from router_model.training.importing.columns import parse_columns  # noqa: PLC0415  (--help stays fast)
     from router_model.training.prompts_to_ask import read_prompts  # noqa: PLC0415

@@ -258,7 +258,7 @@ def test_mistakes_are_told_before_a_cent_is_spent(arguments, said, provider, tmp
 
 def test_prompts_are_shuffled_by_the_seed_and_asked_of_all_models_together(tmp_path):
     pl.DataFrame({"prompt": [f"{n % 20}" for n in range(25)]}).write_csv(tmp_path / "p.csv")
-    read = read_prompts([tmp_path / "p.csv"], reference="reference")
+    read = read_prompts([tmp_path / "p.csv"], reference=None)
     assert len(read.prompts) == 20
     plans = [Plan.of(read.prompts, ("a", "b"), seed=seed, max_output_tokens=9) for seed in (0, 0, 1)]
     orders = [[(pair.call.id, pair.call.model) for pair in plan.pairs] for plan in plans]
@@ -284,3 +284,10 @@ def test_adaptive_asks_the_first_prompts_and_when_they_are_graded_only_contender
     whole = pl.read_parquet("outcomes.parquet")
     assert whole["model"].value_counts().sort("model").rows() == [("large", FIRST_PROMPTS), ("small", 60)]
     assert whole["quality"].count() == 2 * FIRST_PROMPTS
+
+
+@pytest.mark.usefixtures("provider")
+def test_a_mistyped_reference_is_told_before_anything_is_paid():
+    mistyped = collect([{"prompt": "One", "reference": "1"}], "--reference", "answer")
+    assert "no record has a field 'answer' (--reference)" in mistyped.stderr
+    assert mistyped.returncode == 2
