@@ -37,6 +37,9 @@ _WORDS: Final = ("stop", "reasoning_effort", "verbosity")
 _OBJECTS: Final = ("logit_bias", "reasoning", "thinking")
 """Of these, fields that are JSON objects. Other values of that name are a data set's own column, such as a rationale
 that gives the answer away."""
+_IMPORT_FIRST: Final = (
+    "The options named here are those of 'router-model import': make a table with it first, and collect from that."
+)
 _NO_MODEL: Final = "-"
 """Stands for the model of records that name none."""
 
@@ -106,7 +109,10 @@ def read_prompts(
     with tempfile.TemporaryDirectory(prefix="router-prompts-") as folder:
         table = Path(folder) / "prompts.parquet"
         # No quality: what was paid for earlier answers, and on which scale they were graded, does not matter here.
-        import_sources(sources, table, columns={"quality": "", **(columns or {})}, model=_NO_MODEL)
+        try:
+            import_sources(sources, table, columns={"quality": "", **(columns or {})}, model=_NO_MODEL)
+        except TableError as exc:
+            raise TableError(f"{str(exc).replace(str(table), 'prompts.parquet')}\n{_IMPORT_FIRST}") from exc
         return _prompts(pl.read_parquet(table), reference, sources)
 
 

@@ -88,7 +88,8 @@ class CollectReport:
         What the pairs that are left are expected to cost.
     is_first : bool
         Whether only the first prompts were to be asked, because nothing is graded yet.
-    left_out : models that no router would choose, by the grades so far
+    contenders, left_out : models that a router may choose, and that none would choose, by the grades so far
+        Both empty if no grades were asked for.
     why : Why or None
     spent_usd, budget_usd : float
         Of all runs.
@@ -114,6 +115,7 @@ class CollectReport:
     n_left: int
     left_usd: float
     is_first: bool
+    contenders: tuple[str, ...]
     left_out: tuple[str, ...]
     why: Why | None
     spent_usd: float
@@ -138,7 +140,7 @@ class CollectReport:
         outcomes, keys = plan.outcomes.values(), {pair.call.key for pair in plan.pairs}
         return cls(
             written,
-            n_prompts=len(plan.prompts),
+            n_prompts=len({pair.call.id for pair in plan.pairs}),
             n_models=len(plan.models),
             n_pairs=len(plan.pairs),
             n_repeated=read.n_repeated,
@@ -152,6 +154,7 @@ class CollectReport:
             n_left=len(plan.open),
             left_usd=float(_sum(prices).usd),
             is_first=plan.is_first,
+            contenders=() if plan.contenders is None else plan.contenders.worth_asking,
             left_out=plan.left_out,
             why=asked.why,
             spent_usd=journal.spent / 1e9,
@@ -206,6 +209,8 @@ class CollectReport:
             facts.append(
                 ("outdated", f"{self.written.n_outdated:,} rows were left out: their prompt_id has another text now")
             )
+        if self.contenders:
+            facts.append(("contenders", f"{', '.join(self.contenders)}: by the grades, a router may choose them"))
         if self.left_out:
             facts.append(("left alone", f"{', '.join(self.left_out)}: by the grades, no router would choose them"))
         if self.n_repeated:
@@ -238,6 +243,11 @@ class CollectReport:
         }[self.why]
         lines = [f"{why}: {self.n_left:,} pairs are left, which are expected to cost ${self.left_usd:,.4f}."]
         raised = " with a larger --budget-usd" if self.why is Why.BUDGET else ""
+        if self.why is Why.BUDGET and self.left_usd < self.budget_usd - self.spent_usd:
+            lines.append(
+                f"${self.budget_usd - self.spent_usd:,.4f} is left, but the next call may cost more than that: each "
+                "reserves its longest answer. A lower --max-output-tokens makes that less."
+            )
         return [*lines, f"Go on{raised}: {again()}"]
 
     def _grading(self) -> str:

@@ -53,6 +53,7 @@ def command(
         --by judge --judge openai/gpt-5 --budget-usd 5 --out labelled.parquet
     """  # noqa: D301  (click's mark for text that is not wrapped)
     from router_model.training.grading.answers import read_table  # noqa: PLC0415  (--help stays fast)
+    from router_model.training.grading.graders import needs_reference  # noqa: PLC0415
 
     if judge.providers is None or judge.budget_usd is None:
         raise RequestError("label needs --providers FILE and --budget-usd USD, to ask the models")
@@ -63,6 +64,12 @@ def command(
     if is_drawn:
         click.echo(f"{drawn} is there from an earlier run, and is asked again; delete it to draw another sample")
     prompts = read_table(drawn) if is_drawn else _draw(source, sample, judge.seed, one_per_session=one_per_session)
+    comparing = [text for text in how["by"] if needs_reference(text)]
+    if comparing:
+        raise RequestError(
+            f"--by {comparing[0]} compares with right answers, and a decision log has none; grade by judge, python, "
+            "json-schema or regex:PATTERN"
+        )
     check_grading(_pairs(prompts, models), judge=judge, **how)
     # All of these files have whole prompts of the log.
     with making_private():

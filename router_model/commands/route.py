@@ -101,9 +101,14 @@ def _show(decision: "Decision", about_target: str) -> None:
         console.print(escape(said), style="dim", highlight=False, soft_wrap=True)
     if about_target:
         console.print(escape(about_target), style="dim", highlight=False)
+    known = (
+        "no prompt of yours was learned from: models differ by the catalog alone"
+        if decision.reason.value == "starter"
+        else f"nearest logged prompt: similarity {decision.familiarity:.2f};\n"
+        f"differences between models count by {decision.trust:.0%}, less the less familiar a prompt is"
+    )
     console.print(
-        f"success: quality >= {decision.quality_bar:g}; nearest logged prompt: similarity {decision.familiarity:.2f};\n"
-        f"differences between models count by {decision.trust:.0%}, less the less familiar a prompt is",
+        f"success: quality >= {decision.quality_bar:g}; {known}",
         style="dim",
         highlight=False,
         soft_wrap=True,

@@ -54,20 +54,26 @@ class GradedTable:
         return sum(grade.quality is not None for grade in self.grades)
 
     def check(self, most: float = MAX_UNGRADED) -> None:
-        """Refuse a table of which too many answers could not be graded.
+        """Refuse a table of which too many answers could not be graded, of all models or of one.
 
         Raises
         ------
         TableError
             If the share that could not be graded is above `most`.
         """
-        n_not = len(self.grades) - self.n_graded
-        if n_not <= most * len(self.grades):
+        by_model = pl.DataFrame(
+            {"model": self.table["model"], "is_not": [grade.quality is None for grade in self.grades]}
+        )
+        shares = by_model.group_by("model").agg(pl.col("is_not").mean()).sort("is_not", "model")
+        model, worst = shares.row(-1)
+        if worst <= most:
             return
         reasons = "; ".join(f"{n:,}: {reason}" for reason, n in list(self.reasons.items())[:5])
+        n_not, n = len(self.grades) - self.n_graded, len(self.grades)
+        of_one = "" if len(shares) == 1 else f", {worst:.0%} of those of {model}"
         raise TableError(
-            f"{n_not:,} of {len(self.grades):,} answers could not be graded, more than {most:.0%} ({reasons}). Check "
-            "--by and --reference, or allow more with --max-ungraded"
+            f"{n_not:,} of {n:,} answers could not be graded{of_one} ({reasons}); expected at most {most:.0%} of each "
+            "model. Check --by, the grader and --reference, or allow more with --max-ungraded"
         )
 
     def outcomes(self, labels: Mapping[tuple[str, str], float], judge: str | None) -> pl.DataFrame:
@@ -139,7 +145,7 @@ def _rows_of_graders(
     for row, (task, answer) in enumerate(zip(table["task"], answers, strict=True)):
         grader = graders.get(task or "", graders.get(OTHERS))
         if grader is None:
-            grades[row] = not_graded(_NO_GRADER)
+            grades[row] = not_graded(f"{_NO_GRADER}: {task or 'without a name'}")
         elif answer.was_given:
             found.setdefault(id(grader), (grader, []))[1].append(row)
     return list(found.values())

@@ -157,6 +157,19 @@ GRADER_NAMES: Final = (*_GRADERS, JUDGE)
 """The names of all graders."""
 
 
+_COMPARING: Final = ("exact", "number", "choice", "contains", "tool-calls", "regex")
+
+
+def needs_reference(text: str) -> bool:
+    """Tell whether the grader of a ``--by`` compares answers with right ones; of `regex` without a pattern it does.
+
+    >>> [needs_reference(text) for text in ("math=number", "contains:all", "regex", "regex:ab+", "judge")]
+    [True, True, True, False, False]
+    """
+    name, _, options = _parted(text)[1].partition(":")
+    return name in _COMPARING and not (name == "regex" and options)
+
+
 def read_by(given: Sequence[str], *, judge: Callable[[], Grader]) -> dict[str, Grader]:
     """Return the grader of each task.
 

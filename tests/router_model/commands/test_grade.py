@@ -206,7 +206,7 @@ def test_rules_need_no_provider_and_the_report_says_what_was_graded(tmp_path):
         (["--by", "judge"], "--by judge needs --judge MODEL, --providers FILE, --budget-usd USD"),
         (
             ["--by", "number"],
-            "80 of 80 answers could not be graded, more than 50% (80: the reference has no number)",
+            "80 of 80 answers could not be graded, 100% of those of good (80: the reference has no number); expected",
         ),
         (["--by", "exact", "--reference", "gold"], "no column 'gold' for --reference"),
         (["--by", "exact", "--out", "outcomes.csv"], "expected the name of a .parquet file"),

@@ -61,12 +61,13 @@ def test_answers_are_graded_and_whole_prompts_are_private(provider, tmp_path):
     ("arguments", "message"),
     [
         (["--by", "exakt"], "no grader 'exakt'"),
+        (["--by", "exact"], "--by exact compares with right answers, and a decision log has none"),
         (["--by", "judge"], "--by judge needs --judge MODEL"),
         (["--by", "judge", "--judge", "nobody"], "--judge: no provider serves 'nobody'"),
         (["--by", "judge", "--judge", "small", "--rubric", "none.txt"], "--rubric: none.txt cannot be read"),
-        (["--by", "exact", "--labels", "none.csv"], "none.csv: no such file"),
-        (["--by", "exact", "--labels", "others.csv"], "none of its 1 labels is of a prompt and a model"),
-        (["--by", "exact", "--out", "no-folder/labelled.parquet"], "in a folder that exists"),
+        (["--by", "regex:1", "--labels", "none.csv"], "none.csv: no such file"),
+        (["--by", "regex:1", "--labels", "others.csv"], "none of its 1 labels is of a prompt and a model"),
+        (["--by", "regex:1", "--out", "no-folder/labelled.parquet"], "in a folder that exists"),
     ],
 )
 def test_mistakes_in_grading_are_said_before_answers_are_paid_for(arguments, message, provider, tmp_path):
