@@ -58,7 +58,7 @@ def test_features_come_back_from_the_log(value, keys):
     (bag, n_terms), (known, n_known) = vocabulary.transform(logged.pieces), vocabulary.transform(expected.pieces)
     assert (bag != known).nnz == 0
     assert n_terms.tolist() == n_known.tolist()
-    assert found.needs == replace(prompt, text="", tools=(), n_steps=0, n_tool_errors=0, turn="")
+    assert found.needs == replace(prompt, text="", tools=(), n_tool_chars=0, n_steps=0, n_tool_errors=0, turn="")
     assert hash_of(found) == prompt_hash(prompt.text)
 
 
