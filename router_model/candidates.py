@@ -20,7 +20,7 @@ from router_model.saved.artifact import Artifact
 from router_model.tradeoff import Dial
 
 NO_OUTCOMES = "no_outcomes"
-"""The reason code for excluding a model of which nothing tells how well it answers."""
+"""The reason code for excluding a model if nothing tells how well it answers."""
 
 _NO_OUTCOMES_DETAIL: Final = (
     "no graded prompt of it, and no score; give the catalog its scores, a sibling (like) or an accuracy, or grade some "

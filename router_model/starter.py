@@ -1,4 +1,4 @@
-"""The starter: a router for models of which nobody has graded an answer.
+"""The starter: a router for models that nobody has graded an answer of.
 
 It is made of the shipped anchors and a catalog. Anchors are imaginary models of several levels. What they answer well
 was learned from public tables (`router_model.training.anchors`), so they say how hard a prompt is. A model of the

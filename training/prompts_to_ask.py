@@ -80,7 +80,7 @@ class AskedPrompts:
     n_repeated : int
         Prompts whose body another one has.
     n_sealed : int
-        Prompts of which only features are known.
+        Prompts that a log kept as features, without their text.
     """
 
     prompts: list[AskedPrompt]

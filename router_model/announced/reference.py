@@ -1,6 +1,6 @@
 """The reference: what known models do on typical prompts, from which the success of an announced model is predicted.
 
-A model of which only a level is known finds hard what models of a similar level find hard. With p_k the expected
+If only the level of a model is known, it is taken to find hard what models of a similar level find hard. With p_k the expected
 quality of known model k on a prompt, that of the announced one is
 
     logit p = s * sum_k w_k logit p_k + b,    w_k proportional to exp(-|level_k - level| / 0.5),
@@ -78,7 +78,7 @@ class Reference:
         return replace(self, log_odds=np.delete(self.log_odds, column, axis=1))
 
     def with_level(self, level: float) -> "Reference":
-        """Return the reference with one more known model, in the last place, of which the level alone is known here."""
+        """Return the reference with one more known model in the last place; its level is all that is stored of it."""
         weights, shift = self.mixture(np.array([level]))
         added = (self.log_odds.astype(np.float64) @ weights + shift).astype(np.float32)
         return replace(self, log_odds=np.concatenate([self.log_odds, added], axis=1))

@@ -23,7 +23,7 @@ from router_model.training.contenders import FIRST_PROMPTS, Contenders
 from router_model.training.prompts_to_ask import AskedPrompt
 
 ASSUMED_OUTPUT_TOKENS: Final = 500
-"""The length of an answer of which nothing is known."""
+"""The assumed length of an answer, in tokens, if nothing predicts it."""
 _BYTES_A_TOKEN: Final = 4
 
 
@@ -81,7 +81,7 @@ class Plan:
         """Leave out pairs that would teach little: `router_model.training.contenders` says which.
 
         Without grades only the first prompts are left, for all models. With them, contenders are asked everything.
-        Pairs of which something is known stay.
+        Pairs with a known outcome stay.
 
         Parameters
         ----------
@@ -112,7 +112,7 @@ class Plan:
 
     @property
     def open(self) -> list[Pair]:
-        """The pairs of which nothing is known yet, in their order."""
+        """The pairs without a known outcome, in their order."""
         return [pair for pair in self.pairs if pair.call.key not in self.outcomes]
 
 

@@ -54,7 +54,7 @@ class GradedTable:
         return sum(grade.quality is not None for grade in self.grades)
 
     def check(self, most: float = MAX_UNGRADED) -> None:
-        """Refuse a table of which too many answers could not be graded, of all models or of one.
+        """Refuse a table if too many answers of a model could not be graded.
 
         Raises
         ------

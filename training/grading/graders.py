@@ -1,4 +1,4 @@
-"""Read ``--by``: which grader grades the answers of which task.
+"""Read ``--by``: the grader of each task.
 
 ``[TASK=]GRADER[:OPTIONS]``, where `OPTIONS` are parted by commas. Without a task, or with ``*``, a grader is for all
 tasks that have none of their own. The whole rest of ``regex:PATTERN`` is the pattern.
