@@ -1,7 +1,7 @@
 """The reference: what known models do on typical prompts, from which the success of an announced model is predicted.
 
-If only the level of a model is known, it is taken to find hard what models of a similar level find hard. With p_k the expected
-quality of known model k on a prompt, that of the announced one is
+If only the level of a model is known, it is taken to find hard what models of a similar level find hard. With p_k the
+expected quality of known model k on a prompt, that of the announced one is
 
     logit p = s * sum_k w_k logit p_k + b,    w_k proportional to exp(-|level_k - level| / 0.5),
 
