@@ -95,7 +95,7 @@ STEPS: Final = {
 """The first command of each step on this way -> what the step is called. The others follow in `COMMANDS`."""
 
 _PATH = """
-router-model import log.csv --out outcomes.parquet          # or collect, grade
+router-model import log.csv --out outcomes.parquet          # or collect
 router-model train outcomes.parquet --out my-router
 router-model evaluate my-router unseen.parquet
 router-model serve my-router --insecure --providers providers.toml

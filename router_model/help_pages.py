@@ -29,7 +29,9 @@ class Command(click.Command):
         Heading -> the first option under it. Options above the first heading stand under "Options".
     """
 
-    def __init__(self, *args: Any, examples: str = "", sections: Mapping[str, str] | None = None, **others: Any) -> None:
+    def __init__(
+        self, *args: Any, examples: str = "", sections: Mapping[str, str] | None = None, **others: Any
+    ) -> None:
         super().__init__(*args, **others)
         self.examples = dedent(examples).strip()
         self.sections = dict(sections or {})

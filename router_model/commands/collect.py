@@ -13,6 +13,7 @@ import click
 
 from router_model.commands.log_source import LogSource, is_table
 from router_model.errors import RequestError
+from router_model.help_pages import Command
 from router_model.serving.commands.log import DEFAULT_SPOOL
 from router_model.serving.common.extra import needing_serve
 
@@ -31,7 +32,23 @@ MAX_OUTPUT_TOKENS: Final = 8192
 """The limit of prompts that set none. It bounds what has to be reserved for a call."""
 
 
-@click.command("collect")
+@click.command(
+    "collect",
+    cls=Command,
+    examples=r"""
+    router-model collect prompts.jsonl --models openai/gpt-5-mini,qwen/qwen3-32b \
+      --providers providers.toml --budget-usd 5 --dry-run --out outcomes.parquet
+    router-model collect prompts.jsonl --models openai/gpt-5-mini,qwen/qwen3-32b \
+      --providers providers.toml --budget-usd 5 --out outcomes.parquet
+    """,
+    sections={
+        "Who is asked, and for how much": "--models",
+        "Files": "--out",
+        "What is asked": "--max-output-tokens",
+        "What is left out": "--adaptive",
+        "Output": "--json",
+    },
+)
 @click.argument("prompts", nargs=-1, required=True, metavar="PROMPTS...")
 @click.option("--models", required=True, metavar="A,B,C", help="The models to ask, as the providers file names them.")
 @click.option(
@@ -126,11 +143,7 @@ def command(
     Grade the answers then; what OUT says of the same answers already, and
     of other prompts and models, is kept. Exit status: 0 all pairs were
     asked, 3 some are left (budget, failing models), 130 Ctrl-C.
-
-    \b
-      router-model collect prompts.jsonl --models openai/gpt-5-mini,qwen/qwen3 \\
-        --providers providers.toml --budget-usd 5 --out outcomes.parquet
-    """  # noqa: D301  (click's mark for text that is not wrapped)
+    """
     with needing_serve("'collect'"):
         from router_model.commands.collect_plan import OutputLengths, Plan, price  # noqa: PLC0415  (--help stays fast)
         from router_model.commands.collect_report import CollectReport, show_plan  # noqa: PLC0415

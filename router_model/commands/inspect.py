@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from router_model.help_pages import Command
+
 if TYPE_CHECKING:
     from datetime import date
 
@@ -19,7 +21,13 @@ _CARRIED_OVER = (
 )
 
 
-@click.command("inspect")
+@click.command(
+    "inspect",
+    cls=Command,
+    examples="""
+    router-model inspect my-router
+    """,
+)
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(artifact: Path, *, as_json: bool) -> None:

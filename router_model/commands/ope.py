@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router_model.commands.log_source import LogSource, log_options
+from router_model.help_pages import Command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,19 @@ if TYPE_CHECKING:
 _TASKS_SHOWN = 20
 
 
-@click.command("ope")
+@click.command(
+    "ope",
+    cls=Command,
+    examples="""
+    router-model ope challenger --log sqlite:///router-log.db --since 30d
+    router-model ope challenger --log march.parquet --against my-router
+    """,
+    sections={
+        "Which log": "--log",
+        "What is compared": "--against",
+        "Output": "--track",
+    },
+)
 @click.argument("artifact", type=click.Path(path_type=Path))
 @log_options
 @click.option(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router_model.commands.log_source import LogSource, optional_log_options
+from router_model.help_pages import Command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,7 +16,21 @@ if TYPE_CHECKING:
     from router_model.training.promotion.promote import Promotion
 
 
-@click.command("promote")
+@click.command(
+    "promote",
+    cls=Command,
+    examples=r"""
+    router-model promote challenger --to routers --table unseen.parquet
+    router-model promote challenger --to routers \
+      --log sqlite:///router-log.db --since 30d
+    router-model serve routers --insecure
+    """,
+    sections={
+        "On what it is compared": "--table",
+        "What a router has to pass": "--retrain-check",
+        "Record": "--track",
+    },
+)
 @click.argument("challenger", type=click.Path(path_type=Path))
 @click.option("--to", "place", required=True, type=click.Path(path_type=Path), help="Folder of published routers.")
 @click.option("--table", type=click.Path(path_type=Path), help="Outcomes on which to compare it with the champion.")

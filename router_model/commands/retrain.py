@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router_model.commands.log_source import LogSource, log_options
+from router_model.help_pages import Command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,7 +15,19 @@ if TYPE_CHECKING:
     from router_model.training.retrain import RetrainReport
 
 
-@click.command("retrain")
+@click.command(
+    "retrain",
+    cls=Command,
+    examples=r"""
+    router-model retrain --log sqlite:///router-log.db --base my-router \
+      --table outcomes.parquet --out challenger
+    """,
+    sections={
+        "Which log": "--log",
+        "What is trained": "--base",
+        "Output": "--json",
+    },
+)
 @log_options
 @click.option("--base", required=True, type=click.Path(path_type=Path), help="The router that serves.")
 @click.option(
@@ -49,11 +62,7 @@ def command(
     The settings are those of --base, which stays as it is. The new router is
     not saved if it moves more traffic than the new grades support. To serve it,
     promote it.
-
-    \b
-      router-model retrain --log sqlite:///router-log.db --base my-router \
-        --table outcomes.parquet --out challenger
-    """  # noqa: D301  (click's mark for text that is not wrapped)
+    """
     from router_model.catalog import Catalog  # noqa: PLC0415  (--help stays fast)
     from router_model.interrupts import after_saving  # noqa: PLC0415
     from router_model.training.commands.train import show_progress, show_report  # noqa: PLC0415

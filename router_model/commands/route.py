@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from router_model.help_pages import Command
+
 if TYPE_CHECKING:
     from router_model.certificate import Certificate
     from router_model.decision import Decision, PlanStep
@@ -15,7 +17,21 @@ if TYPE_CHECKING:
 _SHOWN = 10  # candidates shown in the table; --json has all
 
 
-@click.command("route")
+@click.command(
+    "route",
+    cls=Command,
+    examples="""
+    router-model route my-router "How long is the journey?"
+    router-model route my-router "Is 2027 prime?" --explain
+    router-model route my-router - --json < chat-body.json
+    """,
+    sections={
+        "Rule": "--quality-bar",
+        "Which models may be chosen": "--allow",
+        "Router and prompt": "--catalog",
+        "Output": "--explain",
+    },
+)
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.argument("prompt")
 @click.option("--quality-bar", type=float, help="Quality an answer needs to succeed [default: the router's].")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router_model.commands.log_source import LogSource, log_options
+from router_model.help_pages import Command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,7 +16,19 @@ if TYPE_CHECKING:
     from router_model.training.offpolicy.savings import Ledger
 
 
-@click.command("savings")
+@click.command(
+    "savings",
+    cls=Command,
+    examples="""
+    router-model savings --log sqlite:///router-log.db --since 30d
+    router-model savings --log sqlite:///router-log.db --artifact my-router
+    """,
+    sections={
+        "Which log": "--log",
+        "What is counted": "--artifact",
+        "Output": "--json",
+    },
+)
 @log_options
 @click.option("--artifact", type=click.Path(path_type=Path), help="A router whose predictions narrow the intervals.")
 @click.option(

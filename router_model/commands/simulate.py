@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from router_model.help_pages import Command
 from router_model.serving.common.extra import needing_serve
 
 if TYPE_CHECKING:
@@ -46,7 +47,29 @@ def _change_options(command: Any) -> Any:
     return command
 
 
-@click.command("simulate")
+@click.command(
+    "simulate",
+    cls=Command,
+    examples=r"""
+    # a model's quality falls by 20 points in the middle of a week
+    router-model simulate my-router table.parquet --log sqlite:///a.db \
+      --explore 0.1 --feedback 0.3 --quality-change 0.5 large -0.2
+    # a task is asked half as often, and a name is answered by another model
+    router-model simulate my-router table.parquet --log sqlite:///b.db \
+      --task-change 0.3 poetry 0.5 --redirect 0.6 small large
+    # then learn from it as from any log
+    router-model log export --log sqlite:///a.db --out sim.parquet
+    """,
+    sections={
+        "Log": "--log",
+        "Traffic": "--requests",
+        "Exploration and a challenger": "--explore",
+        "Feedback": "--feedback",
+        "What changes": "--quality-change",
+        "Router": "--catalog",
+        "Output": "--json",
+    },
+)
 @click.argument("artifact", type=_PATH)
 @click.argument("table", type=_PATH)
 @click.option("--log", required=True, help="URL of a log of its own, such as sqlite:///sim.db; 'none' keeps nothing.")
@@ -96,17 +119,7 @@ def command(artifact: Path, table: Path, *, include_seen: bool, as_json: bool, *
 
     Changes happen AT a share of the requests, from 0 to 1. Each of their
     options can be repeated.
-
-    \b
-    A model's quality falls by 20 points in the middle of a week:
-      router-model simulate my-router table.parquet --log sqlite:///a.db
-        --explore 0.1 --feedback 0.3 --quality-change 0.5 large -0.2
-    A task is asked half as often, and a name is answered by another model:
-      router-model simulate my-router table.parquet --log sqlite:///b.db
-        --task-change 0.3 poetry 0.5 --redirect 0.6 small large
-    Then learn from it as from any log:
-      router-model log export --log sqlite:///a.db --out sim.parquet
-    """  # noqa: D301  (click's mark for text that is not wrapped)
+    """
     from rich.console import Console  # noqa: PLC0415  (--help stays fast)
     from rich.progress import Progress  # noqa: PLC0415
 

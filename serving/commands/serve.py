@@ -8,6 +8,7 @@ from typing import Any, Final, Union, get_args, get_origin
 
 import click
 
+from router_model.help_pages import Command
 from router_model.serving.common.extra import needing_serve
 from router_model.serving.common.lean_imports import import_lightgbm_alone
 
@@ -59,7 +60,30 @@ def _kind(annotation: Any) -> Any:
     return click.Path(path_type=Path) if annotation is Path else annotation
 
 
-@click.command("serve")
+@click.command(
+    "serve",
+    cls=Command,
+    examples=r"""
+    # this machine only
+    router-model serve my-router --insecure --providers providers.toml
+    # callers show a key, and the folder's router may be replaced while it serves
+    router-model serve routers --host 0.0.0.0 --keys keys.toml \
+      --providers providers.toml
+    """,
+    sections={
+        "Router and decisions": "--catalog",
+        "Exploration": "--explore-share",
+        "Canary": "--canary-every-s",
+        "Levels between retrains": "--follow-levels",
+        "Sessions": "--session-ttl-s",
+        "Forwarded calls": "--providers",
+        "Decision log": "--log",
+        "Address and processes": "--host",
+        "Access and budgets": "--keys",
+        "Limits of a request": "--max-body-bytes",
+        "Ending": "--drain-s",
+    },
+)
 @click.argument("artifact", type=click.Path(path_type=Path), required=False)
 @settings_options
 def command(**options: Any) -> None:

@@ -11,13 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from router_model.help_pages import Command
+
 if TYPE_CHECKING:
     from router_model.training.benchmark.benchmark import Bench
     from router_model.training.benchmark.method import Method
     from router_model.training.benchmark.results import Results
 
 
-@click.command("benchmark")
+@click.command(
+    "benchmark",
+    cls=Command,
+    examples=r"""
+    router-model benchmark outcomes.parquet --methods in-house --out bench
+    router-model benchmark outcomes.parquet --test unseen.parquet --seeds 1 \
+      --out benchmark
+    """,
+    sections={
+        "What is measured": "--test",
+        "How": "--dedupe",
+        "Output": "--title",
+    },
+)
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for results.json and report.html.")
 @click.option("--test", "test_table", type=click.Path(path_type=Path), help="Learn from TABLE, test on this table.")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from router_model.help_pages import Command
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,7 +21,14 @@ if TYPE_CHECKING:
     from router_model.training.table.outcomes import Outcomes
 
 
-@click.command("certify")
+@click.command(
+    "certify",
+    cls=Command,
+    examples="""
+    router-model certify my-router unseen.parquet --target-success 0.9
+    router-model route my-router "How long is the journey?" --target-success 0.9
+    """,
+)
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option(

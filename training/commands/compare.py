@@ -6,13 +6,26 @@ from typing import TYPE_CHECKING
 
 import click
 
+from router_model.help_pages import Command
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from router_model.training.measuring.compare import Comparison
 
 
-@click.command("compare")
+@click.command(
+    "compare",
+    cls=Command,
+    examples="""
+    router-model compare my-router challenger unseen.parquet
+    """,
+    sections={
+        "Rule": "--quality-bar",
+        "What is measured": "--catalog",
+        "Output": "--json",
+    },
+)
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
 @click.argument("table", type=click.Path(path_type=Path))

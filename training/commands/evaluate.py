@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from router_model.help_pages import Command
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -15,7 +17,20 @@ if TYPE_CHECKING:
 _TASKS_SHOWN = 20
 
 
-@click.command("evaluate")
+@click.command(
+    "evaluate",
+    cls=Command,
+    examples="""
+    router-model evaluate my-router unseen.parquet
+    router-model evaluate my-router unseen.parquet --success-value-usd 0.01
+    router-model evaluate my-router unseen.parquet --json
+    """,
+    sections={
+        "Rule": "--quality-bar",
+        "What is measured": "--catalog",
+        "Output": "--json",
+    },
+)
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("--quality-bar", type=float, help="Quality an answer needs to succeed [default: the router's].")

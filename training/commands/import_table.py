@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router_model.errors import TableError
+from router_model.help_pages import Command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,20 @@ _MAX_LISTED = 12
 _WIDTH = 80
 
 
-@click.command("import")
+@click.command(
+    "import",
+    cls=Command,
+    examples="""
+    router-model import log.csv --preview
+    router-model import log.csv --column quality=stars --scale 1:5 --out o.parquet
+    router-model import 'traces/*.jsonl.gz' --model openai/gpt-5 --out o.parquet
+    """,
+    sections={
+        "What the fields mean": "--format",
+        "Bad rows": "--on-error",
+        "Output": "--json",
+    },
+)
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--out", type=click.Path(), help="The table to write, a .parquet file.")
 @click.option("--preview", is_flag=True, help="Show the first three rows as they would be read; write nothing.")
@@ -56,9 +70,11 @@ _WIDTH = 80
     "--format",
     "format_name",
     type=click.Choice(FORMAT_NAMES),
+    metavar="FORMAT",
     default="auto",
     show_default=True,
-    help="Format of the sources; auto finds it from each file's first record.",
+    help=f"Format of the sources; auto finds it from each file's first record. The others: "
+    f"{', '.join(FORMAT_NAMES[1:])}.",
 )
 @click.option(
     "--column",
@@ -112,11 +128,7 @@ def command(sources: tuple[str, ...], out: str | None, *, preview: bool, as_json
     A SOURCE is a file, a folder or a quoted pattern: Parquet, CSV, JSON or JSON lines, the text formats also
     compressed (.gz, .zst). If columns have other names or another scale, the import stops and prints the
     command that reads them. data/README.md describes the columns and formats.
-
-    \b
-      router-model import log.csv --preview
-      router-model import log.csv --column quality=stars --scale 1:5 --out o.parquet
-    """  # noqa: D301  (click's mark for text that is not wrapped)
+    """
     # Imported here so that --help needs no polars.
     from router_model.training.importing import import_sources, make_options, preview_sources  # noqa: PLC0415
 

@@ -7,11 +7,30 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from router_model.help_pages import Command
+
 if TYPE_CHECKING:
     from router_model.training.train import TrainingReport
 
 
-@click.command("train")
+@click.command(
+    "train",
+    cls=Command,
+    examples=r"""
+    router-model train outcomes.parquet --out my-router
+    # all prompts are learned from, and none is kept to measure on
+    router-model train outcomes.parquet --out my-router --no-holdout
+    router-model train outcomes.parquet --out my-router --catalog catalog.toml \
+      --target-success 0.9
+    """,
+    sections={
+        "What is learned": "--catalog",
+        "Certificates and the default": "--target-success",
+        "What is kept": "--keep-prompts",
+        "A router that it replaces": "--former",
+        "Output": "--json",
+    },
+)
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the trained router.")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities (TOML).")
