@@ -10,11 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 from click.shell_completion import CompletionItem
-from rich.console import Console
-from rich.markup import escape
 
 from router_model.errors import RouterModelError
-from router_model.features import FeatureError
 from router_model.help_pages import Group
 from router_model.interrupts import what_was_saved
 
@@ -151,6 +148,13 @@ def group() -> None:
     """
 
 
+def _expected_errors() -> tuple[type[Exception], ...]:
+    """Return what ends in one line; the package of `FeatureError` is large, and is imported after an error only."""
+    from router_model.features import FeatureError  # noqa: PLC0415
+
+    return (RouterModelError, FeatureError, ImportError)
+
+
 def main() -> None:
     """Run the command; an expected error prints one line on standard error and exits with status 2."""
     try:
@@ -161,7 +165,10 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt) as exc:
         click.echo(f"interrupted; {what_was_saved(exc)}", err=True)
         sys.exit(EXIT_INTERRUPTED)
-    except (RouterModelError, FeatureError, ImportError) as exc:
+    except _expected_errors() as exc:
+        from rich.console import Console  # noqa: PLC0415  (a shell that completes a name waits for what is imported)
+        from rich.markup import escape  # noqa: PLC0415
+
         Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(exc))}", highlight=False)
         sys.exit(EXIT_USAGE)
     except BrokenPipeError:

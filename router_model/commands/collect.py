@@ -1,7 +1,7 @@
 """The command ``router-model collect``: ask models prompts, and write an outcome table of their answers."""
 
+import itertools
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,6 +14,7 @@ import click
 from router_model.commands.log_source import LogSource, is_table
 from router_model.errors import RequestError
 from router_model.help_pages import Command
+from router_model.progress import working
 from router_model.serving.commands.log import DEFAULT_SPOOL
 from router_model.serving.common.extra import needing_serve
 
@@ -312,21 +313,14 @@ def _say_stop(n_under_way: int) -> None:
 
 @contextmanager
 def _progress_bar(plan: "Plan", journal: "Journal") -> "Iterator[Callable[[PaidCall, CallOutcome], None]]":
-    """Show on a terminal's stderr how much was asked and spent; put outcomes into the plan."""
-    from rich.console import Console  # noqa: PLC0415  (--help stays fast)
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    console = Console(file=sys.stderr)
-    columns = (
-        *(BarColumn(bar_width=None), MofNCompleteColumn(), TextColumn("{task.description}")),
-        TimeRemainingColumn(compact=True),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(_money(journal), total=len(plan.open))
+    """Show how much was asked and spent; put outcomes into the plan."""
+    n_all = len(plan.open)
+    with working(_money(journal), total=n_all) as work:
+        count = itertools.count(1)
 
         def show(call: "PaidCall", outcome: "CallOutcome") -> None:
             plan.note(call, outcome)
-            bar.update(task, advance=1, description=_money(journal))
+            work.advance(f"{next(count):,} of {n_all:,} calls, {_money(journal)}")
 
         yield show
 

@@ -8,6 +8,7 @@ import click
 
 from router_model.commands.log_source import LogSource, log_options
 from router_model.help_pages import Command
+from router_model.progress import working
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,9 +76,12 @@ def command(
         "price_days": max_price_age_days,
     }
     limits = Thresholds(**{name: value for name, value in given.items() if value is not None})
-    router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
-    with source.table() as table:
-        report = watch(router, read_calls(table), limits)
+    with working("reading the log") as work:
+        router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
+        with source.table() as table:
+            calls = read_calls(table)
+        work.step("comparing the calls with what the router knows")
+        report = watch(router, calls, limits)
     if prometheus is not None:
         _replace(prometheus, prometheus_text(report.findings))
     if as_json:

@@ -8,6 +8,7 @@ import click
 
 from router_model.commands.log_source import LogSource, log_options
 from router_model.help_pages import Command
+from router_model.progress import working
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,13 +79,15 @@ def command(
     from router_model.training.tracking import is_configured, track_log_evaluation  # noqa: PLC0415
 
     own = None if encoder is None else load_encoder(encoder)
-    challenger = Router.load(artifact, catalog=catalog, encoder=own)
-    champion = None if against is None else Router.load(against, catalog=catalog, encoder=own)
-    with source.table() as table:
-        decisions, table_sha256 = read_logged(table), file_sha256(table)
-    found = evaluate_on_log(
-        challenger, decisions, against=champion, supported_only=supported_only, margin=max_quality_loss
-    )
+    with working("reading the log") as work:
+        challenger = Router.load(artifact, catalog=catalog, encoder=own)
+        champion = None if against is None else Router.load(against, catalog=catalog, encoder=own)
+        with source.table() as table:
+            decisions, table_sha256 = read_logged(table), file_sha256(table)
+        work.step("estimating what the router would have brought")
+        found = evaluate_on_log(
+            challenger, decisions, against=champion, supported_only=supported_only, margin=max_quality_loss
+        )
     paths = {"challenger_path": str(artifact), "champion_path": None if against is None else str(against)}
     tracked = None
     if is_configured() if track is None else track:

@@ -9,6 +9,7 @@ import click
 
 from router_model.commands.log_source import LogSource, optional_log_options
 from router_model.help_pages import Command
+from router_model.progress import working
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,7 +86,7 @@ def command(
     from router_model.training.promotion.promote import promote  # noqa: PLC0415
     from router_model.training.tracking import is_configured, track_promotion  # noqa: PLC0415
 
-    with nullcontext() if source is None else source.table() as log:
+    with working("comparing it with the champion"), nullcontext() if source is None else source.table() as log:
         promotion = promote(
             challenger,
             place,

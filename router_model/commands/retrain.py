@@ -8,6 +8,7 @@ import click
 
 from router_model.commands.log_source import LogSource, log_options
 from router_model.help_pages import Command
+from router_model.progress import Steps, working
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,13 +66,15 @@ def command(
     """
     from router_model.catalog import Catalog  # noqa: PLC0415  (--help stays fast)
     from router_model.interrupts import after_saving  # noqa: PLC0415
-    from router_model.training.commands.train import show_progress, show_report  # noqa: PLC0415
+    from router_model.training.commands.train import show_report  # noqa: PLC0415
     from router_model.training.retrain import retrain  # noqa: PLC0415
     from router_model.training.table.prices import look_up  # noqa: PLC0415
     from router_model.training.tracking import track_run  # noqa: PLC0415
+    from router_model.training.train import STEPS  # noqa: PLC0415
 
     cards = None if catalog is None else Catalog.load(catalog, look_up=look_up)
-    with source.table() as log, show_progress(hidden=as_json) as advance:
+    with working("reading the log") as work, source.table() as log:
+        advance = Steps(work, STEPS)
         report = retrain(log, base, out, tables=tables, catalog=cards, accept_moves=accept_moves, advance=advance)
     with after_saving(out):
         tracked = track_run(report.training, report.config) if track else "not tracked (--no-track)"

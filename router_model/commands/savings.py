@@ -8,6 +8,7 @@ import click
 
 from router_model.commands.log_source import LogSource, log_options
 from router_model.help_pages import Command
+from router_model.progress import working
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,15 +70,17 @@ def command(
     own = None if encoder is None else load_encoder(encoder)
     router = None if artifact is None else Router.load(artifact, encoder=own)
     cards = None if catalog is None else Catalog.load(catalog)
-    with source.table() as table:
-        decisions = read_logged(table)
-    ledger = savings(
-        decisions,
-        router=router,
-        catalog=cards,
-        router_cost_usd_per_request=router_cost_usd_per_request,
-        margin=max_quality_loss,
-    )
+    with working("reading the log") as work:
+        with source.table() as table:
+            decisions = read_logged(table)
+        work.step("estimating what each model would have cost")
+        ledger = savings(
+            decisions,
+            router=router,
+            catalog=cards,
+            router_cost_usd_per_request=router_cost_usd_per_request,
+            margin=max_quality_loss,
+        )
     if as_json:
         click.echo(json.dumps(ledger.as_dict(), ensure_ascii=False))
     else:

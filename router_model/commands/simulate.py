@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from router_model.help_pages import Command
+from router_model.progress import working
 from router_model.serving.common.extra import needing_serve
 
 if TYPE_CHECKING:
@@ -121,7 +122,6 @@ def command(artifact: Path, table: Path, *, include_seen: bool, as_json: bool, *
     options can be repeated.
     """
     from rich.console import Console  # noqa: PLC0415  (--help stays fast)
-    from rich.progress import Progress  # noqa: PLC0415
 
     from router_model.features import load_encoder  # noqa: PLC0415
     from router_model.router import Router  # noqa: PLC0415
@@ -147,12 +147,10 @@ def command(artifact: Path, table: Path, *, include_seen: bool, as_json: bool, *
     read = read_world(
         table, router, changes, include_seen=include_seen, challenger=None if trying is None else trying.router
     )
-    errors = Console(stderr=True)
-    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress, _said_if_interrupted():
-        task = progress.add_task("simulating", total=traffic.n_requests)
+    with working("simulating", total=traffic.n_requests) as work, _said_if_interrupted():
         done = simulate(
             settings, read.world, traffic, changes=changes, seed=seed, append=append, challenger=trying,
-            on_request=lambda: progress.advance(task),
+            on_request=work.advance,
         )  # fmt: skip
     if as_json:
         left_out = {"n_prompts": len(read.world.prompts), "n_seen": read.n_seen, "n_incomplete": read.n_incomplete}

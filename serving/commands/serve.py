@@ -9,6 +9,7 @@ from typing import Any, Final, Union, get_args, get_origin
 import click
 
 from router_model.help_pages import Command
+from router_model.progress import working
 from router_model.serving.common.extra import needing_serve
 from router_model.serving.common.lean_imports import import_lightgbm_alone
 
@@ -104,7 +105,8 @@ def command(**options: Any) -> None:
         from router_model.serving.server import in_url, listen, serve  # noqa: PLC0415  (--help stays fast)
 
     with listen(settings.host, settings.port) as sock:  # first: what is in use is said before the router is loaded
-        lines = about(settings)
+        with working("reading the router"):
+            lines = about(settings)
         address = in_url(settings.host, sock.getsockname()[1])
         click.echo(f"listening on http://{address}")
         for line in lines:

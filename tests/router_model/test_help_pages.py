@@ -13,7 +13,6 @@ from command_line import run_command
 
 from router_model.cli import COMMANDS, STEPS, group
 
-
 ROOT = click.Context(group, info_name="router-model", **group.context_settings)
 
 
@@ -46,14 +45,13 @@ def test_help_fits_and_shows_an_example_that_parses(name, monkeypatch):
     assert "\nExamples:\n  " in shown
     lists = [words for words in typed(ALL[name].examples) if words]
     assert any(words[: 1 + len(name.split())] == ["router-model", *name.split()] for words in lists)
-    for program, *words in lists:
-        assert program == "router-model"
-        context, command = ROOT, group
+    for words in lists:
+        assert words[0] == "router-model"
+        context, command, rest = ROOT, group, words[1:]
         while isinstance(command, click.Group):
-            word, *words = words
-            command = command.get_command(context, word)
-            context = click.Context(command, info_name=word, parent=context)
-        command.make_context(word, words, parent=ROOT)  # fails where an option does not exist or refuses its value
+            command = command.get_command(context, rest[0])
+            context, rest = click.Context(command, info_name=rest[0], parent=context), rest[1:]
+        command.make_context(command.name, rest, parent=ROOT)  # fails for an unknown option, and for a refused value
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if len(ALL[name].params) > 9])
@@ -98,31 +96,31 @@ def test_a_name_like_no_other_is_not_guessed():
     assert "Did you mean" not in run_command("inspect", "r", "--qqqq").stderr
 
 
-COMPLETE = """
+COMPLETIONS = {
+    "router-model re": "remove-model retrain",
+    "router-model evaluate r t --q": "--quality-bar --quality-value-usd",
+    "router-model keys r": "revoke",
+}
+SCRIPT = """
 eval "$(router-model completion bash)"
-COMP_WORDS=({words})
-COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 ))
-_router_model_completion router-model
-printf '%s\\n' "${{COMPREPLY[@]}}"
+while read -r line; do
+    COMPREPLY=() COMP_WORDS=($line)
+    COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 ))
+    _router_model_completion router-model </dev/null
+    echo "${COMPREPLY[@]}"
+done
 """
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not here")
-@pytest.mark.parametrize(
-    ("words", "completed"),
-    [
-        ("router-model re", ["remove-model", "retrain"]),
-        ("router-model evaluate r t --q", ["--quality-bar", "--quality-value-usd"]),
-        ("router-model keys r", ["revoke"]),
-    ],
-)
-def test_bash_completes_commands_and_options(words, completed):
+def test_bash_completes_commands_and_options():
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "--norc", "-c", COMPLETE.format(words=words)],
-        env={**os.environ, "PATH": path}, capture_output=True, text=True, check=True, timeout=60,
+        ["bash", "--norc", "-c", SCRIPT],
+        env={**os.environ, "PATH": path}, input="\n".join([*COMPLETIONS, ""]),
+        capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
-    assert done.stdout.split() == completed, done.stderr
+    assert done.stdout.splitlines() == list(COMPLETIONS.values()), done.stderr
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

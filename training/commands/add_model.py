@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router_model.help_pages import Command
+from router_model.progress import working
 
 if TYPE_CHECKING:
     from router_model.catalog import ModelCard
@@ -85,7 +86,8 @@ def command(
             if not as_json:
                 click.echo(_announcement(model, level))
         return
-    added = add_model(router, outcomes, card, table_sha256=file_sha256(table))
+    with working("learning from its grades"):
+        added = add_model(router, outcomes, card, table_sha256=file_sha256(table))
     content_hash = save_artifact(added.artifact, out or artifact)
     n_dropped = len(router.artifact.certificates)
     with after_saving(out or artifact):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router_model.help_pages import Command
+from router_model.progress import working
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,10 +69,11 @@ def command(
 
     goal = read_goal(**knobs)
     own = None if encoder is None else load_encoder(encoder)
-    first, second = (Router.load(path, catalog=catalog, encoder=own) for path in (a, b))
-    comparison = compare(
-        first, second, read_outcomes(table), goal=goal, include_seen=include_seen, margin=max_quality_loss
-    )
+    with working("reading the routers and the table") as work:
+        first, second = (Router.load(path, catalog=catalog, encoder=own) for path in (a, b))
+        outcomes = read_outcomes(table)
+        work.step("deciding with both, and measuring the difference")
+        comparison = compare(first, second, outcomes, goal=goal, include_seen=include_seen, margin=max_quality_loss)
     if as_json:
         click.echo(json.dumps({"a": str(a), "b": str(b), **comparison.as_dict()}, ensure_ascii=False))
     else:

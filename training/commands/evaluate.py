@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router_model.help_pages import Command
+from router_model.progress import working
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,15 +68,18 @@ def command(
     from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
 
     goal = read_goal(**knobs)
-    router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
-    outcomes = read_outcomes(table)
-    evaluation = evaluate(router, outcomes, goal=goal, include_seen=include_seen)
-    measured = None
-    if robustness:
-        from router_model.training.measuring.robustness import measure_robustness  # noqa: PLC0415
+    with working("reading the router and the table") as work:
+        router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
+        outcomes = read_outcomes(table)
+        work.step("deciding, and measuring what came of it")
+        evaluation = evaluate(router, outcomes, goal=goal, include_seen=include_seen)
+        measured = None
+        if robustness:
+            from router_model.training.measuring.robustness import measure_robustness  # noqa: PLC0415
 
-        bar, rule = evaluation.quality_bar, router.rule(goal)
-        measured = measure_robustness(router, outcomes, rule=rule, quality_bar=bar, include_seen=include_seen)
+            work.step("deciding on reworded prompts")
+            bar, rule = evaluation.quality_bar, router.rule(goal)
+            measured = measure_robustness(router, outcomes, rule=rule, quality_bar=bar, include_seen=include_seen)
     if as_json:
         extra = {} if measured is None else {"robustness": measured.as_dict()}
         click.echo(json.dumps(evaluation.as_dict() | extra, ensure_ascii=False))
