@@ -4,6 +4,7 @@ All commands use `working`. It writes to standard error, and only if that is a t
 clean. What it showed is gone when the work ends.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -66,6 +67,14 @@ def working(text: str, *, total: float | None = None) -> Iterator[Work]:
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), Time())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         yield Work(progress, text, total)
+
+
+def note(text: str) -> None:
+    """Write a line to standard error, above the line that is shown.
+
+    What goes through Python's own stream is put there; ``click.echo`` would write into the middle of the line.
+    """
+    sys.stderr.write(f"{text}\n")
 
 
 class Steps:

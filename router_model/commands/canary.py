@@ -11,6 +11,7 @@ from router_model.errors import ArtifactError
 from router_model.help_pages import Command
 from router_model.serving.commands.log import DEFAULT_LOG, DEFAULT_SPOOL, with_log
 from router_model.serving.common.extra import needing_serve
+from router_model.tables import print_table
 
 if TYPE_CHECKING:
     from router_model.serving.engine.canary import CanaryReport
@@ -116,7 +117,7 @@ def _show(report: "CanaryReport", *, dry_run: bool) -> None:
     for one in report.findings:
         style = {"worse": "red", "better": "green"}.get(one.shown)
         table.add_row(one.metric, one.shown, escape(one.says), style=style)
-    console.print(table)
+    print_table(console, table)
     done = " (not stopped: --dry-run)" if dry_run else "" if report.stopped_now else " (it was stopped already)"
     verdict = report.says if report.stopped_by is None else f"stopped{done} by {report.says}"
     console.print(f"[bold]Verdict:[/] {escape(verdict)}.", highlight=False)

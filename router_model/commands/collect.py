@@ -14,7 +14,7 @@ import click
 from router_model.commands.log_source import LogSource, is_table
 from router_model.errors import RequestError
 from router_model.help_pages import Command
-from router_model.progress import working
+from router_model.progress import note, working
 from router_model.serving.commands.log import DEFAULT_SPOOL
 from router_model.serving.common.extra import needing_serve
 
@@ -308,7 +308,7 @@ def _ask(plan: "Plan", fleet: "Fleet", journal: "Journal", concurrency: int) -> 
 
 
 def _say_stop(n_under_way: int) -> None:
-    click.echo(f"\nstopping: {n_under_way} calls are under way; Ctrl-C once more ends them at once", err=True)
+    note(f"stopping: {n_under_way} calls are under way; Ctrl-C once more ends them at once")
 
 
 @contextmanager

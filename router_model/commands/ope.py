@@ -9,6 +9,7 @@ import click
 from router_model.commands.log_source import LogSource, log_options
 from router_model.help_pages import Command
 from router_model.progress import working
+from router_model.tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +129,7 @@ def _table(console: "Console", titles: "Sequence[str]", rows: "Sequence[Sequence
         table.add_column(title, justify="right" if column else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    console.print(table)
+    print_table(console, table)
 
 
 def _with_error(estimate: "Estimate", scale: float, digits: int) -> str:

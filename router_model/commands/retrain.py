@@ -9,6 +9,7 @@ import click
 from router_model.commands.log_source import LogSource, log_options
 from router_model.help_pages import Command
 from router_model.progress import Steps, working
+from router_model.tables import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -96,4 +97,4 @@ def _show_logged(report: "RetrainReport", console: "Console") -> None:
         table.add_column(title, justify="right")
     for one in report.logged:
         table.add_row(one.model, f"{one.n_calls:,}", f"{one.n_graded:,}", f"{one.n_effective:,.0f}")
-    console.print(table)
+    print_table(console, table)

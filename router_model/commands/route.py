@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router_model.help_pages import Command
+from router_model.tables import print_table
 
 if TYPE_CHECKING:
     from router_model.certificate import Certificate
@@ -109,7 +110,7 @@ def _show(decision: "Decision", about_target: str) -> None:
         table.add_column(title, justify="right")
     for step in decision.plan[:_SHOWN]:
         table.add_row(escape(step.model) + " (announced)" * step.announced, *_cells(step, with_latency=with_latency))
-    console.print(table)
+    print_table(console, table)
     if len(decision.plan) > _SHOWN:
         console.print(f"… and {len(decision.plan) - _SHOWN} more (--json lists all)", style="dim")
     for exclusion in decision.excluded:

@@ -9,6 +9,8 @@ import click
 from router_model.commands.log_source import LogSource, log_options
 from router_model.help_pages import Command
 from router_model.progress import working
+from router_model.saving import saving_cell
+from router_model.tables import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -108,13 +110,13 @@ def show_ledger(ledger: "Ledger", console: "Console") -> None:
         ("routed, as it ran", routed, ledger.routed_cache_usd, ""),
         *(
             (f"{model}{' *' if model == ledger.best else ''}", value, ledger.cache_usd[model],
-             _saved(ledger.against[model].saving))
+             saving_cell(ledger.against[model].saving.value, ledger.against[model].saving.half_width))
             for model, value in ledger.singles.items()
         ),
     ):  # fmt: skip
         cells = [_with_error(value.quality, 1, 3), _with_error(value.cost_usd, 1000, 4)]
         table.add_row(name, *cells, *([f"{1000 * cached:.4f}"] * caches), saved)
-    console.print(table)
+    print_table(console, table)
     console.print("Models: always called. * The best one, by the lower end of its interval.", highlight=False)
     if caches:
         console.print(
@@ -129,15 +131,6 @@ def show_ledger(ledger: "Ledger", console: "Console") -> None:
     for model, why in ledger.unknown.items():
         console.print(f"Nothing can be said of {model}: {why}.", highlight=False, markup=False)
     console.print(f"[bold]Verdict:[/] {ledger.verdict.sentence}.", highlight=False)
-
-
-def _saved(saving: "Estimate") -> str:
-    """Return a share of the cost; what costs more than twice as much is said as a multiple."""
-    if saving.value >= -1:
-        return f"{_with_error(saving, 100, 0)} %"
-    if not saving.half_width < float("inf"):
-        return "it is free"
-    return f"costs {1 - saving.value:.1f} ± {saving.half_width:.1f} x"
 
 
 def _with_error(estimate: "Estimate", scale: float, digits: int) -> str:

@@ -16,6 +16,7 @@ import click
 from router_model.help_pages import Command
 from router_model.progress import working
 from router_model.serving.common.extra import needing_serve
+from router_model.tables import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -267,7 +268,7 @@ def show(done: "Simulated", read: Read, console: "Console") -> None:
     for value in list(values)[:_SHOWN]:
         star = " *" if value is values.singles[0] else ""
         table.add_row(f"{value.label}{star}", f"{value.quality:.3f}", f"{value.cost_usd * 1000:.4f}")
-    console.print(table)
+    print_table(console, table)
     if (n_more := len(list(values)) - _SHOWN) > 0:
         console.print(f"… and {n_more} other models (--json lists all)", style="dim", highlight=False)
     console.print(

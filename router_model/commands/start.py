@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router_model.help_pages import Command
+from router_model.tables import print_table
 
 if TYPE_CHECKING:
     from router_model.starter import Starter
@@ -81,5 +82,5 @@ def _show(started: "Starter") -> None:
     for model, level in started.as_dict()["levels"].items():
         low, high = level["interval"]
         table.add_row(escape(model), f"{level['mean_quality']:.2f}", f"{low:.2f} to {high:.2f}")
-    Console().print(table)
+    print_table(Console(), table)
     click.echo(f"It {started.why}.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from router_model.help_pages import Group
+from router_model.progress import note
 from router_model.serving.common.extra import needing_serve
 
 if TYPE_CHECKING:
@@ -239,14 +240,11 @@ async def _take_in(store: "Store", spool: "Spool") -> None:
             raise StoreError(
                 f"{spool.depth} records lie in {spool.folder}, and the log does not take them; see the warnings"
             )
-        click.echo(f"Took {n_left:,} records of processes that have ended out of {spool.folder}.", err=True)
+        note(f"Took {n_left:,} records of processes that have ended out of {spool.folder}.")
         if spool.rejects.n:
-            click.echo(
-                f"note: {spool.rejects.n:,} of them cannot be put into the log; see {spool.rejects.path}", err=True
-            )
+            note(f"note: {spool.rejects.n:,} of them cannot be put into the log; see {spool.rejects.path}")
     if n_waiting := spool.n_waiting_elsewhere():
-        click.echo(
+        note(
             f"note: {n_waiting:,} records of running services still wait in {spool.folder} and are not seen here; "
-            "run this again when they are in the log, in about a minute",
-            err=True,
+            "run this again when they are in the log, in about a minute"
         )

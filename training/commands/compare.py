@@ -8,6 +8,7 @@ import click
 
 from router_model.help_pages import Command
 from router_model.progress import working
+from router_model.tables import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -128,4 +129,4 @@ def _show_figures(comparison: "Comparison", console: "Console") -> None:
         bounds = f"{scale * estimate.low:+.4f} to {scale * estimate.high:+.4f}"
         values = (f"{scale * mine:.4f}", f"{scale * theirs:.4f}", f"{scale * estimate.value:+.4f}")
         table.add_row(name, *values, bounds)
-    console.print(table)
+    print_table(console, table)
