@@ -8,8 +8,9 @@ from typing import Any
 _SCHEMA = "#/components/schemas/"
 _INTRODUCTION = """# Every endpoint
 
-The service describes itself at `/openapi.json`, and this page is made from that. [By example](api.md) explains the endpoints
-that decide, and [proxy](proxy.md) those that forward calls. An error's body is an `ErrorAnswer` in the caller's format.
+The service describes itself at `/openapi.json`, and this page is made from that. [By example](api.md) explains the
+endpoints that decide, and [proxy](proxy.md) those that forward calls. An error's body is an `ErrorAnswer` in the
+caller's format.
 """
 
 

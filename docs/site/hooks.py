@@ -23,6 +23,11 @@ FROM_OUTSIDE = {
 """File of the repository -> page of the site."""
 
 _LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s]+)(\))")
+_LOADS = re.compile(
+    r"<(?:script|img|iframe|source|video|audio)\b[^>]*\bsrc=[\"']?(?:https?:)?//[^>]+>"
+    r"|<link\b[^>]*\brel=[\"']?(?:stylesheet|preload|preconnect|icon|modulepreload)\b[^>]*\bhref=[\"']?(?:https?:)?//[^>]+>"
+    r"|(?:@import\s+|url\()[\"']?(?:https?:)?//[^)\s]+"
+)
 _CODE = re.compile(r"(^```.*?^```|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 
 
@@ -46,6 +51,20 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         part if n % 2 else _LINK.sub(lambda link: relinked(link, here, page.file.src_uri), spaced(part))
         for n, part in enumerate(_CODE.split(markdown))
     )
+
+
+def on_post_build(config: Any, **_: Any) -> None:
+    """Fail where a page loads anything from another host; a reader may be offline, and nobody else has to know."""
+    from mkdocs.exceptions import PluginError  # noqa: PLC0415
+
+    site = Path(config["site_dir"])
+    loading = [
+        f"{path.relative_to(site)}: {found}"
+        for path in sorted([*site.rglob("*.html"), *site.rglob("*.css")])
+        for found in _LOADS.findall(path.read_text("utf-8"))
+    ]
+    if loading:
+        raise PluginError(f"pages must load nothing from other hosts: {'; '.join(loading[:5])}")
 
 
 def relinked(link: re.Match[str], source: str, page: str) -> str:
@@ -77,10 +96,10 @@ def relinked(link: re.Match[str], source: str, page: str) -> str:
 
 
 def spaced(text: str) -> str:
-    """Drop comments, and put a blank line before a table or a list that follows a paragraph; GitHub needs none.
+    r"""Drop comments, and put a blank line before a table or a list that follows a paragraph; GitHub needs none.
 
-    >>> spaced("as follows:\\n- one\\n- two")
-    'as follows:\\n\\n- one\\n- two'
+    >>> spaced("as follows:\n- one\n- two")
+    'as follows:\n\n- one\n- two'
     """
     text = re.sub(r"^<!--.*?-->$", "", text, flags=re.MULTILINE)
     text = re.sub(r"^(?![-*|\s]|\d+\. )(.+)\n(?=(?:[-*]|\d+\.) )", r"\1\n\n", text, flags=re.MULTILINE)
