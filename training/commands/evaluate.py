@@ -195,7 +195,7 @@ def _show_tasks(evaluation: "Evaluation", console: "Console") -> None:
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("task", overflow="fold")
-    for title in ("prompts", "router quality", "best single's", "router saves"):
+    for title in ("prompts", "quality", "the best's", "saves"):
         table.add_column(title, justify="right")
     largest = sorted(evaluation.by_task.items(), key=lambda item: -item[1][0])
     for task, (n, router, single) in largest[:_TASKS_SHOWN]:
