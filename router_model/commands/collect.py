@@ -1,7 +1,7 @@
 """The command ``router-model collect``: ask models prompts, and write an outcome table of their answers."""
 
+import itertools
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,6 +13,8 @@ import click
 
 from router_model.commands.log_source import LogSource, is_table
 from router_model.errors import RequestError
+from router_model.help_pages import Command
+from router_model.progress import note, working
 from router_model.serving.commands.log import DEFAULT_SPOOL
 from router_model.serving.common.extra import needing_serve
 
@@ -31,7 +33,23 @@ MAX_OUTPUT_TOKENS: Final = 8192
 """The limit of prompts that set none. It bounds what has to be reserved for a call."""
 
 
-@click.command("collect")
+@click.command(
+    "collect",
+    cls=Command,
+    examples=r"""
+    router-model collect prompts.jsonl --models openai/gpt-5-mini,qwen/qwen3-32b \
+      --providers providers.toml --budget-usd 5 --dry-run --out outcomes.parquet
+    router-model collect prompts.jsonl --models openai/gpt-5-mini,qwen/qwen3-32b \
+      --providers providers.toml --budget-usd 5 --out outcomes.parquet
+    """,
+    sections={
+        "Who is asked, and for how much": "--models",
+        "Files": "--out",
+        "What is asked": "--max-output-tokens",
+        "What is left out": "--adaptive",
+        "Output": "--json",
+    },
+)
 @click.argument("prompts", nargs=-1, required=True, metavar="PROMPTS...")
 @click.option("--models", required=True, metavar="A,B,C", help="The models to ask, as the providers file names them.")
 @click.option(
@@ -126,11 +144,7 @@ def command(
     Grade the answers then; what OUT says of the same answers already, and
     of other prompts and models, is kept. Exit status: 0 all pairs were
     asked, 3 some are left (budget, failing models), 130 Ctrl-C.
-
-    \b
-      router-model collect prompts.jsonl --models openai/gpt-5-mini,qwen/qwen3 \\
-        --providers providers.toml --budget-usd 5 --out outcomes.parquet
-    """  # noqa: D301  (click's mark for text that is not wrapped)
+    """
     with needing_serve("'collect'"):
         from router_model.commands.collect_plan import OutputLengths, Plan, price  # noqa: PLC0415  (--help stays fast)
         from router_model.commands.collect_report import CollectReport, show_plan  # noqa: PLC0415
@@ -294,26 +308,19 @@ def _ask(plan: "Plan", fleet: "Fleet", journal: "Journal", concurrency: int) -> 
 
 
 def _say_stop(n_under_way: int) -> None:
-    click.echo(f"\nstopping: {n_under_way} calls are under way; Ctrl-C once more ends them at once", err=True)
+    note(f"stopping: {n_under_way} calls are under way; Ctrl-C once more ends them at once")
 
 
 @contextmanager
 def _progress_bar(plan: "Plan", journal: "Journal") -> "Iterator[Callable[[PaidCall, CallOutcome], None]]":
-    """Show on a terminal's stderr how much was asked and spent; put outcomes into the plan."""
-    from rich.console import Console  # noqa: PLC0415  (--help stays fast)
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    console = Console(file=sys.stderr)
-    columns = (
-        *(BarColumn(bar_width=None), MofNCompleteColumn(), TextColumn("{task.description}")),
-        TimeRemainingColumn(compact=True),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(_money(journal), total=len(plan.open))
+    """Show how much was asked and spent; put outcomes into the plan."""
+    n_all = len(plan.open)
+    with working(_money(journal), total=n_all) as work:
+        count = itertools.count(1)
 
         def show(call: "PaidCall", outcome: "CallOutcome") -> None:
             plan.note(call, outcome)
-            bar.update(task, advance=1, description=_money(journal))
+            work.advance(f"{next(count):,} of {n_all:,} calls, {_money(journal)}")
 
         yield show
 

@@ -17,6 +17,7 @@ from router_model.commands.collect_tables import Written
 from router_model.serving.paid_calls.journal import Journal
 from router_model.serving.paid_calls.runner import Why
 from router_model.serving.paid_calls.session import Asked
+from router_model.tables import print_table
 from router_model.training.prompts_to_ask import AskedPrompts
 
 _SHOWN: Final = 5
@@ -47,7 +48,7 @@ def show_plan(
             *(f"{tokens:,.0f}" for tokens in (one.input_tokens, one.output_tokens)),
             *(f"{usd:,.4f}" for usd in (one.usd, one.worst_usd)),
         )
-    console.print(table)
+    print_table(console, table)
     lines = ["Tokens in: the prompts' bytes / 4. At most: every answer as long as it may be."]
     if total.n_assumed:
         lines.append(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router_model.commands.judge_options import JudgeOptions, judge_options
+from router_model.help_pages import Command
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,7 +41,23 @@ def grading_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@click.command("grade")
+@click.command(
+    "grade",
+    cls=Command,
+    examples=r"""
+    router-model grade answers.parquet --by math=number --by choice \
+      --out outcomes.parquet
+    router-model grade answers.parquet --by judge --judge openai/gpt-5-mini \
+      --providers providers.toml --budget-usd 2 --labels labels.csv \
+      --out outcomes.parquet
+    """,
+    sections={
+        "Grader": "--by",
+        "Judging model": "--judge",
+        "Files": "--out",
+        "Output": "--json",
+    },
+)
 @click.argument("answers", type=_PATH)
 @grading_options
 @click.option("--out", required=True, type=_PATH, help="The outcome table to write, a .parquet file.")
@@ -69,14 +86,7 @@ def command(
     was not asked about all (budget, failing model), 130 Ctrl-C; the table has
     the grades so far. 2 nothing was written, also because more is left than
     --max-ungraded allows.
-
-    \b
-      router-model grade answers.parquet --by math=number --by choice \\
-        --out outcomes.parquet
-      router-model grade answers.parquet --by judge --judge openai/gpt-5-mini \\
-        --providers providers.toml --budget-usd 2 --labels labels.csv \\
-        --out outcomes.parquet
-    """  # noqa: D301  (click's mark for text that is not wrapped)
+    """
     report = grade_answers(answers, out, reference=reference, references=references, **how)
     if as_json:
         click.echo(json.dumps(report.as_dict(), ensure_ascii=False))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from router_model.tables import print_table
 from router_model.training.grading.corrected_means import MIN_LABELS
 from router_model.training.grading.judge_quality import JudgeReport, Shown
 from router_model.training.measuring.verdict import Estimate
@@ -114,7 +115,7 @@ def _show_measured(name: str, report: JudgeReport, position_bias: Estimate | Non
             few = f"under {MIN_LABELS}"
             cells += [f"{one.n_labels:,}", _shown(one.labels) or few, _shown(one.corrected) or few]
         table.add_row(one.model, *cells)
-    console.print(table)
+    print_table(console, table)
     for line in _biases(report, position_bias):
         console.print(line)
     contested = [pair for pair in report.pairs if pair.shown is not Shown.ALIKE][:_MOST_PAIRS]

@@ -1,6 +1,6 @@
 """The options of ``--by judge``, and the judge that they describe."""
 
-import sys
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from router_model.errors import RequestError
+from router_model.progress import working
 from router_model.serving.common.extra import needing_serve
 
 if TYPE_CHECKING:
@@ -89,18 +90,13 @@ class JudgeOptions:
 
 @contextmanager
 def _progress_bar(journal: "Journal") -> Iterator[Callable[["PaidCall", "CallOutcome"], None]]:
-    """Show on a terminal's stderr how many verdicts there are, and what they have cost."""
-    from rich.console import Console  # noqa: PLC0415  (--help stays fast)
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
-    console = Console(file=sys.stderr)
-    columns = (SpinnerColumn(), TextColumn("{task.completed} verdicts, {task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
+    """Show how many verdicts there are, and what they have cost."""
+    with working("judging") as work:
+        count = itertools.count(1)
 
         def show(_: "PaidCall", __: "CallOutcome") -> None:
             spent, left = journal.spent / 1e9, journal.left / 1e9
-            bar.update(task, advance=1, description=f"${spent:,.4f} spent, ${left:,.4f} left")
+            work.advance(f"{next(count):,} verdicts, ${spent:,.4f} spent, ${left:,.4f} left")
 
         yield show
 

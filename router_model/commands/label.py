@@ -11,13 +11,29 @@ from router_model.commands.grade import check_grading, check_out, grade_answers,
 from router_model.commands.judge_options import JudgeOptions
 from router_model.commands.log_source import LogSource, log_options
 from router_model.errors import RequestError, TableError
+from router_model.help_pages import Command
 from router_model.serving.common.private_files import making_private
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-@click.command("label")
+@click.command(
+    "label",
+    cls=Command,
+    examples=r"""
+    router-model label --log sqlite:///router-log.db --sample 300 \
+      --models openai/gpt-5-mini,qwen/qwen3-32b --providers providers.toml \
+      --by judge --judge openai/gpt-5 --budget-usd 5 --out labelled.parquet
+    """,
+    sections={
+        "Which prompts of which log": "--log",
+        "Who is asked": "--models",
+        "Grader": "--by",
+        "Judging model": "--judge",
+        "Output": "--out",
+    },
+)
 @log_options
 @click.option("--models", required=True, metavar="A,B,C", help="The models to ask, as the providers file names them.")
 @click.option("--sample", type=click.IntRange(min=1), default=200, show_default=True, help="How many prompts.")
@@ -46,12 +62,7 @@ def command(
 
     Exit status: 0 all was asked and graded, 2 nothing was graded, 3 some is
     left (budget, failing models), 130 Ctrl-C.
-
-    \b
-      router-model label --log sqlite:///router-log.db --sample 300 \\
-        --models openai/gpt-5-mini,qwen/qwen3 --providers providers.toml \\
-        --by judge --judge openai/gpt-5 --budget-usd 5 --out labelled.parquet
-    """  # noqa: D301  (click's mark for text that is not wrapped)
+    """
     from router_model.training.grading.answers import read_table  # noqa: PLC0415  (--help stays fast)
     from router_model.training.grading.graders import needs_reference  # noqa: PLC0415
 

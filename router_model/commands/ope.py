@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from router_model.commands.log_source import LogSource, log_options
+from router_model.help_pages import Command
+from router_model.progress import working
+from router_model.tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +22,19 @@ if TYPE_CHECKING:
 _TASKS_SHOWN = 20
 
 
-@click.command("ope")
+@click.command(
+    "ope",
+    cls=Command,
+    examples="""
+    router-model ope challenger --log sqlite:///router-log.db --since 30d
+    router-model ope challenger --log march.parquet --against my-router
+    """,
+    sections={
+        "Which log": "--log",
+        "What is compared": "--against",
+        "Output": "--track",
+    },
+)
 @click.argument("artifact", type=click.Path(path_type=Path))
 @log_options
 @click.option(
@@ -65,13 +80,15 @@ def command(
     from router_model.training.tracking import is_configured, track_log_evaluation  # noqa: PLC0415
 
     own = None if encoder is None else load_encoder(encoder)
-    challenger = Router.load(artifact, catalog=catalog, encoder=own)
-    champion = None if against is None else Router.load(against, catalog=catalog, encoder=own)
-    with source.table() as table:
-        decisions, table_sha256 = read_logged(table), file_sha256(table)
-    found = evaluate_on_log(
-        challenger, decisions, against=champion, supported_only=supported_only, margin=max_quality_loss
-    )
+    with working("reading the log") as work:
+        challenger = Router.load(artifact, catalog=catalog, encoder=own)
+        champion = None if against is None else Router.load(against, catalog=catalog, encoder=own)
+        with source.table() as table:
+            decisions, table_sha256 = read_logged(table), file_sha256(table)
+        work.step("estimating what the router would have brought")
+        found = evaluate_on_log(
+            challenger, decisions, against=champion, supported_only=supported_only, margin=max_quality_loss
+        )
     paths = {"challenger_path": str(artifact), "champion_path": None if against is None else str(against)}
     tracked = None
     if is_configured() if track is None else track:
@@ -112,7 +129,7 @@ def _table(console: "Console", titles: "Sequence[str]", rows: "Sequence[Sequence
         table.add_column(title, justify="right" if column else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    console.print(table)
+    print_table(console, table)
 
 
 def _with_error(estimate: "Estimate", scale: float, digits: int) -> str:

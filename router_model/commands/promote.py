@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from router_model.commands.log_source import LogSource, optional_log_options
+from router_model.help_pages import Command
+from router_model.progress import working
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,7 +17,21 @@ if TYPE_CHECKING:
     from router_model.training.promotion.promote import Promotion
 
 
-@click.command("promote")
+@click.command(
+    "promote",
+    cls=Command,
+    examples=r"""
+    router-model promote challenger --to routers --table unseen.parquet
+    router-model promote challenger --to routers \
+      --log sqlite:///router-log.db --since 30d
+    router-model serve routers --insecure
+    """,
+    sections={
+        "On what it is compared": "--table",
+        "What a router has to pass": "--retrain-check",
+        "Record": "--track",
+    },
+)
 @click.argument("challenger", type=click.Path(path_type=Path))
 @click.option("--to", "place", required=True, type=click.Path(path_type=Path), help="Folder of published routers.")
 @click.option("--table", type=click.Path(path_type=Path), help="Outcomes on which to compare it with the champion.")
@@ -70,7 +86,7 @@ def command(
     from router_model.training.promotion.promote import promote  # noqa: PLC0415
     from router_model.training.tracking import is_configured, track_promotion  # noqa: PLC0415
 
-    with nullcontext() if source is None else source.table() as log:
+    with working("comparing it with the champion"), nullcontext() if source is None else source.table() as log:
         promotion = promote(
             challenger,
             place,

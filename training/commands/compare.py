@@ -6,13 +6,28 @@ from typing import TYPE_CHECKING
 
 import click
 
+from router_model.help_pages import Command
+from router_model.progress import working
+from router_model.tables import print_table
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from router_model.training.measuring.compare import Comparison
 
 
-@click.command("compare")
+@click.command(
+    "compare",
+    cls=Command,
+    examples="""
+    router-model compare my-router challenger unseen.parquet
+    """,
+    sections={
+        "Rule": "--quality-bar",
+        "What is measured": "--catalog",
+        "Output": "--json",
+    },
+)
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
 @click.argument("table", type=click.Path(path_type=Path))
@@ -55,10 +70,11 @@ def command(
 
     goal = read_goal(**knobs)
     own = None if encoder is None else load_encoder(encoder)
-    first, second = (Router.load(path, catalog=catalog, encoder=own) for path in (a, b))
-    comparison = compare(
-        first, second, read_outcomes(table), goal=goal, include_seen=include_seen, margin=max_quality_loss
-    )
+    with working("reading the routers and the table") as work:
+        first, second = (Router.load(path, catalog=catalog, encoder=own) for path in (a, b))
+        outcomes = read_outcomes(table)
+        work.step("deciding with both, and measuring the difference")
+        comparison = compare(first, second, outcomes, goal=goal, include_seen=include_seen, margin=max_quality_loss)
     if as_json:
         click.echo(json.dumps({"a": str(a), "b": str(b), **comparison.as_dict()}, ensure_ascii=False))
     else:
@@ -113,4 +129,4 @@ def _show_figures(comparison: "Comparison", console: "Console") -> None:
         bounds = f"{scale * estimate.low:+.4f} to {scale * estimate.high:+.4f}"
         values = (f"{scale * mine:.4f}", f"{scale * theirs:.4f}", f"{scale * estimate.value:+.4f}")
         table.add_row(name, *values, bounds)
-    console.print(table)
+    print_table(console, table)

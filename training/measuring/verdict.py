@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from router_model.saving import say_saving
+
 MARGIN = 0.01
 """The loss of quality that does not matter, if the caller names no other: one point."""
 
@@ -297,14 +299,7 @@ def describe(difference: Difference) -> str:
     'costs 20 ± 2 times as much at -0.4 ± 0.6 points'
     """
     quality, saving = difference.quality, difference.saving
-    if not math.isfinite(saving.value):
-        cost = "costs money where the other is free"
-    elif saving.value < -1:
-        digits = 0 if saving.value <= -9 else 1  # noqa: PLR2004
-        cost = f"costs {1 - saving.value:,.{digits}f} ± {saving.half_width:,.{digits}f} times as much"
-    else:
-        verb, more = ("costs", " more") if round(saving.value, 2) < 0 else ("saves", "")
-        cost = f"{verb} {100 * abs(saving.value):.0f} % ± {100 * saving.half_width:.0f}{more}"
+    cost = say_saving(saving.value, saving.half_width)
     return f"{cost} at {100 * quality.value:+.1f} ± {100 * quality.half_width:.1f} points"
 
 
