@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from router_model.charts.extra import altair
-from router_model.charts.layout import NARROW, Width, data, finished, pixels
+from router_model.charts.layout import NARROW, Width, data, finished, names_above, pixels
 from router_model.charts.names import short_name
 from router_model.charts.theme import LIGHT
 
@@ -145,11 +145,7 @@ def _texts(drawn: Sequence[dict[str, Any]], y: Any, *, is_narrow: bool) -> list[
     if not is_narrow:
         said = chart.mark_text(align="left", color=LIGHT["ink"], aria=False)
         return [said.encode(x=alt.value({"expr": "width + 10"}), y=y, text="said:N")]
-    above = {"baseline": "bottom", "dy": -8, "color": LIGHT["ink"], "aria": False}
-    return [
-        chart.mark_text(align="left", **above).encode(x=alt.value(0), y=y, text="label:N"),
-        chart.mark_text(align="right", **above).encode(x=alt.value({"expr": "width"}), y=y, text="said:N"),
-    ]
+    return names_above(drawn, y, dy=-8)
 
 
 def _drawn(

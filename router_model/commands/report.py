@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.argument("table", type=click.Path(path_type=Path), required=False)
 @optional_log_options
-@click.option("--out", type=click.Path(path_type=Path), default=Path("report.html"), show_default=True, help="The page.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("report.html"), show_default=True, help="The page."
+)
 @click.option(
     "--requests-a-month", type=float, help="How much you send [that of the log, if it covers a day; else unknown]."
 )
@@ -79,7 +81,9 @@ def command(
         )  # fmt: skip
     else:
         if mix is not None or include_seen:
-            raise click.UsageError("--today and --include-seen are about TABLE; of a log, today is what the service did")
+            raise click.UsageError(
+                "--today and --include-seen are about TABLE; of a log, today is what the service did"
+            )
         with source.table() as exported:  # type: ignore[union-attr]  (one of the two is given)
             report = report_on_log(
                 router, exported, source=source.name, requests_a_month=requests_a_month,  # type: ignore[union-attr]

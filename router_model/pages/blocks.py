@@ -23,10 +23,11 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class Bullets:
-    """A list of sentences; numbered if their order matters."""
+    """A list of sentences under a heading, if there is one; numbered if their order matters."""
 
     items: tuple[str, ...]
     numbered: bool = False
+    heading: str = ""
 
 
 @dataclass(frozen=True, slots=True)

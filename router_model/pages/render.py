@@ -56,7 +56,12 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"inline": _inline, "anchor": anchor, "drawn": _drawn, "kind": lambda one: type(one).__name__}
+    environment.filters |= {
+        "inline": _inline,
+        "anchor": anchor,
+        "drawn": _drawn,
+        "kind": lambda one: type(one).__name__,
+    }
     return environment
 
 

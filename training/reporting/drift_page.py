@@ -22,7 +22,10 @@ def drift_page(report: DriftReport) -> Page:
     steps = tuple(
         f"{advice[:1].upper()}{advice[1:]}." for advice in dict.fromkeys(one.advice for one in report.drifted)
     )
-    first: list[Block] = [verdict, *([Bullets(steps, numbered=True)] if steps else [])]
+    first: list[Block] = [
+        verdict,
+        *([Bullets(steps, numbered=len(steps) > 1, heading="What to do next")] if steps else []),
+    ]
     return Page(
         "What has changed since the router was trained",
         _lead(report),

@@ -22,9 +22,14 @@ def first_screen(report: Report) -> Section:
         Verdict(headline(report), f"{_sentence(report.verdict.sentence)}", TONES[report.verdict.finding]),
         Numbers(_numbers(report)),
         Paragraph(_volume(report), soft=True),
-        Bullets(next_steps(report), numbered=True),
+        _steps(report),
     ]
     return Section("", tuple(blocks))
+
+
+def _steps(report: Report) -> Bullets:
+    steps = next_steps(report)
+    return Bullets(steps, numbered=len(steps) > 1, heading="What to do next")
 
 
 def headline(report: Report) -> str:
@@ -107,10 +112,9 @@ def _pair(report: Report, difference: Difference, name: str, cost_usd: float, wh
 
 def _volume(report: Report) -> str:
     volume = report.volume
-    measured = f"Measured on {report.source}"
     if not volume.is_month:
-        return f"{measured}. No volume is known, so money is counted per 1,000 requests."
-    return f"{measured}; counted for {volume.source}."
+        return "No volume is known, so money is counted per 1,000 requests."
+    return f"Money is counted for {volume.source}. Intervals are of 95 %, and hold for requests like those measured."
 
 
 def _sentence(text: str) -> str:

@@ -294,7 +294,7 @@ def _measured(report: Report, command: str) -> tuple[Block, ...]:
         ("measured on", report.source),
         ("money", report.volume.source if report.volume.is_month else "per 1,000 requests, as no volume is known"),
         ("router", f"{artifact.content_hash[:19]}…, trained on {_trained_on(report)}"),
-        ("loss of quality that does not matter", f"{100 * report.margin:g} points"),
+        ("loss of quality that does not matter", f"{100 * report.margin:g} points of quality, hundredths of its scale"),
         ("intervals", "95 %; of a table by a bootstrap of whole conversations and texts, of a log by sessions"),
     ]
     if report.evaluation is not None:
@@ -327,5 +327,5 @@ def _table_facts(evaluation: Evaluation) -> list[tuple[str, str]]:
         ("rule", evaluation.rule),
         ("success", f"quality of at least {evaluation.quality_bar:g}"),
         ("costs", f"{costs} (pairs of prompt and model)"),
-        *((says, f"{n:,} prompts") for n, says in counts if n),
+        *((says, f"{n:,} {'prompt' if n == 1 else 'prompts'}") for n, says in counts if n),
     ]

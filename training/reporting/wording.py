@@ -18,6 +18,9 @@ TONES: dict[Finding, Tone] = {
 """The colour of a verdict."""
 
 
+_FINE = 0.95  # shares from here on are written with a decimal
+
+
 def scaled(estimate: Estimate, factor: float) -> Estimate:
     """Return an estimate of so many times the amount.
 
@@ -66,10 +69,14 @@ def points_between(estimate: Estimate) -> str:
 def percent(share: float) -> str:
     """Write a share of a cost that is saved; what costs more is said so.
 
-    >>> percent(0.864), percent(-0.3), percent(float("-inf"))
-    ('86 %', '-30 %', 'the other is free')
+    >>> percent(0.864), percent(0.973), percent(-0.3), percent(-2.92), percent(float("-inf"))
+    ('86 %', '97.3 %', '-30 %', 'costs 3.9 x', 'the other is free')
     """
-    return f"{_zero(100 * share):.0f} %" if isfinite(share) else "the other is free"
+    if not isfinite(share):
+        return "the other is free"
+    if share < -1:
+        return f"costs {1 - share:,.1f} x"
+    return f"{_zero(100 * share):.{0 if abs(share) < _FINE else 1}f} %"
 
 
 def percent_between(estimate: Estimate) -> str:
@@ -104,6 +111,9 @@ def quality_in_words(difference: Difference, margin: float = MARGIN) -> str:
     quality = difference.quality
     if quality.low > 0:
         return "answers get better"
+    if quality.low >= -margin and quality.high < 0:
+        accepted = f"{100 * margin:g} {'point' if margin == MARGIN else 'points'}"
+        return f"answers lose {abs(100 * quality.value):.1f} points, which is within the accepted {accepted}"
     if quality.low >= -margin:
         return "answers stay as good"
     return (
