@@ -31,6 +31,7 @@ from router_model.training.measuring.operating_point import (
 )
 from router_model.training.measuring.paired import (
     Resampling,
+    against_mix,
     against_singles,
     independent_groups,
     paired_difference,
@@ -123,6 +124,10 @@ class Evaluation:
         Whether routing pays, in words; None in `unseen`.
     cheaper : position of the dial -> Difference
         What cheaper settings, which a request asks for by name, bring against the best single model.
+    against_mix : Difference or None
+        The router minus a mix of models that gets each prompt by lot, if one was given.
+    decided : Decided or None
+        The decisions themselves, if they were asked for.
     cost_sources : where the counted costs come from
         Numbers of (prompt, model) pairs ``billed`` in the table, ``listed`` (its tokens at list prices) and
         ``assumed`` (the router's own expectation, which proves nothing).
@@ -171,6 +176,8 @@ class Evaluation:
     against: Mapping[str, Difference] = field(default_factory=dict)
     verdict: Verdict | None = None
     cheaper: Mapping[int, Difference] = field(default_factory=dict)
+    against_mix: Difference | None = None
+    decided: "Decided | None" = field(default=None, repr=False, compare=False)
 
     @property
     def savings(self) -> dict[str, float | None]:
@@ -217,7 +224,37 @@ class Evaluation:
             "against": {model: difference.as_dict() for model, difference in self.against.items()},
             "verdict": None if self.verdict is None else self.verdict.as_dict(),
             "cheaper": {str(position): difference.as_dict() for position, difference in self.cheaper.items()},
+            "against_mix": None if self.against_mix is None else self.against_mix.as_dict(),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a router decided on n prompts, and what all models brought.
+
+    Attributes
+    ----------
+    outcomes : Outcomes
+    features : of the prompts
+    table : the router's predictions
+    chosen : columns of the chosen models, shape (n,)
+    best : column of the best single model
+    quality, success, cost_usd : shape (n, n_models)
+        Estimated where they are not known.
+    groups : number of each prompt's group of conversation and text, shape (n,)
+    drawn : Resampling
+    """
+
+    outcomes: Outcomes
+    features: PromptFeatures
+    table: PredictionTable
+    chosen: npt.NDArray[np.intp]
+    best: int
+    quality: Float64Array
+    success: Float64Array
+    cost_usd: Float64Array
+    groups: npt.NDArray[np.intp]
+    drawn: Resampling
 
 
 def evaluate(
@@ -227,6 +264,8 @@ def evaluate(
     features: PromptFeatures | None = None,
     goal: Goal = OWN_TRADEOFF,
     include_seen: bool = False,
+    mix: Mapping[str, float] | None = None,
+    keep_decisions: bool = False,
 ) -> Evaluation:
     """Evaluate a router on a table of outcomes.
 
@@ -237,6 +276,8 @@ def evaluate(
     goal : instead of the artifact's operating point
     include_seen : bool
         Count prompts the router was trained on, and their near duplicates, too.
+    mix : model -> share of the prompts that it gets today, by lot; see `read_mix`
+    keep_decisions : give the decisions themselves, too, for reports
 
     Raises
     ------
@@ -273,17 +314,26 @@ def evaluate(
         unseen = _evaluation(realised.take(fresh), of_fresh, chosen[fresh], rule=rule.in_words())
         result = replace(result, unseen=unseen)
     texts = [hash_of(prompt) for prompt in kept.prompts]
-    drawn = Resampling.of(independent_groups(kept.split_keys, texts))
+    groups = independent_groups(kept.split_keys, texts)
+    drawn = Resampling.of(groups)
     against = against_singles(chosen, kept.models, realised.quality, realised.cost, drawn)
-    best = np.full_like(chosen, kept.models.index(result.best_single))
+    column = kept.models.index(result.best_single)
+    best = np.full_like(chosen, column)
     cheaper = {}
     for position in CHEAPER_POSITIONS if isinstance(goal, OwnTradeoff) else ():
         asked = router.rule(read_goal(cost_quality_tradeoff=position, quality_bar=goal.quality_bar))
         other = router.rank(asked, table, eligible)[:, 0]
         cheaper[position] = paired_difference(other, best, realised.quality, realised.cost, drawn)
     n_billed, n_assumed = int((~np.isnan(kept.cost_usd)).sum()), int(np.isnan(cost).sum())
+    arrays = realised.quality, realised.success, realised.cost
+    decided = Decided(kept, features.take(rows), table, chosen, column, *arrays, groups, drawn)
+    by_column = (
+        {kept.models.index(model): share for model, share in read_mix(mix, kept.models).items()} if mix else None
+    )
     return replace(
         result,
+        decided=decided if keep_decisions else None,
+        against_mix=against_mix(chosen, by_column, realised.quality, realised.cost, drawn) if by_column else None,
         against=against,
         verdict=routing_verdict(against, result.best_single, margin=_margin(router)),
         cheaper=cheaper,
@@ -296,6 +346,29 @@ def evaluate(
         n_without_text=int((~kept.has_text).sum()),
         cost_sources={"billed": n_billed, "listed": cost.size - n_billed - n_assumed, "assumed": n_assumed},
     )
+
+
+def read_mix(mix: Mapping[str, float], models: Sequence[str]) -> dict[str, float]:
+    """Return a mix of models with shares that add up to 1.
+
+    Raises
+    ------
+    TableError
+        If a model is not among those that were measured, or a share is not above 0.
+
+    Examples
+    --------
+    >>> read_mix({"a": 3, "b": 1}, ["a", "b", "c"])
+    {'a': 0.75, 'b': 0.25}
+    """
+    unknown = [model for model in mix if model not in models]
+    if unknown or not mix:
+        raise TableError(f"today's mix names {unknown or 'no model'}; expected models with outcomes: {list(models)}")
+    wrong = {model: share for model, share in mix.items() if not 0 < share < np.inf}
+    if wrong:
+        raise TableError(f"today's mix has the shares {wrong}; expected numbers above 0")
+    total = sum(mix.values())
+    return {model: share / total for model, share in mix.items()}
 
 
 def _margin(router: Router) -> float:
