@@ -1,13 +1,16 @@
-"""*Now*: what was asked, what it cost and saved, how it went, from five minutes to thirty days; it keeps itself fresh."""
+"""*Now*: what was asked, what it cost and saved, and how it went, from five minutes to thirty days, kept fresh."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from router_model.serving.console.figures import Rate, percentiles, saved, series, shares, total, usd_of
+from router_model.serving.console.pictures import Picture, over_time
 from router_model.serving.console.visit import Page, Visit
-from router_model.serving.decision_log.summaries import ALL
+from router_model.serving.decision_log.questions import Summaries
+from router_model.serving.decision_log.summaries import ALL, Tree
 
 PERIODS: Final = {
     "5m": ("5 minutes", timedelta(minutes=5)),
@@ -19,7 +22,6 @@ PERIODS: Final = {
 _REFRESH_S: Final = {"5m": 5, "1h": 5}
 _REFRESH_LONG_S: Final = 30
 _PERCENTILES: Final = (0.5, 0.9, 0.99)
-_MOST_MODELS: Final = 12
 
 
 async def show(visit: Visit) -> Response:
@@ -32,6 +34,8 @@ async def show(visit: Visit) -> Response:
     now = datetime.now(UTC)
     found = await visit.parts.log.ask(lambda reader: reader.summaries(now - PERIODS[period][1], key=key, now=now))
     tree = total(found)
+    # The pictures refresh by themselves, and more seldom.
+    pictures = {} if visit.is_partial else await _pictures(found, tree, now)
     return visit.render(
         "now_figures.html" if visit.is_partial else "now.html",
         periods=PERIODS,
@@ -41,9 +45,26 @@ async def show(visit: Visit) -> Response:
         found=found,
         now=now,
         figures=_figures(tree),
-        points=[_point(begin, part) for begin, part in series(found, now)],
+        pictures=pictures,
         state=_state(visit) if visit.sees_all else None,
     )
+
+
+async def show_pictures(visit: Visit) -> Response:
+    """Show what happened over time."""
+    period = visit.query("period", "1h")
+    now = datetime.now(UTC)
+    since = now - PERIODS.get(period, PERIODS["1h"])[1]
+    found = await visit.parts.log.ask(lambda reader: reader.summaries(since, key=visit.own_key or ALL, now=now))
+    return visit.render("now_pictures.html", pictures=await _pictures(found, total(found), now))
+
+
+async def _pictures(found: Summaries, tree: Tree, now: datetime) -> dict[str, Picture]:
+    if not tree.get("n_decisions") and not tree.get("n_calls"):
+        return {}
+    points = [_point(begin, part) for begin, part in series(found, now)]
+    models = {model: part for model, _, part in shares(tree.get("models", {}))}
+    return await asyncio.to_thread(over_time, points, models)
 
 
 def _figures(tree: dict[str, Any]) -> dict[str, Any]:
@@ -105,4 +126,4 @@ def _state(visit: Visit) -> dict[str, Any]:
     }
 
 
-PAGES: Final = (Page("", show, "Now"),)
+PAGES: Final = (Page("", show, "Now"), Page("/now/pictures", show_pictures))
