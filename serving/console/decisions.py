@@ -160,7 +160,7 @@ def _bars(record: DecisionRecord, calls: Sequence[Row]) -> list[Attempt]:
             continue
         start = max((call["created_at"] - record.created_at).total_seconds(), 0.0)
         first = None if call["first_token_s"] is None else start + call["first_token_s"]
-        name = " · ".join(filter(None, (call["model"], call["provider"]))) or "a call"
+        name = call["model"] or call["provider"] or "a call"
         ending = "answered" if call["error_type"] is None else "failed"
         bars.append(Attempt(name, start, start + call["latency_s"], ending, first, call["error_type"] or ""))
     return bars

@@ -166,14 +166,18 @@ def total(summaries: Summaries) -> Tree:
 
 
 def series(summaries: Summaries, now: datetime) -> list[tuple[datetime, Tree]]:
-    """Return the summaries of parts of a period, at most 60 of one length, also of those in which nothing was asked."""
+    """Return the summaries of parts of a period, at most 60 of one length, also of those in which nothing was asked.
+
+    The last part is left out if it is not over: it would look as if everything had come to an end.
+    """
     length = (now - summaries.since) / _MOST_POINTS
     unit = next((unit for unit in _UNITS if unit >= length), _UNITS[-1])
     n = max(math.ceil((now - summaries.since) / unit), 1)
     points: list[tuple[datetime, Tree]] = [(summaries.since + k * unit, {}) for k in range(n)]
     for begin, tree in summaries.parts:
         added(points[min(int((begin - summaries.since) / unit), n - 1)][1], tree)
-    return points
+    is_over = points[-1][0] + unit <= now
+    return points if is_over or n == 1 else points[:-1]
 
 
 _UNITS: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 60, 180, 360, 720, 1440))
