@@ -1,0 +1,201 @@
+"""The models that a service can choose or call: prices and their age, limits, capabilities, health."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Final
+
+from router_model.candidates import CAPABILITIES, graded_models
+from router_model.catalog import ModelCard
+from router_model.router import Router
+from router_model.serving.console.router_facts import OLD_AFTER_DAYS
+from router_model.serving.providers.health import HealthState
+from router_model.serving.proxy.proxy import Proxy
+
+PAGE: Final = 50
+"""Models on a page."""
+
+
+class Standing(StrEnum):
+    """What the router knows of a model."""
+
+    GRADED = "graded"
+    """It has outcomes of it."""
+    ANNOUNCED = "announced"
+    """Nobody graded it; published scores, a sibling or an accuracy give its level."""
+    NO_OUTCOMES = "no outcomes"
+    """It has a price, and nothing tells how well it answers: it is never chosen."""
+    NOT_CANDIDATE = "not a candidate"
+    """Only providers name it: it is called by name, and never chosen."""
+
+
+class Health(StrEnum):
+    """Whether a model can be called now."""
+
+    READY = "ready"
+    PROBED = "being tried again"
+    PAUSED = "paused"
+    NOT_CALLED = "not called yet"
+    NO_PROVIDER = "no provider"
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogRow:
+    """One model.
+
+    Attributes
+    ----------
+    model : str
+    card : ModelCard or None
+        None: nothing is known of it, but that a provider serves it.
+    standing : Standing
+    providers : names of those that serve it
+    health : Health or None
+        None where nothing is forwarded.
+    price_days : age of its prices in days, or None
+    """
+
+    model: str
+    card: ModelCard | None
+    standing: Standing
+    providers: Sequence[str]
+    health: Health | None
+    price_days: int | None
+
+    @property
+    def is_old(self) -> bool:
+        """Whether its prices are so old that they should be looked up again."""
+        return self.price_days is not None and self.price_days >= OLD_AFTER_DAYS
+
+    @property
+    def capabilities(self) -> Sequence[tuple[str, bool | None]]:
+        """Each capability, and whether the model has it; None: unknown."""
+        return [(name.replace("_", " "), self.card and getattr(self.card, name)) for name in CAPABILITIES]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogPage:
+    """A page of the models that match.
+
+    Attributes
+    ----------
+    rows : at most `PAGE`
+    number, n_pages : of this page, from 1 on
+    n_found, n_all : models that match, and all
+    n_paused : of all, how many no provider answers for now
+    """
+
+    rows: Sequence[CatalogRow]
+    number: int
+    n_pages: int
+    n_found: int
+    n_all: int
+    n_paused: int
+
+
+def catalog_page(
+    router: Router | None,
+    proxy: Proxy | None,
+    *,
+    today: date,
+    search: str = "",
+    standing: str = "",
+    number: int = 1,
+) -> CatalogPage:
+    """Return a page of models: the router's, then those that providers name beside them.
+
+    Parameters
+    ----------
+    search : part of a model's id or of a provider's name, in any case
+    standing : a `Standing`; '': any
+    number : the nearest page is shown where there is none of this number
+    """
+    rows = _rows(router, proxy, today)
+    wanted = search.strip().casefold()
+    found = [
+        row
+        for row in rows
+        if (not standing or row.standing == standing)
+        and (not wanted or any(wanted in text.casefold() for text in (row.model, *row.providers)))
+    ]
+    n_pages = max(-(-len(found) // PAGE), 1)
+    number = min(max(number, 1), n_pages)
+    return CatalogPage(
+        rows=found[(number - 1) * PAGE : number * PAGE],
+        number=number,
+        n_pages=n_pages,
+        n_found=len(found),
+        n_all=len(rows),
+        n_paused=sum(row.health is Health.PAUSED for row in rows),
+    )
+
+
+def _rows(router: Router | None, proxy: Proxy | None, today: date) -> list[CatalogRow]:
+    cards: dict[str, ModelCard | None] = {} if router is None else dict(router.catalog.cards)
+    standings = _standings(router)
+    if router is not None:
+        cards |= {model: router.artifact.catalog[model] for model in standings if model not in cards}
+    if proxy is not None:
+        cards |= {model: card for model, card in proxy.candidates.served_models.items() if model not in cards}
+    states = {} if proxy is None else _states(proxy)
+    return [
+        _row(model, card, standings.get(model, Standing.NOT_CANDIDATE), proxy, states, today)
+        for model, card in cards.items()
+    ]
+
+
+def _standings(router: Router | None) -> dict[str, Standing]:
+    if router is None:
+        return {}
+    graded = frozenset(graded_models(router.artifact))
+    known = {model: Standing.GRADED if model in graded else Standing.ANNOUNCED for model in router.models}
+    return known | {one.model: Standing.NO_OUTCOMES for one in router.without_outcomes}
+
+
+def _states(proxy: Proxy) -> dict[tuple[str, str | None], HealthState]:
+    """Return the state of each model that was called, by provider and model; under None a provider without a key.
+
+    A provider is paused for all models once every key of it is.
+    """
+    found: dict[tuple[str, str | None], HealthState] = dict(proxy.breaker_states())
+    keys: dict[str, list[HealthState]] = {}
+    for (provider, _, model), state in proxy.key_states().items():
+        if model is None:
+            keys.setdefault(provider, []).append(state)
+    return found | {(name, None): HealthState.OPEN for name, of in keys.items() if set(of) == {HealthState.OPEN}}
+
+
+def _row(
+    model: str,
+    card: ModelCard | None,
+    standing: Standing,
+    proxy: Proxy | None,
+    states: Mapping[tuple[str, str | None], HealthState],
+    today: date,
+) -> CatalogRow:
+    targets = () if proxy is None else proxy.providers.targets(model)
+    found = [
+        states.get((target.provider.name, None)) or states.get((target.provider.name, target.served_model))
+        for target in targets
+    ]
+    priced = None if card is None else card.price_date
+    return CatalogRow(
+        model=model,
+        card=card,
+        standing=standing,
+        providers=list(dict.fromkeys(target.provider.name for target in targets)),
+        health=None if proxy is None else _health(found),
+        price_days=None if priced is None else max((today - priced).days, 0),
+    )
+
+
+def _health(states: Sequence[HealthState | None]) -> Health:
+    """Return the health of a model by that of its providers: it answers as long as one of them does."""
+    if not states:
+        return Health.NO_PROVIDER
+    if HealthState.CLOSED in states:
+        return Health.READY
+    if None in states:
+        return Health.NOT_CALLED
+    return Health.PROBED if HealthState.HALF_OPEN in states else Health.PAUSED
