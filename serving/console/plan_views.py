@@ -102,7 +102,7 @@ def _rule(decision: Decision) -> str:
     if decision.threshold is not None:
         return f"the cheapest model with a probability of at least {decision.threshold:.2f}"
     if decision.success_value_usd is not None:
-        return f"P(success) × ${decision.success_value_usd:.4g} − expected cost"
+        return f"P(success) x ${decision.success_value_usd:.4g} - expected cost"
     if decision.quality_value_usd is not None:
-        return f"expected quality × ${decision.quality_value_usd:.4g} − expected cost"
+        return f"expected quality x ${decision.quality_value_usd:.4g} - expected cost"
     return "the router's own rule"

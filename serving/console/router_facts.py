@@ -169,7 +169,7 @@ def _rule(router: Router) -> str:
     if point.always_model is not None:
         return f"always {point.always_model}; no other rule was shown to be as good"
     value, bar = point.quality_value_usd, point.quality_bar
-    return f"expected quality × ${value:.4g} − expected cost; an answer succeeds at quality {bar:g}"
+    return f"expected quality x ${value:.4g} - expected cost; an answer succeeds at quality {bar:g}"
 
 
 def _measured(metrics: Mapping[str, Any]) -> Measured | None:
