@@ -11,6 +11,7 @@ from router_model.catalog import ModelCard
 from router_model.router import Router
 from router_model.serving.console.router_facts import OLD_AFTER_DAYS
 from router_model.serving.providers.health import HealthState
+from router_model.serving.providers.provider import Target
 from router_model.serving.proxy.proxy import Proxy
 
 PAGE: Final = 50
@@ -69,9 +70,13 @@ class CatalogRow:
         return self.price_days is not None and self.price_days >= OLD_AFTER_DAYS
 
     @property
-    def capabilities(self) -> Sequence[tuple[str, bool | None]]:
-        """Each capability, and whether the model has it; None: unknown."""
-        return [(name.replace("_", " "), self.card and getattr(self.card, name)) for name in CAPABILITIES]
+    def capabilities(self) -> Mapping[str, Sequence[str]]:
+        """The capabilities by whether the model has them: ``yes``, ``no`` or ``unknown``."""
+        found: dict[str, list[str]] = {answer: [] for answer in ("yes", "no", "unknown")}
+        for name in CAPABILITIES:
+            has = None if self.card is None else getattr(self.card, name)
+            found["unknown" if has is None else "yes" if has else "no"].append(name.replace("_", " "))
+        return {answer: names for answer, names in found.items() if names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +143,9 @@ def _rows(router: Router | None, proxy: Proxy | None, today: date) -> list[Catal
         cards |= {model: router.artifact.catalog[model] for model in standings if model not in cards}
     if proxy is not None:
         cards |= {model: card for model, card in proxy.candidates.served_models.items() if model not in cards}
-    states = {} if proxy is None else _states(proxy)
+    health = _Healths.now(proxy)
     return [
-        _row(model, card, standings.get(model, Standing.NOT_CANDIDATE), proxy, states, today)
-        for model, card in cards.items()
+        _row(model, card, standings.get(model, Standing.NOT_CANDIDATE), health, today) for model, card in cards.items()
     ]
 
 
@@ -153,49 +157,59 @@ def _standings(router: Router | None) -> dict[str, Standing]:
     return known | {one.model: Standing.NO_OUTCOMES for one in router.without_outcomes}
 
 
-def _states(proxy: Proxy) -> dict[tuple[str, str | None], HealthState]:
-    """Return the state of each model that was called, by provider and model; under None a provider without a key.
+@dataclass(frozen=True, slots=True)
+class _Healths:
+    """The health of models by that of their providers.
 
-    A provider is paused for all models once every key of it is.
+    Attributes
+    ----------
+    proxy : Proxy or None
+    states : by provider and model, of those that were called; under None of a provider none of whose keys works
     """
-    found: dict[tuple[str, str | None], HealthState] = dict(proxy.breaker_states())
-    keys: dict[str, list[HealthState]] = {}
-    for (provider, _, model), state in proxy.key_states().items():
-        if model is None:
-            keys.setdefault(provider, []).append(state)
-    return found | {(name, None): HealthState.OPEN for name, of in keys.items() if set(of) == {HealthState.OPEN}}
+
+    proxy: Proxy | None
+    states: Mapping[tuple[str, str | None], HealthState]
+
+    @classmethod
+    def now(cls, proxy: Proxy | None) -> "_Healths":
+        if proxy is None:
+            return cls(None, {})
+        keys: dict[str, list[HealthState]] = {}
+        for (provider, _, model), state in proxy.key_states().items():
+            if model is None:
+                keys.setdefault(provider, []).append(state)
+        without = {name: HealthState.OPEN for name, of in keys.items() if set(of) == {HealthState.OPEN}}
+        return cls(proxy, dict(proxy.breaker_states()) | {(name, None): state for name, state in without.items()})
+
+    def targets(self, model: str) -> Sequence[Target]:
+        return () if self.proxy is None else self.proxy.providers.targets(model)
+
+    def of(self, targets: Sequence[Target]) -> Health | None:
+        """Return the health of a model: it answers as long as one of its providers does."""
+        if self.proxy is None:
+            return None
+        if not targets:
+            return Health.NO_PROVIDER
+        states = [self._state(target) for target in targets]
+        if HealthState.CLOSED in states:
+            return Health.READY
+        if None in states:
+            return Health.NOT_CALLED
+        return Health.PROBED if HealthState.HALF_OPEN in states else Health.PAUSED
+
+    def _state(self, target: Target) -> HealthState | None:
+        provider = target.provider.name
+        return self.states.get((provider, None)) or self.states.get((provider, target.served_model))
 
 
-def _row(
-    model: str,
-    card: ModelCard | None,
-    standing: Standing,
-    proxy: Proxy | None,
-    states: Mapping[tuple[str, str | None], HealthState],
-    today: date,
-) -> CatalogRow:
-    targets = () if proxy is None else proxy.providers.targets(model)
-    found = [
-        states.get((target.provider.name, None)) or states.get((target.provider.name, target.served_model))
-        for target in targets
-    ]
+def _row(model: str, card: ModelCard | None, standing: Standing, health: "_Healths", today: date) -> CatalogRow:
+    targets = health.targets(model)
     priced = None if card is None else card.price_date
     return CatalogRow(
         model=model,
         card=card,
         standing=standing,
         providers=list(dict.fromkeys(target.provider.name for target in targets)),
-        health=None if proxy is None else _health(found),
+        health=health.of(targets),
         price_days=None if priced is None else max((today - priced).days, 0),
     )
-
-
-def _health(states: Sequence[HealthState | None]) -> Health:
-    """Return the health of a model by that of its providers: it answers as long as one of them does."""
-    if not states:
-        return Health.NO_PROVIDER
-    if HealthState.CLOSED in states:
-        return Health.READY
-    if None in states:
-        return Health.NOT_CALLED
-    return Health.PROBED if HealthState.HALF_OPEN in states else Health.PAUSED

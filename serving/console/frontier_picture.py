@@ -15,6 +15,8 @@ from router_model.serving.console.router_facts import Measured
 
 _DEADLINE_S: Final = 60.0
 _MOST_KEPT: Final = 4
+_WIDTHS: Final = {"wide": 720, "narrow": 320}
+"""Classes and widths in pixels; the page shows the one that fits."""
 _SAID_AT_MOST: Final = 300
 _CHILD: Final = "from router_model.serving.console.frontier_picture import main; main()"
 _kept: OrderedDict[str, str] = OrderedDict()
@@ -22,7 +24,7 @@ _one_at_a_time: Final = asyncio.Semaphore(1)
 
 
 async def frontier_svg(content_hash: str, measured: Measured) -> str:
-    """Return the picture as SVG in the colours of the page.
+    """Return the picture as SVG in the colours of the page, for wide screens and for narrow ones.
 
     Raises
     ------
@@ -66,14 +68,19 @@ def main() -> None:
 
 
 def draw(measured: dict[str, Any]) -> str:
-    """Return the picture of a `Measured` as plain JSON types."""
+    """Return the pictures of a `Measured` as plain JSON types."""
     from router_model.charts.frontier import frontier, random_mix  # noqa: PLC0415  (in the child process only)
     from router_model.charts.output import to_svg  # noqa: PLC0415
     from router_model.charts.scatter import CostCurve, CostPoint  # noqa: PLC0415
 
     points, here = measured["frontier"], measured["point"]
     singles = [CostPoint(one["label"], one["cost_usd"], one["quality"]) for one in measured["singles"]]
-    curve = CostCurve("router", [one["cost_usd"] for one in points], [one["quality"] for one in points])
+    curve = CostCurve(
+        "the router, at each value of quality", [one["cost_usd"] for one in points], [one["quality"] for one in points]
+    )
     operating = CostPoint("router", here["cost_usd"], here["quality"], kind="router", needed=True)
-    chart = frontier([*singles, operating], [random_mix(singles), curve], width=640, height=360)
-    return to_svg(chart, theme="page")
+    drawn = {
+        name: to_svg(frontier([*singles, operating], [random_mix(singles), curve], width=width), theme="page")
+        for name, width in _WIDTHS.items()
+    }
+    return "".join(f'<div class="{name}">{svg}</div>' for name, svg in drawn.items())

@@ -101,8 +101,8 @@ def _read(settings: Settings) -> PlaceView:
     current, previous = tried(lambda: place.current), tried(lambda: place.previous)
     return PlaceView(
         folder=str(place.folder),
-        current=current and current.name,
-        previous=previous and previous.name,
+        current=None if current is None else current.name,
+        previous=None if previous is None else previous.name,
         challenger=tried(lambda: place.challenger),
         error="; ".join(errors),
         history=place.history()[: -_HISTORY_SHOWN - 1 : -1],
@@ -149,5 +149,5 @@ def _change(now: PlaceView, action: Action, reason: str) -> str:
         return f"The challenger {name} was {'stopped' if stopped else 'stopped already'}."
     # The gate of 'router-model promote' is not passed here, so the history says that it was overridden.
     entry = {"forced": True, "overridden": ["gate"], "checks": [], "reason": reason}
-    place.publish(place.folder / name, entry, instead_of=now.current and place.folder / now.current)
+    place.publish(place.folder / name, entry, instead_of=None if now.current is None else place.folder / now.current)
     return f"{name} is the champion now, in place of {now.current}."

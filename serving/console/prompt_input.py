@@ -85,7 +85,8 @@ def read_asked(form: Mapping[str, str], parse: Callable[[bytes], dict[str, Any]]
     if not text.strip():
         return None
     pasted, looks_broken = _pasted(text, parse)
-    body = {"messages": [{"role": "user", "content": text}]} if pasted is None else pasted
+    typed: dict[str, Any] = {"messages": [{"role": "user", "content": text}]}
+    body = typed if pasted is None else pasted
     longest = _number(form, "longest")
     if longest is not None:
         body["max_tokens"] = int(longest)

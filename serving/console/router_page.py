@@ -73,7 +73,7 @@ def _page(visit: Visit, place: PlaceView) -> dict[str, Any]:
     loaded = status["loaded_at"]
     return {
         "routers": {side: router_facts(router, today) for side, router in loaded_routers(visit.parts.engine).items()},
-        "status": status,
+        "state": status,
         "loaded_at": None if loaded is None else datetime.fromtimestamp(loaded, UTC),
         "default_plan": status["default_plan"],
         "place": place,

@@ -1,7 +1,7 @@
 """Send the playground's prompt to a model through the proxy, and read its answer and its bill.
 
-The call is the proxy's own, as if a client had sent it with the caller's key: limits, budgets, failover and the decision
-log apply.
+The call is the proxy's own, as if a client had sent it with the caller's key: limits, budgets, failover and the
+decision log apply.
 """
 
 import time
@@ -102,7 +102,7 @@ def _refused(model: str, error: ServiceError, latency_s: float) -> SentAnswer:
 
 def _answered(model: str, response: Response, latency_s: float) -> SentAnswer:
     body, headers = orjson.loads(response.body), response.headers
-    choice = next(iter(body.get("choices") or ()), {})
+    choice: Mapping[str, Any] = next(iter(body.get("choices") or ()), {})
     text = _text_of(choice.get("message") or {})
     usage, cost = body.get("usage") or {}, headers.get("x-router-cost-usd")
     return SentAnswer(
