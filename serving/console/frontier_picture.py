@@ -1,4 +1,4 @@
-"""Draw a router's frontier in a process of its own, because the drawing libraries take 125 MB that would stay.
+"""Have a router's frontier drawn by a process of its own, because the drawing libraries take 125 MB that would stay.
 
 The pictures of the last few routers are kept.
 """
@@ -8,17 +8,15 @@ import json
 import sys
 from collections import OrderedDict
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 from router_model.serving.common.service_errors import NotReadyError
 from router_model.serving.console.router_facts import Measured
 
 _DEADLINE_S: Final = 60.0
 _MOST_KEPT: Final = 4
-_WIDTHS: Final = {"wide": 720, "narrow": 320}
-"""Classes and widths in pixels; the page shows the one that fits."""
 _SAID_AT_MOST: Final = 300
-_CHILD: Final = "from router_model.serving.console.frontier_picture import main; main()"
+_CHILD: Final = "from router_model.serving.console.draw_frontier import main; main()"
 _kept: OrderedDict[str, str] = OrderedDict()
 _one_at_a_time: Final = asyncio.Semaphore(1)
 
@@ -60,27 +58,3 @@ async def _drawn(measured: Measured) -> str:
         last = err.decode(errors="replace").strip().rpartition("\n")[2][-_SAID_AT_MOST:]
         raise NotReadyError(f"the picture could not be drawn: {last}")
     return out.decode()
-
-
-def main() -> None:
-    """Draw the picture of what stands on the standard input, and print it: the child process of `frontier_svg`."""
-    sys.stdout.write(draw(json.load(sys.stdin)))
-
-
-def draw(measured: dict[str, Any]) -> str:
-    """Return the pictures of a `Measured` as plain JSON types."""
-    from router_model.charts.frontier import frontier, random_mix  # noqa: PLC0415  (in the child process only)
-    from router_model.charts.output import to_svg  # noqa: PLC0415
-    from router_model.charts.scatter import CostCurve, CostPoint  # noqa: PLC0415
-
-    points, here = measured["frontier"], measured["point"]
-    singles = [CostPoint(one["label"], one["cost_usd"], one["quality"]) for one in measured["singles"]]
-    curve = CostCurve(
-        "the router, at each value of quality", [one["cost_usd"] for one in points], [one["quality"] for one in points]
-    )
-    operating = CostPoint("router", here["cost_usd"], here["quality"], kind="router", needed=True)
-    drawn = {
-        name: to_svg(frontier([*singles, operating], [random_mix(singles), curve], width=width), theme="page")
-        for name, width in _WIDTHS.items()
-    }
-    return "".join(f'<div class="{name}">{svg}</div>' for name, svg in drawn.items())
