@@ -139,6 +139,11 @@ class Access:
         key = None if self._keyring is None else self._keyring.get(key_id)
         return key_id if key is None else key.name
 
+    @property
+    def key_names(self) -> dict[str, str]:
+        """What people call the keys, by their ids; revoked ones, too."""
+        return {} if self._keyring is None else {key.id: key.name for key in self._keyring.all_keys}
+
     def derived_secret(self, purpose: bytes) -> bytes | None:
         """Derive a secret of the keyring's for another purpose; None without keys."""
         return None if self._keyring is None else self._keyring.derived_secret(purpose)
@@ -197,6 +202,23 @@ class Access:
         if key is None or key.budget is None or self._budgets is None:
             return caller.key_id if key is None else key.name, None, None
         return key.name, key.budget, self._budgets.balance(key.id, key.budget)
+
+    def standings(self) -> list[tuple[str, KeyBudget, Balance]]:
+        """Return whose budget is how far spent: of each key that has one, and of the service (`SERVICE`).
+
+        Raises
+        ------
+        LedgerError
+            If the file of budgets cannot be used now.
+        """
+        keys = () if self._keyring is None else self._keyring.all_keys
+        return (
+            []
+            if self._budgets is None
+            else self._budgets.standings(
+                [(key.id, key.budget) for key in keys if key.budget is not None and key.revoked is None]
+            )
+        )
 
     def close(self) -> None:
         """Close the budgets' file."""

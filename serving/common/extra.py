@@ -24,4 +24,4 @@ def needing_serve(what: str) -> Iterator[None]:
 
 def has_console() -> bool:
     """Whether the extra ``console`` is installed."""
-    return find_spec("jinja2") is not None
+    return all(find_spec(name) is not None for name in ("jinja2", "altair", "vl_convert"))

@@ -4,16 +4,22 @@ Everything that a template prints is escaped. The policy below forbids what coul
 a page, a script from elsewhere, and turning text into code.
 """
 
+import gzip
 import hashlib
 import math
+import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+
+from router_model.charts.theme import DARK, LIGHT, css_variables
 
 _HERE: Final = Path(__file__).parent
 _TYPES: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
@@ -29,6 +35,7 @@ _SOURCES: Final = {
     "form-action": "'self'",
     "frame-ancestors": "'none'",
 }
+CHARTS: Final = "charts.js"
 POLICY: Final = "; ".join(f"{what} {whence}" for what, whence in _SOURCES.items())
 HEADERS: Final[Mapping[str, str]] = {
     "content-security-policy": POLICY,
@@ -48,11 +55,18 @@ class Asset(NamedTuple):
     ----------
     content, media_type, version
         `version` changes with the content, and stands in the file's address: browsers may keep it for ever.
+    zipped : the content, compressed by gzip
     """
 
     content: bytes
     media_type: str
     version: str
+    zipped: bytes
+
+    @classmethod
+    def of(cls, content: bytes, media_type: str) -> "Asset":
+        """Return the file of a content."""
+        return cls(content, media_type, hashlib.sha256(content).hexdigest()[:12], gzip.compress(content, mtime=0))
 
 
 @cache
@@ -62,9 +76,29 @@ def assets() -> dict[str, Asset]:
     for path in sorted((_HERE / "static").iterdir()):
         if path.suffix in _TYPES:
             content = path.read_bytes()
-            version = hashlib.sha256(content).hexdigest()[:12]
-            found[path.name] = Asset(content, _TYPES[path.suffix], version)
+            if path.name == "console.css":  # the charts take their colours from the page
+                content += _chart_colours()
+            found[path.name] = Asset.of(content, _TYPES[path.suffix])
     return found
+
+
+_CHARTS_LIMIT_S: Final = 300  # a busy machine takes long
+
+
+@cache
+def charts_script() -> Asset:
+    """Return the script that draws charts; takes a second or two the first time.
+
+    It is made in a process of its own: what makes it would keep a hundred megabytes in this one.
+    """
+    write = "import sys; from router_model.charts import javascript; sys.stdout.write(javascript())"
+    done = subprocess.run([sys.executable, "-c", write], capture_output=True, check=True, timeout=_CHARTS_LIMIT_S)  # noqa: S603  (fixed words)
+    return Asset.of(done.stdout, _TYPES[".js"])
+
+
+def _chart_colours() -> bytes:
+    dark = f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {css_variables(DARK)} }} }}"
+    return f":root {{ {css_variables(LIGHT)} }}\n{dark}\n".encode()
 
 
 @cache
@@ -90,7 +124,14 @@ def templates() -> Environment:
 
 def asset_url(name: str) -> str:
     """Return the address of a static file."""
-    return f"/console/static/{name}?v={assets()[name].version}"
+    # That of the charts' script is not its content's: a page must not wait until the script was made.
+    given = _charts_version() if name == CHARTS else assets()[name].version
+    return f"/console/static/{name}?v={given}"
+
+
+@cache
+def _charts_version() -> str:
+    return version("vl-convert-python")
 
 
 _DASH: Final = Markup('<span class="none" title="not known">&ndash;</span>')

@@ -1,5 +1,6 @@
 """Serve the pages: sessions, tokens and roles are checked here, and errors become pages."""
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from router_model.serving.common.service_errors import (
 from router_model.serving.console import signing_in
 from router_model.serving.console.cookies import ANONYMOUS, Session, Sessions
 from router_model.serving.console.pages import PAGES
-from router_model.serving.console.rendering import HEADERS, assets, templates
+from router_model.serving.console.rendering import CHARTS, HEADERS, assets, charts_script, templates
 from router_model.serving.console.visit import HOME, Page, Visit
 from router_model.serving.http_edge.error_answers import as_service_error, failed
 
@@ -53,12 +54,15 @@ async def _missing(visit: Visit) -> Response:
 
 
 async def _static(request: Request) -> Response:
-    asset = assets().get(request.path_params["name"])
+    name = request.path_params["name"]
+    asset = await asyncio.to_thread(charts_script) if name == CHARTS else assets().get(name)
     if asset is None:
         return Response("there is no such file", 404, dict(HEADERS), "text/plain")
     # The address has the content's hash in it, so what a browser has kept is never out of date.
-    kept = {"cache-control": "public, max-age=31536000, immutable", "vary": "accept-encoding"}
-    return Response(asset.content, 200, {**HEADERS, **kept}, asset.media_type)
+    headers = {**HEADERS, "cache-control": "public, max-age=31536000, immutable", "vary": "accept-encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(asset.zipped, 200, {**headers, "content-encoding": "gzip"}, asset.media_type)
+    return Response(asset.content, 200, headers, asset.media_type)
 
 
 @dataclass(frozen=True, slots=True)

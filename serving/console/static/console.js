@@ -25,3 +25,20 @@ document.addEventListener("change", (event) => {
 document.addEventListener("htmx:confirm", (event) => {
   if (document.hidden && event.target.hasAttribute("data-live")) event.preventDefault();
 });
+
+// Charts are drawn from the specifications in the page, by a script that is there if the page has any. Of the pictures
+// for wide and for narrow screens only the one that is shown is drawn.
+function draw() {
+  if (!window.drawCharts) return;
+  let some = false;
+  for (const element of document.querySelectorAll(".chart[data-spec]")) {
+    if (element.getClientRects().length === 0) continue;
+    element.dataset.chart = element.dataset.spec;
+    delete element.dataset.spec;
+    some = true;
+  }
+  if (some) window.drawCharts({ querySelectorAll: () => document.querySelectorAll("[data-chart]:not([data-drawn])") });
+}
+document.addEventListener("DOMContentLoaded", draw);
+document.addEventListener("htmx:afterSwap", draw);
+window.matchMedia("(max-width: 42rem)").addEventListener("change", draw);
