@@ -56,7 +56,7 @@ def command(
     from router_model.router import Router  # noqa: PLC0415
     from router_model.training.drift.checks import Thresholds  # noqa: PLC0415
     from router_model.training.drift.finding import prometheus_text  # noqa: PLC0415
-    from router_model.training.drift.watch import read_calls, watch  # noqa: PLC0415
+    from router_model.training.drift.watch import watch  # noqa: PLC0415
 
     given = {
         "traffic": max_traffic,
@@ -67,7 +67,7 @@ def command(
     limits = Thresholds(**{name: value for name, value in given.items() if value is not None})
     router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
     with source.table() as table:
-        report = watch(router, read_calls(table), limits)
+        report = watch(router, table, limits)
     if prometheus is not None:
         _replace(prometheus, prometheus_text(report.findings))
     if as_json:

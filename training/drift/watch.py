@@ -12,6 +12,7 @@ from router_model.errors import TableError
 from router_model.features.featuriser import featurise
 from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 from router_model.router import Router
+from router_model.summary import Summarised, Summary
 from router_model.training.drift.checks import (
     MOST_PROMPTS,
     Thresholds,
@@ -26,6 +27,7 @@ from router_model.training.drift.checks import (
     drifted,
 )
 from router_model.training.drift.finding import Finding
+from router_model.training.table.frames import Table, as_frame, is_path, name_of
 from router_model.training.table.outcomes import checked_table, outcomes_of
 
 _FROM_EXTRA: Final = {
@@ -41,8 +43,8 @@ _FROM_EXTRA: Final = {
 _NEEDED: Final = ("model", "quality", "timestamp", "extra", "input_tokens", "output_tokens", "cost_usd")
 
 
-@dataclass(frozen=True, slots=True)
-class DriftReport:
+@dataclass(frozen=True, slots=True, repr=False)
+class DriftReport(Summarised):
     """The findings of a log.
 
     Attributes
@@ -62,6 +64,16 @@ class DriftReport:
     since: str | None
     until: str | None
 
+    def summary(self) -> Summary:
+        """Return what has drifted, the largest first."""
+        found = self.drifted
+        rows = [(f"{one.check} {one.subject}".strip(), one.says, one.advice) for one in found]
+        return Summary(
+            f"Drift in {len(found)} of {len(self.findings)} checks of {self.n_calls:,} calls, {self.n_graded:,} graded",
+            ("what changed", "how much", "what to do"),
+            rows,
+        )
+
     @property
     def drifted(self) -> list[Finding]:
         """The findings that count, the largest first."""
@@ -80,32 +92,40 @@ class DriftReport:
         }
 
 
-def read_calls(path: Path) -> pl.DataFrame:
-    """Read a table that ``router-model log export`` wrote, in the order of time.
+def read_calls(table: Table) -> pl.DataFrame:
+    """Read a table that ``router-model log export`` wrote, or a frame of it, in the order of time.
 
     Raises
     ------
     TableError
         If it cannot be read, or was not made from a decision log.
     """
-    checked_table(path)  # for its error messages
-    frame = pl.read_parquet(path)
+    checked_table(table)  # for its error messages
+    frame = pl.read_parquet(table) if is_path(table) else as_frame(table)
     missing = [name for name in _NEEDED if name not in frame.columns]
     if missing:
-        raise TableError(f"{path}: column {', '.join(missing)} missing; give a table of 'router-model log export'")
+        raise TableError(
+            f"{name_of(table)}: column {', '.join(missing)} missing; give a table of 'router-model log export'"
+        )
     unknown = [pl.lit(None, pl.String).alias(name) for name in OUTCOME_COLUMN_NAMES if name not in frame.columns]
     told = pl.col("extra").str.json_decode(pl.Struct(_FROM_EXTRA)).alias("told")
     return frame.with_columns(*unknown, told).unnest("told").sort("timestamp", maintain_order=True)
 
 
-def watch(router: Router, calls: pl.DataFrame, limits: Thresholds, *, seed: int = 0) -> DriftReport:
+def watch(router: Router | str | Path, log: Table, limits: Thresholds = Thresholds(), *, seed: int = 0) -> DriftReport:
     """Check the calls of a log against a router.
 
     Parameters
     ----------
-    router : the one that is served; its bank and catalog are compared with
-    calls : from `read_calls`
+    router : the one that is served, or its folder; its bank and catalog are compared with
+    log : path of a table of ``router-model log export``, or a frame of it
+
+    Raises
+    ------
+    TableError
+        If the log cannot be read, or was not made from a decision log.
     """
+    router, calls = Router.of(router), read_calls(log)
     by_conversation = pl.coalesce("session_id", "prompt_id")
     one_each = calls.with_columns(conversation=by_conversation).unique(
         "conversation", keep="first", maintain_order=True

@@ -7,6 +7,7 @@ predictions are off where outcomes are known. Complete prompts count as they are
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from router_model.prediction.bars import succeeds
 from router_model.router import Router
 from router_model.saved.artifact import hash_of
 from router_model.screening.constraints import Constraints
+from router_model.summary import Summarised, Summary
 from router_model.training.measuring.operating_point import (
     MAX_QUALITY_LOSS,
     best_single_model,
@@ -52,7 +54,8 @@ from router_model.training.metrics import (
 )
 from router_model.training.near_duplicates.sketches import near_sketched
 from router_model.training.table.costs import mean_cost_usd, realised_costs
-from router_model.training.table.outcomes import Outcomes
+from router_model.training.table.frames import Table
+from router_model.training.table.outcomes import Outcomes, read_outcomes
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -103,8 +106,8 @@ class Tradeoff:
     quality_value_usd: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+@dataclass(frozen=True, slots=True, repr=False)
+class Evaluation(Summarised):
     """A router on a table.
 
     Attributes
@@ -172,6 +175,31 @@ class Evaluation:
     verdict: Verdict | None = None
     cheaper: Mapping[int, Difference] = field(default_factory=dict)
 
+    def summary(self) -> Summary:
+        """Return the verdict, and the router beside every single model."""
+        router = self.router
+        rows = [
+            ("the router", f"{router.quality:.3f}", f"{router.success:.3f}", f"{1000 * router.cost_usd:.4g}", ""),
+            *(
+                (
+                    f"{one.label}{' *' if one.label == self.best_single else ''}",
+                    f"{one.quality:.3f}",
+                    f"{one.success:.3f}",
+                    f"{1000 * one.cost_usd:.4g}",
+                    f"{self.shares[one.label]:.1%}",
+                )
+                for one in self.singles
+            ),
+        ]
+        verdict = "" if self.verdict is None else f": {self.verdict.sentence}"
+        notes = [f"* the best single model. Success: quality >= {self.quality_bar:g}. Rule: {self.rule}."]
+        return Summary(
+            f"Evaluation on {self.n_prompts:,} prompts{verdict}",
+            ("every prompt to", "quality", "success", "$ per 1k", "share"),
+            rows,
+            notes,
+        )
+
     @property
     def savings(self) -> dict[str, float | None]:
         """The share of each single model's cost that the router saves; negative where it costs more.
@@ -221,8 +249,8 @@ class Evaluation:
 
 
 def evaluate(
-    router: Router,
-    outcomes: Outcomes,
+    router: Router | str | Path,
+    table: Table,
     *,
     features: PromptFeatures | None = None,
     goal: Goal = OWN_TRADEOFF,
@@ -232,7 +260,9 @@ def evaluate(
 
     Parameters
     ----------
-    outcomes : must have every graded model of the router; announced ones are left out of what it decides
+    router : Router, or its folder
+    table : path of an outcome table, a frame of polars, pandas or Arrow, or `Outcomes`
+        It must have every graded model of the router; announced ones are left out of what it decides.
     features : of the same prompts, if already computed
     goal : instead of the artifact's operating point
     include_seen : bool
@@ -243,8 +273,8 @@ def evaluate(
     TableError
         If a model is missing or no prompt is left to count.
     """
-    router = router.graded_only()
-    outcomes = outcomes.select_models(router.models)
+    router = Router.of(router).graded_only()
+    outcomes = read_outcomes(table).select_models(router.models)
     if features is None:
         features = featurise(outcomes.prompts, router.encoder)
     seen = seen_before(router, outcomes.prompts)
