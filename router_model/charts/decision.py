@@ -12,7 +12,7 @@ from router_model.charts.scatter import CostCurve, CostPoint, scatter
 from router_model.charts.theme import LIGHT
 
 if TYPE_CHECKING:
-    import altair as alt
+    from altair import LayerChart
 
 Ending = Literal["answered", "failed", "cancelled"]
 _ENDINGS = {"answered": "good", "failed": "bad", "cancelled": "neutral"}
@@ -48,7 +48,7 @@ def plan(
     title: str = "",
     width: Width = 640,
     height: int = 340,
-) -> "alt.LayerChart":
+) -> "LayerChart":
     """Draw the models of one decision by expected cost and predicted success, with intervals where they are known.
 
     Parameters
@@ -65,10 +65,18 @@ def plan(
     low = max(min(ends, default=0.0) - 0.08, -0.02)
     shown = [replace(one, label=f"{one.label} (excluded)") if one.kind == "excluded" else one for one in points]
     return scatter(
-        shown, line, value_title=measure, cost_title="expected cost of this request, USD", description=description,
-        per=1.0, write=_said, value_range=(low, min(max(ends, default=1.0) + 0.06, 1.04)), title=title, width=width,
+        shown,
+        line,
+        value_title=measure,
+        cost_title="expected cost of this request, USD",
+        description=description,
+        per=1.0,
+        write=_said,
+        value_range=(low, min(max(ends, default=1.0) + 0.06, 1.04)),
+        title=title,
+        width=width,
         height=height,
-    )  # fmt: skip
+    )
 
 
 def attempts(
@@ -77,7 +85,7 @@ def attempts(
     description: str = "Attempts of this request over time",
     title: str = "",
     width: Width = 640,
-) -> "alt.LayerChart":
+) -> "LayerChart":
     """Draw the calls of one request on a timeline, in their order; a tick marks the first token.
 
     Raises
@@ -91,20 +99,30 @@ def attempts(
     is_narrow = size < NARROW
     rows = [
         {
-            "row": str(place), "start": call.start_s, "end": max(call.end_s, call.start_s + 1e-4), "first": call.first_token_s,
-            "label": call.model, "colour": LIGHT[_ENDINGS[call.ending]], "said": _duration(call), "full": _attempt_said(call),
+            "row": str(place),
+            "start": call.start_s,
+            "end": max(call.end_s, call.start_s + 1e-4),
+            "first": call.first_token_s,
+            "label": call.model,
+            "colour": LIGHT[_ENDINGS[call.ending]],
+            "said": _duration(call),
+            "full": _attempt_said(call),
         }
         for place, call in enumerate(calls)
-    ]  # fmt: skip
+    ]
     latest = max(call.end_s for call in calls) or 1.0
     scale = alt.Scale(domain=[0, latest * (1.0 if is_narrow else 1.02)], nice=False)
     axis = alt.Axis(title="seconds since the request", tickCount=max(3, size // 130), format="~r")
     y = names_of_rows([call.model for call in calls], size)
     chart = alt.Chart(data(rows))
     bars = chart.mark_bar(height=14, cornerRadius=2, yOffset=6 if is_narrow else 0).encode(
-        x=alt.X("start:Q", scale=scale, axis=axis), x2="end:Q", y=y, color=alt.Color("colour:N", scale=None),
-        description="full:N", tooltip=alt.Tooltip("full:N", title=" "),
-    )  # fmt: skip
+        x=alt.X("start:Q", scale=scale, axis=axis),
+        x2="end:Q",
+        y=y,
+        color=alt.Color("colour:N", scale=None),
+        description="full:N",
+        tooltip=alt.Tooltip("full:N", title=" "),
+    )
     ticks = chart.transform_filter("isValid(datum.first)").mark_tick(
         color=LIGHT["ink"], thickness=2, size=22, yOffset=6 if is_narrow else 0, aria=False
     )

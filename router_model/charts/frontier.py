@@ -9,7 +9,7 @@ from router_model.charts.names import usd
 from router_model.charts.scatter import CostCurve, CostPoint, scatter
 
 if TYPE_CHECKING:
-    import altair as alt
+    from altair import LayerChart
 
 _PER_1000 = 1000
 
@@ -23,7 +23,7 @@ def frontier(
     title: str = "",
     width: Width = 640,
     height: int = 380,
-) -> "alt.LayerChart":
+) -> "LayerChart":
     """Draw frontiers of routers or other methods, operating points, and single models.
 
     Parameters
@@ -39,9 +39,17 @@ def frontier(
     'Mean quality over cost of 1,000 prompts, of routing and of each model alone'
     """
     return scatter(
-        points, curves, value_title=quality, cost_title="USD per 1,000 prompts", description=description,
-        per=_PER_1000, write=_said, title=title, width=width, height=height,
-    )  # fmt: skip
+        points,
+        curves,
+        value_title=quality,
+        cost_title="USD per 1,000 prompts",
+        description=description,
+        per=_PER_1000,
+        write=_said,
+        title=title,
+        width=width,
+        height=height,
+    )
 
 
 def random_mix(points: Sequence[CostPoint], *, label: str = "a random mix of models", steps: int = 40) -> CostCurve:

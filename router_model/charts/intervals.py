@@ -11,7 +11,7 @@ from router_model.charts.names import short_name
 from router_model.charts.theme import LIGHT
 
 if TYPE_CHECKING:
-    import altair as alt
+    from altair import LayerChart
 
 Kind = Literal["good", "bad", "neutral", "ours"]
 
@@ -55,7 +55,7 @@ def intervals(
     axis_format: str = "",
     write: Callable[[float], str] = "{:.2f}".format,
     width: Width = 640,
-) -> "alt.LayerChart":
+) -> "LayerChart":
     """Draw one row for each value, with its interval and its number; the first is on top.
 
     Parameters
@@ -78,7 +78,10 @@ def intervals(
     alt, size = altair(), pixels(width)
     is_narrow = size < NARROW
     ends = reach or _reach(rows, [reference, *limits])
-    drawn = [_drawn(row, place, reference, ends, write, lower_is_better) for place, row in enumerate(rows)]
+    drawn = [
+        _drawn(row, place, reference, ends, write=write, lower_is_better=lower_is_better)
+        for place, row in enumerate(rows)
+    ]
     scale = alt.Scale(domain=list(ends), nice=False, zero=False)
     form = {"format": axis_format} if axis_format else {}
     ruler = alt.Axis(title=axis, **form, tickCount=max(3, size // 130), labelFlush=True)
@@ -87,19 +90,27 @@ def intervals(
     shared = {"y": y, "color": alt.Color("colour:N", scale=None)}
     layers = [
         *(_line(at, scale, ruler, strong=at == reference) for at in (*limits, reference)),
-        marks.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2.5, opacity=0.75, aria=False)
+        marks.transform_filter("isValid(datum.low)")
+        .mark_rule(strokeWidth=2.5, opacity=0.75, aria=False)
         .encode(x=alt.X("low:Q", scale=scale, axis=ruler), x2="high:Q", **shared),
         marks.mark_point(filled=True, size=75, opacity=1).encode(
-            x=alt.X("value:Q", scale=scale, axis=ruler), shape=alt.Shape("shape:N", scale=None),
-            description="full:N", tooltip=alt.Tooltip("full:N", title=" "), **shared,
+            x=alt.X("value:Q", scale=scale, axis=ruler),
+            shape=alt.Shape("shape:N", scale=None),
+            description="full:N",
+            tooltip=alt.Tooltip("full:N", title=" "),
+            **shared,
         ),
         *_texts(drawn, y, is_narrow=is_narrow),
-    ]  # fmt: skip
+    ]
     height = len(rows) * (_NARROW_ROW if is_narrow else _ROW) + _AXIS + 28 * bool(title)
     return finished(
-        layers, width=width, height=height, description=description, title=title,
+        layers,
+        width=width,
+        height=height,
+        description=description,
+        title=title,
         padding={"top": 10} if is_narrow else None,
-    )  # fmt: skip
+    )
 
 
 def names_of_rows(names: Sequence[str], size: int) -> Any:
@@ -146,8 +157,9 @@ def _drawn(
     place: int,
     reference: float,
     ends: tuple[float, float],
+    *,
     write: Callable[[float], str],
-    lower_is_better: bool,  # noqa: FBT001
+    lower_is_better: bool,
 ) -> dict[str, Any]:
     """Return a row as it is drawn, within the ends of the axis."""
     kind = row.kind or _side(row, reference, lower_is_better=lower_is_better)

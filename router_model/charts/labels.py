@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -89,13 +90,11 @@ def text_width(text: str, font_size: float) -> float:
 
 def _places(anchor: Anchor, font_size: float) -> list[Place]:
     wide = text_width(anchor.text, font_size)
-    found = []
+    found: list[Place] = []
     for far in (1.0, 2.2, 3.6):
         side, up = anchor.radius + 3.0 * far, anchor.radius + 9.0 * far
-        for dx in (side, -side - wide, -wide / 2):
-            for dy in (0.0, -up, up):
-                if dy or dx != -wide / 2:
-                    found.append(Place(dx, dy))
+        beside = [Place(dx, dy) for dx in (side, -side - wide) for dy in (0.0, -up, up)]
+        found += [*beside, Place(-wide / 2, -up), Place(-wide / 2, up)]
     return found
 
 
@@ -111,7 +110,7 @@ def _around(anchor: Anchor) -> Box:
 
 def _dense(line: Line) -> list[tuple[float, float]]:
     found = [*line[:1]]
-    for (x0, y0), (x1, y1) in zip(line[:-1], line[1:], strict=True):
+    for (x0, y0), (x1, y1) in pairwise(line):
         n = max(int(max(abs(x1 - x0), abs(y1 - y0)) / _STEP), 1)
         found += [(x0 + (x1 - x0) * step / n, y0 + (y1 - y0) * step / n) for step in range(1, n + 1)]
     return found

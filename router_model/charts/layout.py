@@ -1,13 +1,13 @@
 """What all charts share in their making: size, settings, and layers of text that nothing covers."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from router_model.charts.extra import altair
 from router_model.charts.theme import FONT_SIZE, LIGHT, config
 
 if TYPE_CHECKING:
-    import altair as alt
+    from altair import LayerChart
 
 Width = int | Literal["container"]
 """Pixels of the whole chart; ``container`` follows the element of a page, with a script only."""
@@ -42,7 +42,7 @@ def finished(
     title: str = "",
     values: str = "",
     padding: Mapping[str, float] | None = None,
-) -> "alt.LayerChart":
+) -> "LayerChart":
     """Put layers on top of each other and give them the shared settings.
 
     Parameters
@@ -56,11 +56,15 @@ def finished(
     alt = altair()
     around = {"left": 2, "top": 4, "right": 6, "bottom": 2, **(padding or {})}
     chart = alt.layer(*layers).properties(
-        width=width, height=height, description=description, padding=around,
-        autosize=alt.AutoSizeParams(type="fit", contains="padding"), **_heading(title, values),
-    )  # fmt: skip
-    chart._kwds["config"] = config()  # noqa: SLF001  (`configure` accepts the parts one by one only)
-    return chart
+        width=width,
+        height=height,
+        description=description,
+        padding=around,
+        autosize=alt.AutoSizeParams(type="fit", contains="padding"),
+        config=config(),
+        **_heading(title, values),
+    )
+    return cast("LayerChart", chart)
 
 
 def _heading(title: str, values: str) -> dict[str, Any]:
@@ -93,9 +97,14 @@ def words(
     alt = altair()
     chart = alt.Chart(data(rows))
     shared = {
-        "align": "left", "baseline": "middle", "fontSize": size, "dx": {"expr": "datum.dx"},
-        "dy": {"expr": "datum.dy"}, "lineBreak": "\n", "aria": False,
-    }  # fmt: skip
+        "align": "left",
+        "baseline": "middle",
+        "fontSize": size,
+        "dx": {"expr": "datum.dx"},
+        "dy": {"expr": "datum.dy"},
+        "lineBreak": "\n",
+        "aria": False,
+    }
     rim = chart.mark_text(**shared, stroke=LIGHT["surface"], strokeWidth=4, strokeJoin="round")
     letters = chart.mark_text(**shared, color=colour)
     return [each.encode(text="text:N", **place) for each in (rim, letters)]

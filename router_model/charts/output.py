@@ -15,7 +15,7 @@ from router_model.charts.extra import altair, vl_convert
 from router_model.charts.theme import DARK, LIGHT, PALETTES, css_variables, repaint
 
 if TYPE_CHECKING:
-    import altair as alt
+    from altair import TopLevelMixin
 
 Theme = Literal["light", "dark", "page"]
 
@@ -24,7 +24,7 @@ _GUIDES: Final = ("axis", "legend", "title", "header")
 _URL = re.compile(r"url\(#([^)]+)\)")
 
 
-def to_spec(chart: "alt.TopLevelMixin", *, theme: Theme = "light") -> dict[str, Any]:
+def to_spec(chart: "TopLevelMixin", *, theme: Theme = "light") -> dict[str, Any]:
     """Return a chart as a Vega-Lite specification of plain JSON types.
 
     Parameters
@@ -35,7 +35,7 @@ def to_spec(chart: "alt.TopLevelMixin", *, theme: Theme = "light") -> dict[str, 
     return dict(repaint(chart.to_dict(), PALETTES[theme]))
 
 
-def to_svg(chart: "alt.TopLevelMixin", *, theme: Theme = "light") -> str:
+def to_svg(chart: "TopLevelMixin", *, theme: Theme = "light") -> str:
     """Return a chart as an SVG that can stand in a page beside others; equal charts give equal texts.
 
     Its text stays text. What a mark stands for is its ``<title>``, which browsers show at the pointer. The whole is an
@@ -47,19 +47,20 @@ def to_svg(chart: "alt.TopLevelMixin", *, theme: Theme = "light") -> str:
     return _plain_svg(drawn, str(spec.get("description", "")))
 
 
-def to_png(chart: "alt.TopLevelMixin", *, theme: Theme = "light", scale: float = 2.0) -> bytes:
+def to_png(chart: "TopLevelMixin", *, theme: Theme = "light", scale: float = 2.0) -> bytes:
     """Return a chart as a PNG; `scale` is the number of dots per pixel."""
     if theme == "page":
         raise ValueError("theme is 'page', whose colours only a page knows; expected 'light' or 'dark'")
     return bytes(vl_convert().vegalite_to_png(to_spec(chart, theme=theme), vl_version=_vl_version(), scale=scale))
 
 
-def to_html(chart: "alt.TopLevelMixin", *, title: str = "") -> str:
+def to_html(chart: "TopLevelMixin", *, title: str = "") -> str:
     """Return a page of its own with one chart, which is dark or light as its reader's system; it loads nothing."""
     svg = to_svg(chart, theme="page")
     name = html.escape(title or str(chart.to_dict().get("description", "")) or "chart")
+    dark = f"@media screen and (prefers-color-scheme:dark){{:root{{{css_variables(DARK)}}}}}"
     style = (
-        f":root{{{css_variables(LIGHT)}}}@media screen and (prefers-color-scheme:dark){{:root{{{css_variables(DARK)}}}}}"
+        f":root{{{css_variables(LIGHT)}}}{dark}"
         "body{margin:1rem;background:var(--chart-surface);color:var(--chart-ink)}svg{max-width:100%;height:auto}"
     )
     return (
@@ -100,7 +101,7 @@ window.drawCharts = (root) => Promise.all(
 """
 
 
-def data_chart(chart: "alt.TopLevelMixin") -> str:
+def data_chart(chart: "TopLevelMixin") -> str:
     """Return the value of the attribute ``data-chart`` for `javascript`; a template has to escape it."""
     return json.dumps(to_spec(chart, theme="page"), ensure_ascii=False, separators=(",", ":"))
 

@@ -9,7 +9,7 @@ from router_model.charts.layout import Width, data, finished, pixels
 from router_model.charts.theme import LIGHT, SERIES
 
 if TYPE_CHECKING:
-    import altair as alt
+    from altair import LayerChart
 
 _Z: Final = 1.96
 
@@ -51,7 +51,7 @@ def reliability(
     description: str = "Observed success over predicted probability of success",
     title: str = "",
     width: Width = 420,
-) -> "alt.LayerChart":
+) -> "LayerChart":
     """Draw observed success over predicted probability, with 95 % intervals; on the dashed line, both are equal.
 
     Parameters
@@ -69,13 +69,17 @@ def reliability(
     names = list(curves)
     rows = [
         {
-            "name": name, "predicted": one.predicted, "observed": one.observed, "low": one.interval[0],
+            "name": name,
+            "predicted": one.predicted,
+            "observed": one.observed,
+            "low": one.interval[0],
             "high": one.interval[1],
             "full": f"{name}: predicted {one.predicted:.2f}, observed {one.observed:.2f} "
             f"({one.interval[0]:.2f} to {one.interval[1]:.2f}), {one.n:,} outcomes",
         }
-        for name, bins in curves.items() for one in bins
-    ]  # fmt: skip
+        for name, bins in curves.items()
+        for one in bins
+    ]
     scale = alt.Scale(domain=[0, 1], nice=False, clamp=True)
     x_axis = alt.Axis(title="predicted probability of success", format=".1f", tickCount=5)
     y_axis = alt.Axis(title=None, format=".1f", tickCount=5)
@@ -83,22 +87,29 @@ def reliability(
     colours = [LIGHT["ours"], *(LIGHT[role] for role in SERIES)]
     legend = None if len(names) == 1 else alt.Legend(orient="top", columns=max(1, size // 200), symbolType="stroke")
     colour = alt.Color(
-        "name:N", sort=names, legend=legend,
+        "name:N",
+        sort=names,
+        legend=legend,
         scale=alt.Scale(domain=names, range=[colours[place % len(colours)] for place in range(len(names))]),
-    )  # fmt: skip
+    )
     equal = alt.Chart(data([{"predicted": 0, "observed": 0}, {"predicted": 1, "observed": 1}]))
     chart = alt.Chart(data(rows))
     layers = [
         equal.mark_line(color=LIGHT["rule"], strokeDash=[4, 3], strokeWidth=1.3, aria=False).encode(**on),
-        chart.mark_rule(strokeWidth=1.6, opacity=0.55, aria=False)
-        .encode(x=on["x"], y=alt.Y("low:Q", scale=scale, axis=y_axis), y2="high:Q", color=colour),
+        chart.mark_rule(strokeWidth=1.6, opacity=0.55, aria=False).encode(
+            x=on["x"], y=alt.Y("low:Q", scale=scale, axis=y_axis), y2="high:Q", color=colour
+        ),
         chart.mark_line(strokeWidth=1.6, aria=False).encode(**on, color=colour),
         chart.mark_point(filled=True, size=45, opacity=1).encode(
             **on, color=colour, description="full:N", tooltip=alt.Tooltip("full:N", title=" ")
         ),
-    ]  # fmt: skip
+    ]
     height = min(size, 460) - 20 + (20 * -(-len(names) // max(1, size // 200)) if len(names) > 1 else 0)
     return finished(
-        layers, width=width, height=height + 24 * bool(title), description=description, title=title,
+        layers,
+        width=width,
+        height=height + 24 * bool(title),
+        description=description,
+        title=title,
         values="observed share of successes",
-    )  # fmt: skip
+    )

@@ -11,7 +11,7 @@ from router_model.charts.layout import NARROW, Width, data, finished, pixels, wo
 from router_model.charts.theme import LIGHT
 
 if TYPE_CHECKING:
-    import altair as alt
+    from altair import LayerChart
 
 PointKind = Literal["single", "router", "option", "chosen", "candidate", "excluded"]
 CurveKind = Literal["ours", "mix", "bound", "simple", "rival"]
@@ -111,7 +111,7 @@ def scatter(
     title: str = "",
     width: Width = 640,
     height: int = 380,
-) -> "alt.LayerChart":
+) -> "LayerChart":
     """Draw curves, points with their intervals, and labels, over a logarithmic axis of cost.
 
     Costs of 0 are drawn at the left end. Where all are 0, or the dearest costs less than 1.5 times the cheapest, the
@@ -130,15 +130,18 @@ def scatter(
     if not points and not curves:
         raise ValueError("neither points nor curves to draw; expected at least one")
     alt, size = altair(), pixels(width)
-    frame = _frame(points, curves, size - _LEFT - 8, height - _BOTTOM - 34 - 24 * bool(title), per, value_range)
+    inner = {"width": size - _LEFT - 8, "height": height - _BOTTOM - 34 - 24 * bool(title)}
+    frame = _frame(points, curves, **inner, per=per, value_range=value_range)
     ticks = _cost_ticks(frame)
     x_axis = alt.Axis(
-        title=cost_title, values=ticks, labelExpr="'$' + (datum.value < 10 ? format(datum.value, '~g') : format(datum.value, ',~r'))",
-        gridOpacity=0.8, labelFlush=True, labelOverlap="greedy",
-    )  # fmt: skip
-    y_axis = alt.Axis(
-        title=None, format=value_format, tickCount=6, minExtent=36, maxExtent=36
-    )  # fmt: skip
+        title=cost_title,
+        values=ticks,
+        labelExpr="'$' + format(datum.value, datum.value < 10 ? '~g' : ',~r')",
+        gridOpacity=0.8,
+        labelFlush=True,
+        labelOverlap="greedy",
+    )
+    y_axis = alt.Axis(title=None, format=value_format, tickCount=6, minExtent=36, maxExtent=36)
     x_scale = alt.Scale(type="log" if frame.is_log else "linear", domain=list(frame.x), nice=False, clamp=True)
     y_scale = alt.Scale(domain=list(frame.y), nice=False, zero=False, clamp=True)
 
@@ -151,14 +154,19 @@ def scatter(
 
 
 def _frame(
-    points: Sequence[CostPoint], curves: Sequence[CostCurve], width: float, height: float, per: float,
+    points: Sequence[CostPoint],
+    curves: Sequence[CostCurve],
+    *,
+    width: float,
+    height: float,
+    per: float,
     value_range: tuple[float, float] | None,
-) -> _Frame:  # fmt: skip
+) -> _Frame:
     costs = [point.cost_usd * per for point in points] + [cost * per for curve in curves for cost in curve.cost_usd]
     values = [end for point in points for end in (point.value, point.low, point.high) if end is not None]
     values += [value for curve in curves for value in curve.value]
     positive = [cost for cost in costs if cost > 0]
-    is_log = bool(positive) and max(positive) >= 1.5 * min(positive)  # noqa: PLR2004
+    is_log = bool(positive) and max(positive) >= 1.5 * min(positive)
     if is_log:
         margin = (max(positive) / min(positive)) ** 0.06
         x = min(positive) / margin / (2 if len(positive) < len(costs) else 1), max(positive) * margin
@@ -211,11 +219,15 @@ def _points(points: Sequence[CostPoint], frame: _Frame, on: Any, write: Callable
     for kind, (shape, role, area, filled) in _POINTS.items():
         rows = [
             {
-                "cost": max(point.cost_usd * frame.per, frame.x[0]), "value": point.value, "low": point.low,
-                "high": point.high, "full": write(point),
+                "cost": max(point.cost_usd * frame.per, frame.x[0]),
+                "value": point.value,
+                "low": point.low,
+                "high": point.high,
+                "full": write(point),
             }
-            for point in points if point.kind == kind
-        ]  # fmt: skip
+            for point in points
+            if point.kind == kind
+        ]
         if not rows:
             continue
         chart = alt.Chart(data(rows))
@@ -223,10 +235,15 @@ def _points(points: Sequence[CostPoint], frame: _Frame, on: Any, write: Callable
             color=LIGHT[role], strokeWidth=1.6, opacity=0.6, aria=False, clip=True
         )
         layers.append(bars.encode(**on("cost:Q", "low:Q"), y2="high:Q"))
+        hollow = {"fill": LIGHT["surface"], "strokeWidth": 2}
         dots = chart.mark_point(
-            shape=shape, size=area, color=LIGHT[role], filled=filled, opacity=1,
-            **({"stroke": LIGHT["surface"], "strokeWidth": 1} if filled else {"fill": LIGHT["surface"], "strokeWidth": 2}),
-        )  # fmt: skip
+            shape=shape,
+            size=area,
+            color=LIGHT[role],
+            filled=filled,
+            opacity=1,
+            **({"stroke": LIGHT["surface"], "strokeWidth": 1} if filled else hollow),
+        )
         layers.append(
             dots.encode(**on("cost:Q", "value:Q"), description="full:N", tooltip=alt.Tooltip("full:N", title=" "))
         )

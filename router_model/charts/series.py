@@ -10,7 +10,7 @@ from router_model.charts.layout import Width, data, finished, pixels
 from router_model.charts.theme import LIGHT, SERIES
 
 if TYPE_CHECKING:
-    import altair as alt
+    from altair import LayerChart
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,14 @@ class Moment:
 
 
 _TIMES: Final = {
-    "year": "%Y", "month": "%b %Y", "date": "%d %b", "day": "%d %b", "hours": "%H:%M", "minutes": "%H:%M",
+    "year": "%Y",
+    "month": "%b %Y",
+    "date": "%d %b",
+    "day": "%d %b",
+    "hours": "%H:%M",
+    "minutes": "%H:%M",
     "seconds": "%H:%M:%S",
-}  # fmt: skip
+}
 _COLOURS: Final = ("ours", *SERIES)
 
 
@@ -51,7 +56,7 @@ def series(
     title: str = "",
     width: Width = 640,
     height: int = 220,
-) -> "alt.LayerChart":
+) -> "LayerChart":
     """Draw lines over time, in UTC, each with its band where intervals are given; or stacked areas.
 
     Parameters
@@ -76,25 +81,38 @@ def series(
     names = list(dict.fromkeys(one.series for one in moments))
     rows = [
         {
-            "time": one.time.astimezone(UTC).isoformat(), "value": one.value, "low": one.low, "high": one.high,
+            "time": one.time.astimezone(UTC).isoformat(),
+            "value": one.value,
+            "low": one.low,
+            "high": one.high,
             "series": one.series,
             "full": f"{one.time.astimezone(UTC):%d %b %H:%M} {one.series}".strip()
             + f": {'nothing' if one.value is None else write(one.value)}",
         }
         for one in moments
-    ]  # fmt: skip
-    x = alt.X("time:T", axis=alt.Axis(title=None, format=_TIMES, tickCount=max(3, size // 110), labelOverlap="greedy", grid=False),
-              scale=alt.Scale(type="utc"))  # fmt: skip
-    axis = alt.Axis(
-        title=None, format=axis_format, tickCount=4, minExtent=34, maxExtent=34
-    )  # fmt: skip
+    ]
+    x = alt.X(
+        "time:T",
+        axis=alt.Axis(title=None, format=_TIMES, tickCount=max(3, size // 110), labelOverlap="greedy", grid=False),
+        scale=alt.Scale(type="utc"),
+    )
+    axis = alt.Axis(title=None, format=axis_format, tickCount=4, minExtent=34, maxExtent=34)
     low = min((end for one in moments for end in (one.value, one.low, reference) if end is not None), default=0.0)
     scale = alt.Scale(zero=low >= 0, nice=True)
     colour = alt.Color(
-        "series:N", sort=names,
+        "series:N",
+        sort=names,
         scale=alt.Scale(domain=names, range=[LIGHT[_COLOURS[place % len(_COLOURS)]] for place in range(len(names))]),
-        legend=None if len(names) == 1 else alt.Legend(orient="top", columns=max(1, size // 150), symbolType="square" if stacked else "stroke", symbolSize=140),
-    )  # fmt: skip
+        legend=None
+        if len(names) == 1
+        else alt.Legend(
+            orient="top",
+            columns=max(1, size // 150),
+            symbolType="square" if stacked else "stroke",
+            symbolSize=140,
+            symbolOpacity=1,
+        ),
+    )
     chart = alt.Chart(data(rows))
     shown = {"description": "full:N", "tooltip": alt.Tooltip("full:N", title=" ")}
     value = alt.Y("value:Q", axis=axis, scale=scale, stack="zero" if stacked else None)
@@ -116,6 +134,10 @@ def series(
         layers.append(line.encode(y=alt.Y("at:Q", axis=axis, scale=scale)))
     legend = 0 if len(names) == 1 else 22 * -(-len(names) // max(1, size // 150))
     return finished(
-        layers, width=width, height=height + legend + 24 * bool(title), description=description, title=title,
+        layers,
+        width=width,
+        height=height + legend + 24 * bool(title),
+        description=description,
+        title=title,
         values=unit,
-    )  # fmt: skip
+    )

@@ -1,7 +1,7 @@
 """The share of prompts that goes to each model."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from router_model.charts.extra import altair
 from router_model.charts.intervals import names_of_rows
@@ -10,7 +10,7 @@ from router_model.charts.names import short_model
 from router_model.charts.theme import LIGHT, RAMP
 
 if TYPE_CHECKING:
-    import altair as alt
+    from altair import LayerChart
 
 _MODELS: Final = 8
 _OTHER: Final = "other models"
@@ -25,7 +25,7 @@ def shares(
     description: str = "Share of prompts that each model gets",
     title: str = "",
     width: Width = 640,
-) -> "alt.LayerChart":
+) -> "LayerChart":
     """Draw the share of prompts that goes to each model.
 
     With one router there is one bar for each model. With several routers or methods, each has one bar of segments,
@@ -71,7 +71,9 @@ def _with_rest(of: Mapping[str, float], models: Sequence[str]) -> list[tuple[str
     return [*((model, of.get(model, 0.0)) for model in models), *([(_OTHER, rest)] if rest > 5e-4 else [])]  # noqa: PLR2004
 
 
-def _bars(of: Mapping[str, float], models: Sequence[str], *, width: Width, description: str, title: str) -> Any:
+def _bars(
+    of: Mapping[str, float], models: Sequence[str], *, width: Width, description: str, title: str
+) -> "LayerChart":
     alt, size = altair(), pixels(width)
     is_narrow = size < NARROW
     rows = [
@@ -82,9 +84,11 @@ def _bars(of: Mapping[str, float], models: Sequence[str], *, width: Width, descr
     axis = alt.Axis(title="share of prompts", format="%", tickCount=4)
     chart = alt.Chart(data([{**row, "full": f"{row['label']}: {row['said']} of the prompts"} for row in rows]))
     bars = chart.mark_bar(color=LIGHT["ours"], cornerRadiusEnd=2, height=14, yOffset=4 if is_narrow else 0).encode(
-        x=alt.X("share:Q", axis=axis, scale=alt.Scale(domainMin=0)), y=y, description="full:N",
+        x=alt.X("share:Q", axis=axis, scale=alt.Scale(domainMin=0)),
+        y=y,
+        description="full:N",
         tooltip=alt.Tooltip("full:N", title=" "),
-    )  # fmt: skip
+    )
     text = chart.mark_text(align="left", dx=6, dy=4 if is_narrow else 0, color=LIGHT["ink"], aria=False)
     layers = [bars, text.encode(x="share:Q", y=y, text="said:N")]
     if is_narrow:
@@ -96,36 +100,51 @@ def _bars(of: Mapping[str, float], models: Sequence[str], *, width: Width, descr
 
 def _segments(
     of: Mapping[str, Mapping[str, float]], models: Sequence[str], *, width: Width, description: str, title: str
-) -> Any:
+) -> "LayerChart":
     alt, size = altair(), pixels(width)
     is_narrow = size < NARROW
     names = list(of)
     rows = [
         {
-            "row": str(place), "model": short_model(model) if model != _OTHER else _OTHER, "share": share, "order": order,
-            "full": f"{name}: {_percent(share)} to {model}", "label": name,
+            "row": str(place),
+            "model": short_model(model) if model != _OTHER else _OTHER,
+            "share": share,
+            "order": order,
+            "full": f"{name}: {_percent(share)} to {model}",
+            "label": name,
         }
         for place, name in enumerate(names)
         for order, (model, share) in enumerate(_with_rest(of[name], models))
-    ]  # fmt: skip
+    ]
     shown = list(dict.fromkeys(str(row["model"]) for row in rows))
     step = (len(RAMP) - 1) / max(len(models) - 1, 1)
     ramp = [LIGHT[RAMP[round(place * step)]] for place in range(len(models))]
     shown = [each for each in shown if each != _OTHER] + [_OTHER] * (_OTHER in shown)
     columns = 1 if is_narrow and max(map(len, shown)) > 20 else 2 if is_narrow else max(2, size // 190)  # noqa: PLR2004
     colour = alt.Color(
-        "model:N", sort=shown, scale=alt.Scale(domain=shown, range=[*ramp, LIGHT["rest"]][: len(shown)]),
+        "model:N",
+        sort=shown,
+        scale=alt.Scale(domain=shown, range=[*ramp, LIGHT["rest"]][: len(shown)]),
         legend=alt.Legend(orient="top", columns=columns, title="cheap to dear", symbolType="square"),
-    )  # fmt: skip
+    )
     y = names_of_rows(names, size)
     bars = (
         alt.Chart(data(rows))
         .mark_bar(height=16, stroke=LIGHT["surface"], strokeWidth=1, yOffset=5 if is_narrow else 0)
         .encode(
-            x=alt.X("share:Q", stack="zero", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title="share of prompts", format="%", tickCount=4)),
-            y=y, color=colour, order="order:Q", description="full:N", tooltip=alt.Tooltip("full:N", title=" "),
+            x=alt.X(
+                "share:Q",
+                stack="zero",
+                scale=alt.Scale(domain=[0, 1]),
+                axis=alt.Axis(title="share of prompts", format="%", tickCount=4),
+            ),
+            y=y,
+            color=colour,
+            order="order:Q",
+            description="full:N",
+            tooltip=alt.Tooltip("full:N", title=" "),
         )
-    )  # fmt: skip
+    )
     layers = [bars]
     if is_narrow:
         first = alt.Chart(data([{"row": str(place), "label": name} for place, name in enumerate(names)]))

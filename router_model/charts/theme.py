@@ -1,9 +1,8 @@
 """The look of every chart: colours by role, for light and dark pages and for print, and the settings that all share.
 
-Charts are built in the light palette. `repaint` exchanges its colours, each of which has one role and one value, for those
-of another palette. The palette `PAGE` holds names of CSS variables, so that a picture in a page follows the page: dark,
-light, or printed. Differences that matter are told apart by form as well as by colour, and the pairs of colours are
-distinguishable with every kind of colour-blindness.
+Charts are built in the light palette. Each of its colours has one role. `repaint` exchanges them for the colours of
+another palette. The palette `PAGE` holds names of CSS variables, so that a picture in a page follows the page: dark,
+light, or printed. Differences that matter are told apart by form as well as by colour.
 """
 
 from collections.abc import Mapping
@@ -107,18 +106,30 @@ def config() -> dict[str, Any]:
         "background": LIGHT["surface"],
         "font": FONT,
         "axis": {
-            **quiet, **sizes, "domain": False, "ticks": False, "gridColor": LIGHT["grid"], "labelPadding": 6,
+            **quiet,
+            **sizes,
+            "domain": False,
+            "ticks": False,
+            "gridColor": LIGHT["grid"],
+            "labelPadding": 6,
             "titlePadding": 8,
         },
         "legend": {**quiet, **sizes, "title": None, "labelLimit": 260, "symbolStrokeWidth": 2, "orient": "top"},
         "title": {
-            "anchor": "start", "color": LIGHT["ink"], "font": FONT, "fontSize": 13, "fontWeight": 600,
-            "subtitleColor": LIGHT["muted"], "subtitleFont": FONT, "subtitleFontSize": FONT_SIZE, "offset": 10,
+            "anchor": "start",
+            "color": LIGHT["ink"],
+            "font": FONT,
+            "fontSize": 13,
+            "fontWeight": 600,
+            "subtitleColor": LIGHT["muted"],
+            "subtitleFont": FONT,
+            "subtitleFontSize": FONT_SIZE,
+            "offset": 10,
             "frame": "bounds",
         },
         "view": {"stroke": None},
         "range": {"category": [LIGHT[role] for role in SERIES]},
-    }  # fmt: skip
+    }
 
 
 _ROLES: Final = {colour: role for role, colour in LIGHT.items()}
