@@ -42,11 +42,13 @@ if TYPE_CHECKING:
     from router_model.spend_curve import SpendCurve
     from router_model.training.drift.watch import DriftReport, watch
     from router_model.training.estimator import RouterEstimator
+    from router_model.training.load_or_train import load_or_train
     from router_model.training.measuring.compare import Comparison, compare
-    from router_model.training.measuring.evaluate import Evaluation, evaluate
+    from router_model.training.measuring.evaluate import evaluate
+    from router_model.training.measuring.evaluation import Evaluation
     from router_model.training.offpolicy.evaluate_on_log import LogEvaluation, evaluate_on_log
     from router_model.training.table.outcomes import Outcomes, read_outcomes
-    from router_model.training.train import TrainConfig, TrainingReport, load_or_train, train
+    from router_model.training.train import TrainConfig, TrainingReport, train
 
 __all__ = [
     "ArtifactError",
@@ -102,7 +104,7 @@ _HOMES = {
     "Constraints": "screening.constraints",
     "Decision": "decision",
     "DriftReport": "training.drift.watch",
-    "Evaluation": "training.measuring.evaluate",
+    "Evaluation": "training.measuring.evaluation",
     "Exclusion": "decision",
     "Explanation": "explanation_records",
     "LogEvaluation": "training.offpolicy.evaluate_on_log",
@@ -126,7 +128,7 @@ _HOMES = {
     "compare": "training.measuring.compare",
     "evaluate": "training.measuring.evaluate",
     "evaluate_on_log": "training.offpolicy.evaluate_on_log",
-    "load_or_train": "training.train",
+    "load_or_train": "training.load_or_train",
     "read_log": "commands.log_source",
     "read_outcomes": "training.table.outcomes",
     "train": "training.train",

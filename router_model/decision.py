@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from math import isnan
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from router_model.explanation_records import Explanation
 from router_model.features.featuriser import PromptFeatures
 from router_model.prediction.uncertainty import Z
 from router_model.summary import Summarised, Summary, usd
+
+if TYPE_CHECKING:
+    import altair as alt
 
 
 class Reason(StrEnum):
@@ -203,6 +206,23 @@ class Decision(Summarised):
             rows,
             notes,
         )
+
+    def plot(self, *, width: int = 640) -> "alt.LayerChart":
+        """Draw the plan: probability of success over expected cost; needs the extra ``report``."""
+        from router_model.charts import CostPoint, plan  # noqa: PLC0415  (services decide without charts)
+
+        points = [
+            CostPoint(
+                step.model,
+                step.expected_cost_usd,
+                step.p_success,
+                *(step.p_interval or ()),
+                kind="candidate" if place else "chosen",
+                needed=not place,
+            )
+            for place, step in enumerate(self.plan)
+        ]
+        return plan(points, least=self.threshold, width=width)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the decision as plain JSON types, without features."""

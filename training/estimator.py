@@ -127,7 +127,9 @@ class RouterEstimator(BaseEstimator):
             latency_s=unknown,
             propensity=unknown,
         )
-        catalog = self.catalog if self.catalog is None or isinstance(self.catalog, Catalog) else Catalog.load(self.catalog)
+        catalog = (
+            self.catalog if self.catalog is None or isinstance(self.catalog, Catalog) else Catalog.load(self.catalog)
+        )
         config = TrainConfig(
             quality_bars=(self.quality_bar,),
             encoder=self.encoder,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +41,8 @@ from router_model.training.fitting.evidence import bank_rows
 from router_model.training.fitting.fit import FitConfig, OutOfFold, fit_predictor
 from router_model.training.fitting.judges import Finding, leave_out_contradicted, write_quarantine
 from router_model.training.measuring.certify import DEFAULT_DELTA, certify, check_targets, default_targets
-from router_model.training.measuring.evaluate import Evaluation, evaluate
+from router_model.training.measuring.evaluate import evaluate
+from router_model.training.measuring.evaluation import Evaluation, Picture
 from router_model.training.measuring.moves import Moves, measure_moves, same_settings
 from router_model.training.measuring.operating_point import MAX_QUALITY_LOSS, choose_operating_point
 from router_model.training.near_duplicates.groups import Together, join_near_duplicates
@@ -55,6 +56,9 @@ from router_model.training.table.outcomes import Outcomes, read_outcomes
 from router_model.training.table.prices import complete_catalog
 from router_model.training.table.split import N_FOLDS, Split, assign_folds, split_prompts
 from router_model.training.table.targets import Targets, build_targets
+
+if TYPE_CHECKING:
+    import altair as alt
 
 DEFAULT_BARS = (0.5, 0.7, 0.9)
 DEFAULT_BAR = 0.5
@@ -166,6 +170,12 @@ class TrainingReport(Summarised):
             return measured._replace(head=f"{head}. {measured.head}", notes=notes)
         rows = [(one.model, f"{one.quality:.3f}", f"{1000 * one.cost_usd:.4g}") for one in self.records]
         return Summary(head, ("on training prompts", "quality", "$ per 1k"), rows, notes)
+
+    def plot(self, picture: Picture = "frontier", *, width: int = 640) -> "alt.LayerChart":
+        """Draw what was held out; see `router_model.training.measuring.evaluation.Evaluation.plot`."""
+        if self.held_out is None:
+            raise ValueError("nothing was held out to draw; train with holdout=True, or evaluate the router")
+        return self.held_out.plot(picture, width=width)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON types."""

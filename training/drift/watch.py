@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from router_model.charts import IntervalRow, intervals
 from router_model.errors import TableError
 from router_model.features.featuriser import featurise
 from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
@@ -30,6 +31,9 @@ from router_model.training.drift.finding import Finding
 from router_model.training.table.frames import Table, as_frame, is_path, name_of
 from router_model.training.table.outcomes import checked_table, outcomes_of
 
+if TYPE_CHECKING:
+    import altair as alt
+
 _FROM_EXTRA: Final = {
     "p_success": pl.Float64,
     "quality_bar": pl.Float64,
@@ -40,6 +44,7 @@ _FROM_EXTRA: Final = {
     "cache_write_tokens": pl.Int64,
     "artifact": pl.String,
 }
+_DRAWN: Final = 20
 _NEEDED: Final = ("model", "quality", "timestamp", "extra", "input_tokens", "output_tokens", "cost_usd")
 
 
@@ -79,6 +84,29 @@ class DriftReport(Summarised):
         """The findings that count, the largest first."""
         return drifted(self.findings)
 
+    def plot(self, *, width: int = 640) -> "alt.LayerChart":
+        """Draw every check that could tell, the largest effect first, in multiples of what counts; needs ``report``."""
+        told = [one for one in self.findings if one.n and one.threshold > 0]
+        rows = [
+            IntervalRow(
+                f"{one.check} {one.subject}".strip(),
+                one.effect / one.threshold,
+                None if one.low is None else one.low / one.threshold,
+                None if one.high is None else one.high / one.threshold,
+                kind="bad" if one.drifted else "neutral",
+            )
+            for one in sorted(told, key=lambda one: (not one.drifted, -abs(one.effect) / one.threshold))[:_DRAWN]
+        ]
+        return intervals(
+            rows,
+            axis="change, in multiples of what counts",
+            description="What changed, in multiples of what counts",
+            limits=(-1.0, 1.0),
+            reach=(-5.0, 5.0),
+            write="{:+.1f}".format,
+            width=width,
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON types."""
         return {
@@ -112,20 +140,21 @@ def read_calls(table: Table) -> pl.DataFrame:
     return frame.with_columns(*unknown, told).unnest("told").sort("timestamp", maintain_order=True)
 
 
-def watch(router: Router | str | Path, log: Table, limits: Thresholds = Thresholds(), *, seed: int = 0) -> DriftReport:
+def watch(router: Router | str | Path, log: Table, limits: Thresholds | None = None, *, seed: int = 0) -> DriftReport:
     """Check the calls of a log against a router.
 
     Parameters
     ----------
     router : the one that is served, or its folder; its bank and catalog are compared with
     log : path of a table of ``router-model log export``, or a frame of it
+    limits : the smallest effects that count
 
     Raises
     ------
     TableError
         If the log cannot be read, or was not made from a decision log.
     """
-    router, calls = Router.of(router), read_calls(log)
+    router, calls, limits = Router.of(router), read_calls(log), limits or Thresholds()
     by_conversation = pl.coalesce("session_id", "prompt_id")
     one_each = calls.with_columns(conversation=by_conversation).unique(
         "conversation", keep="first", maintain_order=True

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from router_model.charts import IntervalRow, intervals
 from router_model.decision import PredictionTable
 from router_model.errors import TableError
 from router_model.features.featuriser import featurise
@@ -26,6 +27,10 @@ from router_model.training.table.costs import mean_cost_usd, realised_costs
 from router_model.training.table.frames import Table
 from router_model.training.table.outcomes import Outcomes, read_outcomes
 
+if TYPE_CHECKING:
+    import altair as alt
+
+_FAR = 0.5  # of the cost; a difference as large would leave no room for the others
 Float64Array = npt.NDArray[np.float64]
 Choices = npt.NDArray[np.intp]
 
@@ -109,6 +114,22 @@ class Comparison(Summarised):
             ("", "first", "second", "second - first (95 %)"),
             rows,
             [f"They choose different models for {self.share_different:.1%} of the prompts."],
+        )
+
+    def plot(self, *, width: int = 640) -> "alt.LayerChart":
+        """Draw the differences with their 95 % intervals; needs the extra ``report``."""
+        shown = (
+            ("quality, points", self.difference.quality),
+            ("success, points", self.success),
+            ("cost saved, %", self.difference.saving),
+        )
+        return intervals(
+            [IntervalRow(name, 100 * one.value, 100 * one.low, 100 * one.high) for name, one in shown],
+            axis="second - first",
+            description="Differences between the two routers in quality, success and cost",
+            reach=(-100.0, 100.0) if abs(self.difference.saving.value) > _FAR else None,
+            write="{:+.1f}".format,
+            width=width,
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -15,12 +15,14 @@ ran, every router would look better, even itself. The paired difference is estim
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from router_model.charts import IntervalRow, intervals
 from router_model.errors import SupportError, TableError
 from router_model.features.featuriser import featurise
 from router_model.router import Router
@@ -53,6 +55,9 @@ from router_model.training.offpolicy.estimates import (
 )
 from router_model.training.offpolicy.logged import LoggedDecisions, known_costs, nothing_known, read_logged
 from router_model.training.table.frames import Table
+
+if TYPE_CHECKING:
+    import altair as alt
 
 Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -175,6 +180,22 @@ class LogEvaluation(Summarised):
             [f"The champion is {self.champion_name}. They disagree on {self.overlap.share_different:.1%}."],
         )
 
+    def plot(self, *, margin: float = MARGIN, width: int = 640) -> "alt.LayerChart":
+        """Draw the difference in quality by every estimator, with the loss that does not matter; needs ``report``."""
+        known = self.quality if self.anytime is None else {**self.quality, "DR, anytime": self.anytime}
+        rows = [
+            IntervalRow(name, 100 * one.value, *((100 * one.low, 100 * one.high) if isfinite(one.half_width) else ()))
+            for name, one in known.items()
+        ]
+        return intervals(
+            rows or [IntervalRow("the same choices", 0.0)],
+            axis="points of quality, challenger - champion",
+            description="Difference in quality between challenger and champion, by estimator",
+            limits=(-100 * margin,),
+            write="{:+.1f}".format,
+            width=width,
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Return the evaluation as plain JSON types."""
         return {
@@ -220,8 +241,9 @@ def evaluate_on_log(
     ----------
     challenger : Router, or its folder
     log : path of a table of ``router-model log export``, a frame of it, or `LoggedDecisions`
-    against : the champion, or its folder; default: the policy that wrote the log, without its exploration. If the log does not say
-        what that is (an old export, or another tool's), the champion is the policy as it ran
+    against : the champion, or its folder
+        Default: the policy that wrote the log, without its exploration. If the log does not say what that is (an old
+        export, or another tool's), the champion is the policy as it ran.
     supported_only : leave out decisions on which a choice had propensity 0, instead of refusing the log
     margin : loss of quality that does not matter for the verdict
 

@@ -23,7 +23,7 @@ from router_model.training.benchmark.plots.style import (
 )
 from router_model.training.benchmark.results import Curve, MethodResult, Results
 from router_model.training.benchmark.verdicts import KIND_ORDER, LEARNED_KINDS, mean, ranked
-from router_model.training.measuring.evaluate import Evaluation
+from router_model.training.measuring.evaluation import Evaluation
 
 Float64Array = npt.NDArray[np.float64]
 

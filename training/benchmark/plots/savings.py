@@ -6,7 +6,7 @@ from typing import Any
 
 from router_model.training.benchmark.plots.style import AHEAD, BEHIND, label, new_figure, plain, short_name
 from router_model.training.benchmark.results import MethodResult
-from router_model.training.measuring.evaluate import Evaluation
+from router_model.training.measuring.evaluation import Evaluation
 
 _TASKS = 25
 _FLOOR = -1.0
