@@ -17,7 +17,7 @@ from router_model.prediction.uncertainty import Z
 from router_model.summary import Summarised, Summary, usd
 
 if TYPE_CHECKING:
-    import altair as alt
+    from router_model.charts.drawing import Drawing
 
 
 class Reason(StrEnum):
@@ -207,9 +207,10 @@ class Decision(Summarised):
             notes,
         )
 
-    def plot(self, *, width: int = 640) -> "alt.LayerChart":
+    def plot(self, *, width: int = 640) -> "Drawing":
         """Draw the plan: probability of success over expected cost; needs the extra ``report``."""
         from router_model.charts import CostPoint, plan  # noqa: PLC0415  (services decide without charts)
+        from router_model.charts.drawing import Drawing  # noqa: PLC0415
 
         points = [
             CostPoint(
@@ -222,7 +223,7 @@ class Decision(Summarised):
             )
             for place, step in enumerate(self.plan)
         ]
-        return plan(points, least=self.threshold, width=width)
+        return Drawing(plan(points, least=self.threshold, width=width))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the decision as plain JSON types, without features."""

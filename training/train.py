@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from router_model.candidates import read_announced
 from router_model.catalog import FROM_BILLS_ALONE, Catalog, ModelCard
 from router_model.certificate import Certificate
+from router_model.charts.drawing import Drawing
 from router_model.cost import expected_cost_usd
 from router_model.errors import ArtifactError, TableError, TrainingError
 from router_model.features import Encoder, Prompt, load_encoder
@@ -56,9 +57,6 @@ from router_model.training.table.outcomes import Outcomes, read_outcomes
 from router_model.training.table.prices import complete_catalog
 from router_model.training.table.split import N_FOLDS, Split, assign_folds, split_prompts
 from router_model.training.table.targets import Targets, build_targets
-
-if TYPE_CHECKING:
-    import altair as alt
 
 DEFAULT_BARS = (0.5, 0.7, 0.9)
 DEFAULT_BAR = 0.5
@@ -171,7 +169,7 @@ class TrainingReport(Summarised):
         rows = [(one.model, f"{one.quality:.3f}", f"{1000 * one.cost_usd:.4g}") for one in self.records]
         return Summary(head, ("on training prompts", "quality", "$ per 1k"), rows, notes)
 
-    def plot(self, picture: Picture = "frontier", *, width: int = 640) -> "alt.LayerChart":
+    def plot(self, picture: Picture = "frontier", *, width: int = 640) -> Drawing:
         """Draw what was held out; see `router_model.training.measuring.evaluation.Evaluation.plot`."""
         if self.held_out is None:
             raise ValueError("nothing was held out to draw; train with holdout=True, or evaluate the router")

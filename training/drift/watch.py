@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import polars as pl
 
 from router_model.charts import IntervalRow, intervals
+from router_model.charts.drawing import Drawing
 from router_model.errors import TableError
 from router_model.features.featuriser import featurise
 from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
@@ -30,9 +31,6 @@ from router_model.training.drift.checks import (
 from router_model.training.drift.finding import Finding
 from router_model.training.table.frames import Table, as_frame, is_path, name_of
 from router_model.training.table.outcomes import checked_table, outcomes_of
-
-if TYPE_CHECKING:
-    import altair as alt
 
 _FROM_EXTRA: Final = {
     "p_success": pl.Float64,
@@ -84,7 +82,7 @@ class DriftReport(Summarised):
         """The findings that count, the largest first."""
         return drifted(self.findings)
 
-    def plot(self, *, width: int = 640) -> "alt.LayerChart":
+    def plot(self, *, width: int = 640) -> Drawing:
         """Draw every check that could tell, the largest effect first, in multiples of what counts; needs ``report``."""
         told = [one for one in self.findings if one.n and one.threshold > 0]
         rows = [
@@ -97,14 +95,16 @@ class DriftReport(Summarised):
             )
             for one in sorted(told, key=lambda one: (not one.drifted, -abs(one.effect) / one.threshold))[:_DRAWN]
         ]
-        return intervals(
-            rows,
-            axis="change, in multiples of what counts",
-            description="What changed, in multiples of what counts",
-            limits=(-1.0, 1.0),
-            reach=(-5.0, 5.0),
-            write="{:+.1f}".format,
-            width=width,
+        return Drawing(
+            intervals(
+                rows,
+                axis="change, in multiples of what counts",
+                description="What changed, in multiples of what counts",
+                limits=(-1.0, 1.0),
+                reach=(-5.0, 5.0),
+                write="{:+.1f}".format,
+                width=width,
+            )
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from router_model.charts import IntervalRow, intervals
+from router_model.charts.drawing import Drawing
 from router_model.decision import PredictionTable
 from router_model.errors import TableError
 from router_model.features.featuriser import featurise
@@ -26,9 +27,6 @@ from router_model.training.metrics.bootstrap import bootstrap_frontier
 from router_model.training.table.costs import mean_cost_usd, realised_costs
 from router_model.training.table.frames import Table
 from router_model.training.table.outcomes import Outcomes, read_outcomes
-
-if TYPE_CHECKING:
-    import altair as alt
 
 _FAR = 0.5  # of the cost; a difference as large would leave no room for the others
 Float64Array = npt.NDArray[np.float64]
@@ -116,20 +114,22 @@ class Comparison(Summarised):
             [f"They choose different models for {self.share_different:.1%} of the prompts."],
         )
 
-    def plot(self, *, width: int = 640) -> "alt.LayerChart":
+    def plot(self, *, width: int = 640) -> Drawing:
         """Draw the differences with their 95 % intervals; needs the extra ``report``."""
         shown = (
             ("quality, points", self.difference.quality),
             ("success, points", self.success),
             ("cost saved, %", self.difference.saving),
         )
-        return intervals(
-            [IntervalRow(name, 100 * one.value, 100 * one.low, 100 * one.high) for name, one in shown],
-            axis="second - first",
-            description="Differences between the two routers in quality, success and cost",
-            reach=(-100.0, 100.0) if abs(self.difference.saving.value) > _FAR else None,
-            write="{:+.1f}".format,
-            width=width,
+        return Drawing(
+            intervals(
+                [IntervalRow(name, 100 * one.value, 100 * one.low, 100 * one.high) for name, one in shown],
+                axis="second - first",
+                description="Differences between the two routers in quality, success and cost",
+                reach=(-100.0, 100.0) if abs(self.difference.saving.value) > _FAR else None,
+                write="{:+.1f}".format,
+                width=width,
+            )
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -17,12 +17,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from router_model.charts import IntervalRow, intervals
+from router_model.charts.drawing import Drawing
 from router_model.errors import SupportError, TableError
 from router_model.features.featuriser import featurise
 from router_model.router import Router
@@ -55,9 +56,6 @@ from router_model.training.offpolicy.estimates import (
 )
 from router_model.training.offpolicy.logged import LoggedDecisions, known_costs, nothing_known, read_logged
 from router_model.training.table.frames import Table
-
-if TYPE_CHECKING:
-    import altair as alt
 
 Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -180,20 +178,22 @@ class LogEvaluation(Summarised):
             [f"The champion is {self.champion_name}. They disagree on {self.overlap.share_different:.1%}."],
         )
 
-    def plot(self, *, margin: float = MARGIN, width: int = 640) -> "alt.LayerChart":
+    def plot(self, *, margin: float = MARGIN, width: int = 640) -> Drawing:
         """Draw the difference in quality by every estimator, with the loss that does not matter; needs ``report``."""
         known = self.quality if self.anytime is None else {**self.quality, "DR, anytime": self.anytime}
         rows = [
             IntervalRow(name, 100 * one.value, *((100 * one.low, 100 * one.high) if isfinite(one.half_width) else ()))
             for name, one in known.items()
         ]
-        return intervals(
-            rows or [IntervalRow("the same choices", 0.0)],
-            axis="points of quality, challenger - champion",
-            description="Difference in quality between challenger and champion, by estimator",
-            limits=(-100 * margin,),
-            write="{:+.1f}".format,
-            width=width,
+        return Drawing(
+            intervals(
+                rows or [IntervalRow("the same choices", 0.0)],
+                axis="points of quality, challenger - champion",
+                description="Difference in quality between challenger and champion, by estimator",
+                limits=(-100 * margin,),
+                write="{:+.1f}".format,
+                width=width,
+            )
         )
 
     def as_dict(self) -> dict[str, Any]:
