@@ -28,6 +28,7 @@ Picture = Literal["frontier", "tasks", "shares", "reliability"]
 
 ALL_MODELS = "all models"
 _TASKS_DRAWN = 15
+_SQUARE = 420  # pixels of the widest chart that is as high as wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,14 +256,14 @@ class Evaluation(Summarised):
         largest = sorted(self.by_task.items(), key=lambda item: -item[1][0])[:_TASKS_DRAWN]
         if not largest:
             raise ValueError("the table has no tasks to draw; fill in its column 'task'")
-        rows = [IntervalRow(f"{task} ({n:,})", router.saving) for task, (n, router, _) in largest]
+        rows = [IntervalRow(f"{task} ({n:,})", router.saving, kind="ours") for task, (n, router, _) in largest]
         return intervals(
             rows,
             axis=f"share of the cost of {self.best_single} that is saved",
             description="Share of the best single model's cost that is saved on each task",
             axis_format="%",
             write="{:.0%}".format,
-            reach=(-1.0, 1.0),
+            reach=(-1.0, 1.0) if min(row.value or 0.0 for row in rows) < -1 else None,
             width=width,
         )
 
@@ -274,4 +275,4 @@ class Evaluation(Summarised):
         if not self.reliability:
             raise ValueError("no outcome is known, so no probability can be compared with it")
         bins = [Bin(float(p), float(seen), int(n)) for p, seen, n in zip(*self.reliability[ALL_MODELS], strict=True)]
-        return reliability({ALL_MODELS: bins}, width=width)
+        return reliability({ALL_MODELS: bins}, width=min(width, _SQUARE))
