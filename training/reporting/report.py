@@ -21,7 +21,8 @@ from router_model.training.drift.checks import Thresholds, check_price_ages
 from router_model.training.drift.finding import Finding as DriftFinding
 from router_model.training.drift.watch import DriftReport, read_calls, watch
 from router_model.training.measuring.by_task import Tasks, difference_by_task
-from router_model.training.measuring.evaluate import Decided, Evaluation, evaluate, read_mix
+from router_model.training.measuring.evaluate import evaluate, read_mix
+from router_model.training.measuring.evaluation import Decided, Evaluation
 from router_model.training.measuring.failures import Failing, failing_kinds
 from router_model.training.measuring.verdict import MARGIN, Difference, Verdict
 from router_model.training.metrics import Reliability, reliability_curve

@@ -16,7 +16,7 @@ from router_model.pages.blocks import (
     Section,
     Table,
 )
-from router_model.training.measuring.evaluate import Evaluation
+from router_model.training.measuring.evaluation import Evaluation
 from router_model.training.measuring.verdict import Difference
 from router_model.training.offpolicy.savings import Ledger
 from router_model.training.reporting.drift_page import drift_blocks
