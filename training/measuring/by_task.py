@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from router_model.training.measuring.evaluate import Decided
+from router_model.training.measuring.evaluation import Decided
 from router_model.training.measuring.paired import paired_difference
 from router_model.training.measuring.verdict import MIN_INDEPENDENT, Difference
 
