@@ -17,7 +17,8 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from router_model import Router
 from router_model.training.benchmark.plots.style import DARK, OURS, plain, short_model
-from router_model.training.measuring.evaluate import Evaluation, Realised, evaluate
+from router_model.training.measuring.evaluate import evaluate
+from router_model.training.measuring.evaluation import Evaluation, Realised
 from router_model.training.table.outcomes import read_outcomes
 
 PICTURE = Path(__file__).parent / "figures" / "cost-and-quality.svg"

@@ -13,6 +13,7 @@ from router_model.features.prompt import LoggedPrompt, Prompt, PromptLike
 from router_model.features.request import request_features
 from router_model.features.surface import surface_features
 from router_model.features.word_pieces import tokenise
+from router_model.summary import Summarised, Summary
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -22,8 +23,8 @@ TOOL_CHARS_A_PIECE = 4.0
 were off by 56 to 70 % when tools did not count (docs/decisions/0040)."""
 
 
-@dataclass(frozen=True, slots=True)
-class PromptFeatures:
+@dataclass(frozen=True, slots=True, repr=False)
+class PromptFeatures(Summarised):
     """The features of n prompts; they do not depend on any model.
 
     Attributes
@@ -47,6 +48,14 @@ class PromptFeatures:
     n_input_tokens: npt.NDArray[np.float64]
     n_images: npt.NDArray[np.float64]
     max_output_tokens: npt.NDArray[np.float64]
+
+    def summary(self) -> Summary:
+        """Return how many prompts there are, and how long they are."""
+        pieces = self.n_input_tokens.mean() if len(self) else 0.0
+        size = "x".join(map(str, self.embedding.shape[1:]))
+        return Summary(
+            f"PromptFeatures of {len(self):,} prompts: {pieces:,.0f} word pieces on average, {size} numbers each"
+        )
 
     def __len__(self) -> int:
         return len(self.pieces)

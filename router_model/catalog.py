@@ -36,6 +36,7 @@ import tomli_w
 
 from router_model.errors import CatalogError, UsageError
 from router_model.model_parameters import EFFORT, MODEL, with_inherited
+from router_model.summary import Summarised, Summary
 
 FROM_BILLS_ALONE: Final = "billed costs of the table alone"
 """The `price_source` of a model whose cost was learned from bills without tokens; see `training/table/bills.py`."""
@@ -237,11 +238,26 @@ _DATES = ("price_date",)
 _REQUIRED = _PRICES[:2]
 
 
-@dataclass(frozen=True, slots=True)
-class Catalog:
+@dataclass(frozen=True, slots=True, repr=False)
+class Catalog(Summarised):
     """Model cards by id."""
 
     cards: Mapping[str, ModelCard]
+
+    def summary(self) -> Summary:
+        """Return the price of every model."""
+        rows = [
+            (
+                card.model,
+                f"${card.usd_per_mtok_input}",
+                f"${card.usd_per_mtok_output}",
+                "unknown" if card.context_window is None else f"{card.context_window:,}",
+                card.price_source,
+            )
+            for card in self.cards.values()
+        ]
+        titles = ("model", "per million in", "per million out", "context window", "price from")
+        return Summary(f"Catalog of {len(self):,} models", titles, rows)
 
     def __getitem__(self, model: str) -> ModelCard:
         try:

@@ -21,6 +21,7 @@ from scipy.special import betainc
 from router_model.errors import ArtifactError
 from router_model.mean_bound import shows_mean
 from router_model.prediction.bars import BAR_TOLERANCE
+from router_model.summary import Summarised, Summary
 
 LIKELIEST_USD = 1e6
 """A success value in USD that is so large that the model most likely to succeed is chosen: the safest setting."""
@@ -42,8 +43,8 @@ GRADE_STEPS = 1000
 """Stored grades are whole numbers of this part of 1, rounded down, which makes no promise stronger."""
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
+@dataclass(frozen=True, slots=True, repr=False)
+class Certificate(Summarised):
     """A promised rate, or the reason why none is promised.
 
     Attributes
@@ -99,6 +100,16 @@ class Certificate:
     n_missing: int = 0
     design_effect: float = 1.0
     grades: tuple[int, ...] = field(default=(), repr=False)
+
+    def summary(self) -> Summary:
+        """Return the promise in a line, or why there is none."""
+        what = "mean quality" if self.quality_bar is None else f"P(quality >= {self.quality_bar:g})"
+        if self.reason is not None:
+            return Summary(f"Certificate: {what} >= {self.target_success:g} is not certified, because {self.reason}")
+        return Summary(
+            f"Certificate: {what} >= {self.target_success:g} on average (delta {self.delta:g}; "
+            f"{self.realised_success:.3f} on {self.n_prompts:,} calibration prompts)"
+        )
 
     @property
     def certified(self) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from math import isnan
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,10 @@ from router_model.certificate import Certificate
 from router_model.explanation_records import Explanation
 from router_model.features.featuriser import PromptFeatures
 from router_model.prediction.uncertainty import Z
+from router_model.summary import Summarised, Summary, usd
+
+if TYPE_CHECKING:
+    from router_model.charts.drawing import Drawing
 
 
 class Reason(StrEnum):
@@ -133,8 +137,8 @@ class Exclusion:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+@dataclass(frozen=True, slots=True, repr=False)
+class Decision(Summarised):
     """A routing decision.
 
     Attributes
@@ -183,6 +187,44 @@ class Decision:
     n_input_tokens: float = 0.0
     features: PromptFeatures | None = field(default=None, repr=False, compare=False)
 
+    def summary(self) -> Summary:
+        """Return the plan, best first."""
+        rows = [
+            (s.model, f"{s.p_success:.3f}", usd(s.expected_cost_usd), f"{s.expected_output_tokens:.0f}")
+            for s in self.plan
+        ]
+        notes = (
+            [f"{len(self.excluded):,} excluded, e.g. {self.excluded[0].model}: {self.excluded[0].detail}"]
+            if self.excluded
+            else []
+        )
+        if self.certificate is not None:
+            notes.append(self.certificate.summary().head)
+        return Summary(
+            f"Decision: {self.model} ({self.reason}), familiarity {self.familiarity:.2f}",
+            ("plan", f"P(quality >= {self.quality_bar:g})", "expected cost", "output tokens"),
+            rows,
+            notes,
+        )
+
+    def plot(self, *, width: int = 640) -> "Drawing":
+        """Draw the plan: probability of success over expected cost; needs the extra ``report``."""
+        from router_model.charts import CostPoint, plan  # noqa: PLC0415  (services decide without charts)
+        from router_model.charts.drawing import Drawing  # noqa: PLC0415
+
+        points = [
+            CostPoint(
+                step.model,
+                step.expected_cost_usd,
+                step.p_success,
+                *(step.p_interval or ()),
+                kind="candidate" if place else "chosen",
+                needed=not place,
+            )
+            for place, step in enumerate(self.plan)
+        ]
+        return Drawing(plan(points, least=self.threshold, width=width))
+
     def as_dict(self) -> dict[str, Any]:
         """Return the decision as plain JSON types, without features."""
         values = _values(self)
@@ -201,8 +243,8 @@ def _values(record: Decision | PlanStep | Exclusion) -> dict[str, Any]:
     return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 
-@dataclass(frozen=True, slots=True)
-class PredictionTable:
+@dataclass(frozen=True, slots=True, repr=False)
+class PredictionTable(Summarised):
     """Predictions for n prompts x m models.
 
     Attributes
@@ -240,6 +282,18 @@ class PredictionTable:
     expected_latency_s: npt.NDArray[np.float64] | None = None
     expected_quality: npt.NDArray[np.float64] | None = None
     level_error: npt.NDArray[np.float64] | None = None
+
+    def summary(self) -> Summary:
+        """Return the means of every model, the likeliest first."""
+        p, cost, tokens = (
+            a.mean(axis=0) for a in (self.p_success, self.expected_cost_usd, self.expected_output_tokens)
+        )
+        rows = [(self.models[at], f"{p[at]:.3f}", usd(cost[at]), f"{tokens[at]:.0f}") for at in np.argsort(-p)]
+        return Summary(
+            f"PredictionTable of {len(self.p_success):,} prompts x {len(self.models):,} models",
+            ("mean of", f"P(quality >= {self.quality_bar:g})", "expected cost", "output tokens"),
+            rows,
+        )
 
     def steps(self, row: int, columns: Iterable[int]) -> tuple[PlanStep, ...]:
         """Return the predictions for some models on one prompt, in the order of `columns`."""

@@ -18,6 +18,10 @@ was got, what was expected, and what to do.
 class RouterModelError(Exception):
     """Base of the tree."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows instead of a traceback: the message says what to do (IPython asks for it)."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class TableError(RouterModelError, ValueError):
     """Raise when an outcome table, or a source of one, is unusable."""

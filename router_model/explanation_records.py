@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from router_model.summary import Summarised, Summary
+
 
 @dataclass(frozen=True, slots=True)
 class LoggedOutcome:
@@ -188,8 +190,8 @@ class Changes:
     cost_factor: Change | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+@dataclass(frozen=True, slots=True, repr=False)
+class Explanation(Summarised):
     """The explanation of a decision.
 
     Attributes
@@ -210,6 +212,32 @@ class Explanation:
     runner_up: SuccessExplanation | None
     cost: CostGap | None
     changes: Changes | None
+
+    def summary(self) -> Summary:
+        """Return what the log odds of the first two models are made of; `as_dict` has everything."""
+        of = [one for one in (self.chosen, self.runner_up) if one is not None]
+        rows = [
+            (name, *(f"{value:+.2f}" for value in values))
+            for name, values in (
+                ("all", [one.log_odds for one in of]),
+                ("its record", [one.record_log_odds + one.calibration for one in of]),
+                *(
+                    (parts[0].source, [part.log_odds for part in parts])
+                    for parts in zip(*(one.contributions for one in of), strict=True)
+                ),
+            )
+        ]
+        nearest = [
+            f"The nearest of {len(self.neighbours)} logged prompts: {self.neighbours[0].similarity:.2f} similar."
+        ]
+        return Summary(
+            f"Explanation of {' against '.join(one.model for one in of)}"
+            if of
+            else "Explanation: every answer succeeds",
+            ("log odds of success", *(one.model for one in of)),
+            rows if of else (),
+            nearest if self.neighbours else (),
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the explanation as plain JSON types."""

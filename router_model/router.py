@@ -33,15 +33,15 @@ from router_model.prompt_cache import WarmCache, saving_usd, with_warm_caches
 from router_model.saved.artifact import Artifact, load_artifact
 from router_model.screening.constraints import Constraints
 from router_model.screening.screening import Screening, screen
+from router_model.summary import Summarised, Summary
 from router_model.tradeoff import DEFAULT_POSITION
 
 _UNCONSTRAINED = Constraints()
-_SHOWN = 4  # models named in the representation
 _CHUNK = 4096  # prompts predicted at once; bounds memory for long lists
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Router:
+class Router(Summarised):
     """Decides which model to call. Immutable, so any number of threads may share one.
 
     Attributes
@@ -69,9 +69,10 @@ class Router:
     announced: AnnouncedModels | None = field(default=None, compare=False)
     _candidates: Candidates = field(init=False, repr=False, compare=False)
 
-    def __repr__(self) -> str:
-        shown = ", ".join(self.models[:_SHOWN]) + f" and {len(self.models) - _SHOWN} more" * (len(self.models) > _SHOWN)
-        return f"<Router of {len(self.models)} models ({shown}), {self.artifact.content_hash[:19]}>"
+    def summary(self) -> Summary:
+        """Return the models and their prices."""
+        head = f"Router of {len(self.models):,} models, {self.artifact.content_hash[:19]}"
+        return self.catalog.summary()._replace(head=head)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_candidates", Candidates.of(self.artifact, self.catalog, self.announced))
@@ -100,6 +101,11 @@ class Router:
             encoder = artifact.load_encoder()
         artifact.check_encoder(encoder)
         return cls.assemble(artifact, encoder, catalog=catalog)
+
+    @classmethod
+    def of(cls, router: "Router | str | Path") -> "Router":
+        """Return a router as it is, or load it from its folder."""
+        return router if isinstance(router, Router) else cls.load(router)
 
     @classmethod
     def assemble(cls, artifact: Artifact, encoder: Encoder, *, catalog: str | Path | Catalog | None = None) -> "Router":

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from router_model.errors import RequestError
 from router_model.policy import best_by_value
+from router_model.summary import Summarised, Summary, usd
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -16,8 +17,8 @@ _N_VALUES = 120
 _TINY = 1e-12  # USD; the least cost, because free models have no logarithm
 
 
-@dataclass(frozen=True, slots=True)
-class SpendCurve:
+@dataclass(frozen=True, slots=True, repr=False)
+class SpendCurve(Summarised):
     """Mean expected cost of a request, by success value.
 
     Attributes
@@ -30,6 +31,14 @@ class SpendCurve:
     mean_cost_usd: tuple[float, ...]
     _log_values: Float64Array = field(init=False, repr=False, compare=False)
     _log_costs: Float64Array = field(init=False, repr=False, compare=False)
+
+    def summary(self) -> Summary:
+        """Return the ends of the curve."""
+        values, costs = self.success_values_usd, self.mean_cost_usd
+        return Summary(
+            f"SpendCurve of {len(values):,} values: a request costs {usd(costs[0])} where a success is worth "
+            f"{usd(values[0])}, and {usd(costs[-1])} where it is worth {usd(values[-1])}"
+        )
 
     def __post_init__(self) -> None:
         values, costs = self.success_values_usd, self.mean_cost_usd

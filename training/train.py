@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from router_model.candidates import read_announced
 from router_model.catalog import FROM_BILLS_ALONE, Catalog, ModelCard
 from router_model.certificate import Certificate
+from router_model.charts.drawing import Drawing
 from router_model.cost import expected_cost_usd
 from router_model.errors import ArtifactError, TableError, TrainingError
 from router_model.features import Encoder, Prompt, load_encoder
@@ -23,17 +24,26 @@ from router_model.policy import OperatingPoint
 from router_model.prediction.bars import succeeds
 from router_model.prediction.predictor import Predictor
 from router_model.router import Router
-from router_model.saved.artifact import MANIFEST, Artifact, hash_of, load_artifact, refuse_foreign, save_artifact
+from router_model.saved.artifact import (
+    MANIFEST,
+    Artifact,
+    hash_of,
+    load_artifact,
+    refuse_foreign,
+    save_artifact,
+    sealed,
+)
 from router_model.saved.bank_prompts import BankPrompts
 from router_model.spend_curve import SpendCurve
-from router_model.training.files import file_sha256
+from router_model.summary import Summarised, Summary
 from router_model.training.fitting.calibrate import fit_reference
 from router_model.training.fitting.embedding_cache import cached
 from router_model.training.fitting.evidence import bank_rows
 from router_model.training.fitting.fit import FitConfig, OutOfFold, fit_predictor
 from router_model.training.fitting.judges import Finding, leave_out_contradicted, write_quarantine
 from router_model.training.measuring.certify import DEFAULT_DELTA, certify, check_targets, default_targets
-from router_model.training.measuring.evaluate import Evaluation, evaluate
+from router_model.training.measuring.evaluate import evaluate
+from router_model.training.measuring.evaluation import Evaluation, Picture
 from router_model.training.measuring.moves import Moves, measure_moves, same_settings
 from router_model.training.measuring.operating_point import MAX_QUALITY_LOSS, choose_operating_point
 from router_model.training.near_duplicates.groups import Together, join_near_duplicates
@@ -41,6 +51,7 @@ from router_model.training.near_duplicates.sketches import sketch
 from router_model.training.table.bills import FROM_TOKENS
 from router_model.training.table.costs import fill_tokens, price_mismatches, realised_costs, tokens_per_piece
 from router_model.training.table.dominance import ModelRecord, model_records
+from router_model.training.table.frames import Table, sha256_of
 from router_model.training.table.groups import novelty_groups
 from router_model.training.table.outcomes import Outcomes, read_outcomes
 from router_model.training.table.prices import complete_catalog
@@ -103,13 +114,13 @@ class TrainConfig:
     fit: FitConfig = field(default_factory=FitConfig)
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingReport:
+@dataclass(frozen=True, slots=True, repr=False)
+class TrainingReport(Summarised):
     """The result of a training run.
 
     Attributes
     ----------
-    artifact : Path
+    artifact : Path, or None if it was not saved
     content_hash : str
     n_train, n_calibration, n_test : int
         Numbers of prompts.
@@ -123,9 +134,10 @@ class TrainingReport:
     near_duplicates : how many prompts were kept together, and how many changed sides for it
     warnings : messages about problems that a person should check
     provenance : as stored in the artifact
+    router : the trained router
     """
 
-    artifact: Path
+    artifact: Path | None
     content_hash: str
     n_train: int
     n_calibration: int
@@ -140,11 +152,33 @@ class TrainingReport:
     near_duplicates: Together
     warnings: tuple[str, ...]
     provenance: dict[str, Any]
+    router: Router = field(compare=False)
+
+    def summary(self) -> Summary:
+        """Return what was held out, or else the models' records; then the certificates."""
+        head = (
+            f"Router of {len(self.models):,} models, learned from {self.n_train:,} prompts"
+            f"{'' if self.artifact is None else f', saved to {self.artifact}'}"
+        )
+        notes = [each.summary().head for each in self.certificates[:2]] + [
+            f"{len(self.warnings):,} warnings, e.g. {warning}" for warning in self.warnings[:1]
+        ]
+        if self.held_out is not None:
+            measured = self.held_out.summary()
+            return measured._replace(head=f"{head}. {measured.head}", notes=notes)
+        rows = [(one.model, f"{one.quality:.3f}", f"{1000 * one.cost_usd:.4g}") for one in self.records]
+        return Summary(head, ("on training prompts", "quality", "$ per 1k"), rows, notes)
+
+    def plot(self, picture: Picture = "frontier", *, width: int = 640) -> Drawing:
+        """Draw what was held out; see `router_model.training.measuring.evaluation.Evaluation.plot`."""
+        if self.held_out is None:
+            raise ValueError("nothing was held out to draw; train with holdout=True, or evaluate the router")
+        return self.held_out.plot(picture, width=width)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON types."""
         return {
-            "artifact": str(self.artifact),
+            "artifact": None if self.artifact is None else str(self.artifact),
             "content_hash": self.content_hash,
             "n_train": self.n_train,
             "n_calibration": self.n_calibration,
@@ -163,8 +197,8 @@ class TrainingReport:
 
 
 def train(
-    table: str | Path,
-    out: str | Path,
+    table: Table,
+    out: str | Path | None = None,
     *,
     catalog: Catalog | None = None,
     config: TrainConfig | None = None,
@@ -176,8 +210,8 @@ def train(
 
     Parameters
     ----------
-    table : a Parquet outcome table
-    out : folder of the artifact; an artifact there is replaced
+    table : path of a Parquet outcome table, or a frame of polars, pandas or Arrow, or `Outcomes`
+    out : folder of the artifact; an artifact there is replaced. None: the router is only in the report
     catalog : prices and capabilities; prices it lacks are looked up in genai-prices
     config : TrainConfig
     former : folder of the router that the new one replaces; default: the one at `out`, if there is one
@@ -200,7 +234,9 @@ def train(
     if not 0 <= config.max_quality_loss < 1:
         raise TrainingError(f"max_quality_loss {config.max_quality_loss}; expected a loss of mean quality from 0 to 1")
     check_targets(config.target_success or (0.5,), config.delta)
-    refuse_foreign(Path(out))
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        refuse_foreign(folder)
     outcomes, warnings = learnable(join_near_duplicates(read_outcomes(table)))
     _check_size(split_prompts(outcomes.split_keys, seed=config.seed, holdout=config.holdout), outcomes)
     _check_safe_model(config.safe_model, outcomes.models)
@@ -217,11 +253,11 @@ def train(
         outcomes, features = outcomes.take(kept), features.take(kept)
     split = split_prompts(outcomes.split_keys, seed=config.seed, holdout=config.holdout)
     _check_size(split, outcomes)
-    run = Run(Path(table), outcomes, features, split, cards, encoder, config)
+    run = Run(None if isinstance(table, Outcomes) else table, outcomes, features, split, cards, encoder, config)
     advance("features")
     warnings += _price_warnings(outcomes, cards)
     router, targets = run.fit(advance)
-    moves = run.compare(router, former, Path(out), warnings)
+    moves = run.compare(router, former, folder, warnings)
     if moves is not None and not moves.is_supported:
         if not accept_moves:
             raise TrainingError(_refusal(moves, findings))
@@ -239,13 +275,12 @@ def train(
     )
     read_announced(artifact, artifact.catalog)  # a sibling that is not known is said before anything is saved
     records = run.records()
-    content_hash = save_artifact(artifact, out)  # no step after it takes long
-    write_quarantine(Path(out), findings)
+    artifact = _saved(artifact, folder, findings)  # no step after it takes long
     advance("save")
     blend = artifact.predictor.blend
     return TrainingReport(
-        artifact=Path(out),
-        content_hash=content_hash,
+        artifact=folder,
+        content_hash=artifact.content_hash,
         n_train=len(split.train),
         n_calibration=len(split.calibration),
         n_test=len(split.test),
@@ -259,17 +294,27 @@ def train(
         near_duplicates=Together.of(outcomes, seed=config.seed, holdout=config.holdout),
         warnings=tuple(warnings),
         provenance=dict(artifact.provenance),
+        router=Router.assemble(artifact, encoder),
     )
+
+
+def _saved(artifact: Artifact, folder: Path | None, findings: Sequence[Finding]) -> Artifact:
+    """Save an artifact, if it has a folder, and return it with its content hash."""
+    if folder is None:
+        return sealed(artifact)
+    content_hash = save_artifact(artifact, folder)
+    write_quarantine(folder, findings)
+    return replace(artifact, content_hash=content_hash)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """The prepared data of a training run, and its steps; `train` runs them.
 
-    `table` is the file of the outcomes, or None if they do not come from a file.
+    `table` is what the outcomes were read from, or None if they came as `Outcomes`.
     """
 
-    table: Path | None
+    table: Table | None
     outcomes: Outcomes
     features: PromptFeatures
     split: Split
@@ -305,13 +350,14 @@ class Run:
             )
         return Router.assemble(self._artifact(predictor, out_of_fold), self.encoder), targets
 
-    def compare(self, router: Router, former: str | Path | None, out: Path, warnings: list[str]) -> Moves | None:
+    def compare(self, router: Router, former: str | Path | None, out: Path | None, warnings: list[str]) -> Moves | None:
         """Compare with the former router; None if there is none, or if it has other settings."""
         held_out = np.concatenate([self.split.calibration, self.split.test])
-        if not len(held_out) or (former is None and not (out / MANIFEST).is_file()):
+        replaced = out if former is None else Path(former)
+        if not len(held_out) or replaced is None or (former is None and not (replaced / MANIFEST).is_file()):
             return None
         try:
-            known = load_artifact(out if former is None else former)
+            known = load_artifact(replaced)
         except ArtifactError as exc:
             if former is not None:
                 raise
@@ -540,10 +586,10 @@ def _target_warnings(targets: Targets, models: tuple[str, ...]) -> list[str]:
     return warnings
 
 
-def _provenance(table: Path | None, outcomes: Outcomes, split: Split, config: TrainConfig) -> dict[str, Any]:
+def _provenance(table: Table | None, outcomes: Outcomes, split: Split, config: TrainConfig) -> dict[str, Any]:
     return {
         "table": {
-            "sha256": None if table is None else file_sha256(table),
+            "sha256": None if table is None else sha256_of(table),
             "n_prompts": len(outcomes),
             "n_models": len(outcomes.models),
             "n_outcomes": int((~np.isnan(outcomes.quality)).sum()),

@@ -67,7 +67,7 @@ def command(
     from router_model.router import Router  # noqa: PLC0415
     from router_model.training.drift.checks import Thresholds  # noqa: PLC0415
     from router_model.training.drift.finding import prometheus_text  # noqa: PLC0415
-    from router_model.training.drift.watch import read_calls, watch  # noqa: PLC0415
+    from router_model.training.drift.watch import watch  # noqa: PLC0415
 
     given = {
         "traffic": max_traffic,
@@ -79,9 +79,8 @@ def command(
     with working("reading the log") as work:
         router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
         with source.table() as table:
-            calls = read_calls(table)
-        work.step("comparing the calls with what the router knows")
-        report = watch(router, calls, limits)
+            work.step("comparing the calls with what the router knows")
+            report = watch(router, table, limits)
     if prometheus is not None:
         _replace(prometheus, prometheus_text(report.findings))
     if as_json:

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from router_model.errors import TableError
 from router_model.progress import note
 from router_model.serving.commands.log import DEFAULT_SPOOL, moment, with_log
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,41 @@ class LogSource:
         if not report.n_rows:
             raise TableError(f"the log has no call of this time. {report.lines()[1]}")
         note(report.lines()[1])  # the first line names a file that the user never sees
+
+
+def read_log(
+    log: str, *, spool: str | Path = DEFAULT_SPOOL, since: datetime | None = None, until: datetime | None = None
+) -> "pl.DataFrame":
+    """Read the decision log of a service, in the order of time.
+
+    Parameters
+    ----------
+    log : URL of a decision log, or path of a table that ``router-model log export`` wrote
+    spool : folder of records that are not in the log yet
+    since, until : only decisions of this time, of a log's URL
+
+    Returns
+    -------
+    polars.DataFrame
+        One row for each decision, with the columns of an outcome table.
+
+    Raises
+    ------
+    TableError
+        If there is no such table, or the log has no calls of this time.
+    StoreError
+        If the log cannot be read.
+    """
+    import polars as pl  # noqa: PLC0415  (--help stays fast)
+
+    with LogSource(str(log), Path(spool), since, until).table() as table:
+        if not table.is_file():
+            raise TableError(
+                f"{log}: no such file; expected the URL of a decision log, such as sqlite:///router-log.db, or a table "
+                "that 'router-model log export' wrote"
+            )
+        frame = pl.read_parquet(table)
+    return frame.sort("timestamp", maintain_order=True, nulls_last=True) if "timestamp" in frame.columns else frame
 
 
 _HELP = "Decision log of a service, or a table of 'router-model log export'."

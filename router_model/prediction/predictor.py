@@ -71,7 +71,7 @@ class Prediction:
         return np.asarray(self.familiarity[:, : FAMILIARITY.index("coverage")].max(axis=1))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Predictor:
     """A trained predictor.
 
@@ -96,6 +96,9 @@ class Predictor:
     calibration: Calibration
     uncertainty: Uncertainty
     amounts: Mapping[str, AmountModel]
+
+    def __repr__(self) -> str:
+        return f"<Predictor of {len(self.models):,} models, {len(self.boosters)} boosters>"
 
     def predict(self, features: PromptFeatures, *, quality_bar: float) -> Prediction:
         """Predict success at one bar, and output tokens.

@@ -8,20 +8,24 @@
 ==============================================  =========================================================
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
+from router_model.serving.common.extra import has_console
 from router_model.serving.common.masking import masked_url
 from router_model.serving.common.service_errors import NotReadyError, SettingsError
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog, Loggable, LogStats
 from router_model.serving.decision_log.log_records import AttemptRecord, DecisionRecord, ResponseRecord, SessionRecord
+from router_model.serving.decision_log.questions import LogReader
 from router_model.serving.decision_log.queued_log import QueuedLog
 from router_model.serving.decision_log.spool import Spool, log_tag
 from router_model.serving.decision_log.store import Store
+
+T = TypeVar("T")
 
 NONE: Final = "none"
 PARQUET: Final = "parquet:"
@@ -68,6 +72,7 @@ def open_log(settings: Settings) -> DecisionLog:
         queue=settings.log_queue,
         flush_s=settings.log_flush_s,
         retention_days=settings.log_retention_days,
+        rolls=has_console(),
     )
 
 
@@ -215,3 +220,15 @@ class NoLog:
         """Find nothing."""
         del response_key, most
         return []
+
+    async def ask(self, question: Callable[[LogReader], Coroutine[Any, Any, T]]) -> T:
+        """Refuse, because nothing is kept.
+
+        Raises
+        ------
+        NotReadyError
+        """
+        del question
+        raise NotReadyError(
+            "there is no decision log (--log none), so there is nothing to show; give it one with --log"
+        )

@@ -6,11 +6,12 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import aiosqlite
+import orjson
 from sqlalchemy import ColumnElement, Delete, Select, Table, case, delete, event, func, literal, or_, select
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -18,6 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from router_model.serving.common.private_files import make_private
 from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.decision_log.database_errors import database_failures
+from router_model.serving.decision_log.questions import LogReader
+from router_model.serving.decision_log.reading import SqlReader
+from router_model.serving.decision_log.rolled_hours import forget_hours, forget_older, hour_of, late_hours
 from router_model.serving.decision_log.rows import ID_FIELD, NEWEST_COUNTS, TIME_FIELD, Batch, Kind, Row, json_bytes
 from router_model.serving.decision_log.schema import migrate
 from router_model.serving.decision_log.session_keys import remembered_sessions, with_answers
@@ -51,6 +55,7 @@ class SqlStore:
     def __init__(self, url: URL) -> None:
         self.url = url
         self._engine = _engine(url)
+        self.reader: LogReader | None = SqlReader(self._engine.connect, self._writing)
         self._inserts = {kind: Insertion(kind, self._engine.dialect) for kind in Kind}
 
     async def open(self, *, create: bool = True) -> None:
@@ -73,6 +78,7 @@ class SqlStore:
                         await connection.exec_driver_sql(self._inserts[kind].statement, parameters)
                         # Look-ups share this event loop, and get their turn between two statements.
                         await asyncio.sleep(0)
+                await forget_hours(connection, late_hours(batch, datetime.now(UTC)))
 
     async def read(self, kind: Kind, row_id: str) -> Row | None:
         """Select one row."""
@@ -127,6 +133,8 @@ class SqlStore:
         with database_failures("delete from"):
             if selection.before is not None:
                 counts = {kind: await self._delete_older(kind, selection) for kind in Kind}
+                async with self._writing() as connection:
+                    await forget_older(connection, selection.before)
             else:
                 counts = dict.fromkeys(Kind, 0)
                 counts[Kind.RESPONSE] = await self._delete_responses(selection)
@@ -202,12 +210,13 @@ class SqlStore:
         decisions, attempts, feedback, sessions = (TABLES[kind] for kind in _WITH_DECISIONS)
         chosen = _of(selection, decisions)
         async with self._writing() as connection:
-            columns = (decisions.c.decision_id, decisions.c.key_id, decisions.c.session_id)
+            columns = (decisions.c.decision_id, decisions.c.key_id, decisions.c.session_id, decisions.c.created_at)
             found = (await connection.execute(select(*columns).where(chosen).limit(_DECISIONS_AT_ONCE))).all()
             if not found:
                 return None
-            ids = [decision_id for decision_id, _, _ in found]
-            remembered = remembered_sessions((key_id, session_id) for _, key_id, session_id in found)
+            await forget_hours(connection, {hour_of(created_at) for *_, created_at in found})
+            ids = [decision_id for decision_id, *_ in found]
+            remembered = remembered_sessions((key_id, session_id) for _, key_id, session_id, _ in found)
             calls = attempts.c.decision_id.in_(ids)
             answers = select(attempts.c.response_id).where(calls, attempts.c.response_id.is_not(None))
             statements = {
@@ -239,7 +248,9 @@ def _engine(url: URL) -> AsyncEngine:
         logging.getLogger("aiosqlite").setLevel(logging.INFO)  # at DEBUG it logs every parameter, prompts among them
         # No transaction by the driver itself: it would leave statements that make tables outside.
         arguments = {"timeout": _BUSY_TIMEOUT_S, "isolation_level": None}
-        engine = create_async_engine(url, json_serializer=dump, connect_args=arguments, hide_parameters=True)
+        engine = create_async_engine(
+            url, json_serializer=dump, json_deserializer=orjson.loads, connect_args=arguments, hide_parameters=True
+        )
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
@@ -251,6 +262,7 @@ def _engine(url: URL) -> AsyncEngine:
     return create_async_engine(
         url,
         json_serializer=dump,
+        json_deserializer=orjson.loads,
         connect_args=arguments,
         pool_size=2,
         max_overflow=3,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from router_model.errors import RouterModelError
+from router_model.serving.decision_log.questions import LogReader
 from router_model.serving.decision_log.rows import Batch, Kind, Row
 
 
@@ -65,10 +66,13 @@ class Store(Protocol):
         None: rows are taken as they come.
     rows_at_once : int
         The most rows of one `write`.
+    reader : LogReader or None
+        Answers the questions of the console; None: the store cannot answer them while a page waits.
     """
 
     spool_batching: SpoolBatching | None
     rows_at_once: int
+    reader: LogReader | None
 
     async def open(self, *, create: bool = True) -> None:
         """Make sure that the store is there with a schema we know, making or migrating it; again after a failure.

@@ -14,7 +14,7 @@ from router_model.tables import print_table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from router_model.training.measuring.evaluate import Evaluation, Realised
+    from router_model.training.measuring.evaluation import Evaluation, Realised
     from router_model.training.measuring.robustness import Robustness
 
 _TASKS_SHOWN = 20

@@ -8,10 +8,13 @@ from typing import Any, Final
 
 import polars as pl
 
+from router_model.charts import IntervalRow, intervals
+from router_model.charts.drawing import Drawing
 from router_model.errors import TableError
 from router_model.features.featuriser import featurise
 from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 from router_model.router import Router
+from router_model.summary import Summarised, Summary
 from router_model.training.drift.checks import (
     MOST_PROMPTS,
     Thresholds,
@@ -26,6 +29,7 @@ from router_model.training.drift.checks import (
     drifted,
 )
 from router_model.training.drift.finding import Finding
+from router_model.training.table.frames import Table, as_frame, is_path, name_of
 from router_model.training.table.outcomes import checked_table, outcomes_of
 
 _FROM_EXTRA: Final = {
@@ -38,11 +42,12 @@ _FROM_EXTRA: Final = {
     "cache_write_tokens": pl.Int64,
     "artifact": pl.String,
 }
+_DRAWN: Final = 20
 _NEEDED: Final = ("model", "quality", "timestamp", "extra", "input_tokens", "output_tokens", "cost_usd")
 
 
-@dataclass(frozen=True, slots=True)
-class DriftReport:
+@dataclass(frozen=True, slots=True, repr=False)
+class DriftReport(Summarised):
     """The findings of a log.
 
     Attributes
@@ -62,10 +67,45 @@ class DriftReport:
     since: str | None
     until: str | None
 
+    def summary(self) -> Summary:
+        """Return what has drifted, the largest first."""
+        found = self.drifted
+        rows = [(f"{one.check} {one.subject}".strip(), one.says, one.advice) for one in found]
+        return Summary(
+            f"Drift in {len(found)} of {len(self.findings)} checks of {self.n_calls:,} calls, {self.n_graded:,} graded",
+            ("what changed", "how much", "what to do"),
+            rows,
+        )
+
     @property
     def drifted(self) -> list[Finding]:
         """The findings that count, the largest first."""
         return drifted(self.findings)
+
+    def plot(self, *, width: int = 640) -> Drawing:
+        """Draw every check that could tell, the largest effect first, in multiples of what counts; needs ``report``."""
+        told = [one for one in self.findings if one.n and one.threshold > 0]
+        rows = [
+            IntervalRow(
+                f"{one.check} {one.subject}".strip(),
+                one.effect / one.threshold,
+                None if one.low is None else one.low / one.threshold,
+                None if one.high is None else one.high / one.threshold,
+                kind="bad" if one.drifted else "neutral",
+            )
+            for one in sorted(told, key=lambda one: (not one.drifted, -abs(one.effect) / one.threshold))[:_DRAWN]
+        ]
+        return Drawing(
+            intervals(
+                rows,
+                axis="change, in multiples of what counts",
+                description="What changed, in multiples of what counts",
+                limits=(-1.0, 1.0),
+                reach=(-5.0, 5.0),
+                write="{:+.1f}".format,
+                width=width,
+            )
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON types."""
@@ -80,32 +120,41 @@ class DriftReport:
         }
 
 
-def read_calls(path: Path) -> pl.DataFrame:
-    """Read a table that ``router-model log export`` wrote, in the order of time.
+def read_calls(table: Table) -> pl.DataFrame:
+    """Read a table that ``router-model log export`` wrote, or a frame of it, in the order of time.
 
     Raises
     ------
     TableError
         If it cannot be read, or was not made from a decision log.
     """
-    checked_table(path)  # for its error messages
-    frame = pl.read_parquet(path)
+    checked_table(table)  # for its error messages
+    frame = pl.read_parquet(table) if is_path(table) else as_frame(table)
     missing = [name for name in _NEEDED if name not in frame.columns]
     if missing:
-        raise TableError(f"{path}: column {', '.join(missing)} missing; give a table of 'router-model log export'")
+        raise TableError(
+            f"{name_of(table)}: column {', '.join(missing)} missing; give a table of 'router-model log export'"
+        )
     unknown = [pl.lit(None, pl.String).alias(name) for name in OUTCOME_COLUMN_NAMES if name not in frame.columns]
     told = pl.col("extra").str.json_decode(pl.Struct(_FROM_EXTRA)).alias("told")
     return frame.with_columns(*unknown, told).unnest("told").sort("timestamp", maintain_order=True)
 
 
-def watch(router: Router, calls: pl.DataFrame, limits: Thresholds, *, seed: int = 0) -> DriftReport:
+def watch(router: Router | str | Path, log: Table, limits: Thresholds | None = None, *, seed: int = 0) -> DriftReport:
     """Check the calls of a log against a router.
 
     Parameters
     ----------
-    router : the one that is served; its bank and catalog are compared with
-    calls : from `read_calls`
+    router : the one that is served, or its folder; its bank and catalog are compared with
+    log : path of a table of ``router-model log export``, or a frame of it
+    limits : the smallest effects that count
+
+    Raises
+    ------
+    TableError
+        If the log cannot be read, or was not made from a decision log.
     """
+    router, calls, limits = Router.of(router), read_calls(log), limits or Thresholds()
     by_conversation = pl.coalesce("session_id", "prompt_id")
     one_each = calls.with_columns(conversation=by_conversation).unique(
         "conversation", keep="first", maintain_order=True

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from router_model.charts import IntervalRow, intervals
+from router_model.charts.drawing import Drawing
 from router_model.decision import PredictionTable
 from router_model.errors import TableError
 from router_model.features.featuriser import featurise
@@ -14,6 +17,7 @@ from router_model.goal import OWN_TRADEOFF, Goal
 from router_model.prediction.bars import succeeds
 from router_model.router import Router
 from router_model.saved.artifact import hash_of
+from router_model.summary import Summarised, Summary
 from router_model.training.measuring.evaluate import eligible_models, learned_from, sweep
 from router_model.training.measuring.moves import main_move
 from router_model.training.measuring.paired import Resampling, independent_groups, paired_difference
@@ -21,8 +25,10 @@ from router_model.training.measuring.verdict import MARGIN, Difference, Estimate
 from router_model.training.metrics import interval
 from router_model.training.metrics.bootstrap import bootstrap_frontier
 from router_model.training.table.costs import mean_cost_usd, realised_costs
-from router_model.training.table.outcomes import Outcomes
+from router_model.training.table.frames import Table
+from router_model.training.table.outcomes import Outcomes, read_outcomes
 
+_FAR = 0.5  # of the cost; a difference as large would leave no room for the others
 Float64Array = npt.NDArray[np.float64]
 Choices = npt.NDArray[np.intp]
 
@@ -51,8 +57,8 @@ class ComparedRouter:
         return {name: getattr(self, name) for name in ("rule", "quality", "success", "cost_usd", "aiq", "shares")}
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparison(Summarised):
     """Two routers on the same prompts; differences are the second minus the first.
 
     Attributes
@@ -87,6 +93,45 @@ class Comparison:
     main_move: tuple[str, str, float] | None
     verdict: Verdict
 
+    def summary(self) -> Summary:
+        """Return the verdict, and the two routers beside each other."""
+        first, second, by = self.first, self.second, self.difference
+        rows = [
+            ("quality", f"{first.quality:.3f}", f"{second.quality:.3f}", _interval(by.quality, 1, ".3f")),
+            ("success", f"{first.success:.3f}", f"{second.success:.3f}", _interval(self.success, 1, ".3f")),
+            (
+                "$ per 1k",
+                f"{1000 * first.cost_usd:.4g}",
+                f"{1000 * second.cost_usd:.4g}",
+                _interval(self.cost_usd, 1000, ".3g"),
+            ),
+            ("AIQ", f"{first.aiq:.4f}", f"{second.aiq:.4f}", _interval(self.aiq, 1, ".4f")),
+        ]
+        return Summary(
+            f"Comparison on {self.n_prompts:,} prompts: {self.verdict.sentence}",
+            ("", "first", "second", "second - first (95 %)"),
+            rows,
+            [f"They choose different models for {self.share_different:.1%} of the prompts."],
+        )
+
+    def plot(self, *, width: int = 640) -> Drawing:
+        """Draw the differences with their 95 % intervals; needs the extra ``report``."""
+        shown = (
+            ("quality, points", self.difference.quality),
+            ("success, points", self.success),
+            ("cost saved, %", self.difference.saving),
+        )
+        return Drawing(
+            intervals(
+                [IntervalRow(name, 100 * one.value, 100 * one.low, 100 * one.high) for name, one in shown],
+                axis="second - first",
+                description="Differences between the two routers in quality, success and cost",
+                reach=(-100.0, 100.0) if abs(self.difference.saving.value) > _FAR else None,
+                write="{:+.1f}".format,
+                width=width,
+            )
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison as plain JSON types."""
         counts = ("n_prompts", "n_independent", "n_seen", "n_left_out", "n_incomplete", "cost_sources", "quality_bar")
@@ -118,9 +163,9 @@ class _Decided:
 
 
 def compare(
-    first: Router,
-    second: Router,
-    outcomes: Outcomes,
+    first: Router | str | Path,
+    second: Router | str | Path,
+    table: Table,
     *,
     goal: Goal = OWN_TRADEOFF,
     include_seen: bool = False,
@@ -130,8 +175,9 @@ def compare(
 
     Parameters
     ----------
-    first, second : routers, which may have different models, settings and encoders
-    outcomes : must have every graded model of both; announced ones are left out of what they decide
+    first, second : routers or their folders; they may have different models, settings and encoders
+    table : path of an outcome table, a frame of polars, pandas or Arrow, or `Outcomes`
+        It must have every graded model of both; announced ones are left out of what they decide.
     goal : of both routers; default: the operating point of each
     include_seen : bool
         Count prompts that either was trained on, or on near duplicates of, too.
@@ -142,9 +188,9 @@ def compare(
     TableError
         If a model is missing or no prompt is left to count.
     """
-    first, second = first.graded_only(), second.graded_only()
+    first, second = Router.of(first).graded_only(), Router.of(second).graded_only()
     models = tuple(dict.fromkeys((*first.models, *second.models)))
-    outcomes = outcomes.select_models(models)
+    outcomes = read_outcomes(table).select_models(models)
     seen = learned_from(first, outcomes.prompts) | learned_from(second, outcomes.prompts)
     complete = ~np.isnan(outcomes.quality).any(axis=1)
     rows = np.flatnonzero(complete if include_seen else complete & ~seen)
@@ -259,3 +305,8 @@ def _aiq_difference(
 ) -> Estimate:
     value = second[0].aiq - first[0].aiq
     return Estimate(value, *interval(second[1] - first[1], value))
+
+
+def _interval(estimate: Estimate, scale: float, form: str) -> str:
+    value, low, high = (format(scale * number, f"+{form}") for number in (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{low}, {high}]"

@@ -6,7 +6,8 @@ predictions are off where outcomes are known. Complete prompts count as they are
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from router_model.prediction.bars import succeeds
 from router_model.router import Router
 from router_model.saved.artifact import hash_of
 from router_model.screening.constraints import Constraints
+from router_model.training.measuring.evaluation import ALL_MODELS, Decided, Evaluation, Realised, Tradeoff
 from router_model.training.measuring.operating_point import (
     MAX_QUALITY_LOSS,
     best_single_model,
@@ -31,11 +33,12 @@ from router_model.training.measuring.operating_point import (
 )
 from router_model.training.measuring.paired import (
     Resampling,
+    against_mix,
     against_singles,
     independent_groups,
     paired_difference,
 )
-from router_model.training.measuring.verdict import Difference, Verdict, routing_verdict
+from router_model.training.measuring.verdict import routing_verdict
 from router_model.training.metrics import (
     Points,
     Singles,
@@ -49,10 +52,13 @@ from router_model.training.metrics import (
     log_loss,
     mean_auc,
     perf_gain,
+    reliability_curve,
 )
+from router_model.training.metrics.prediction import Reliability
 from router_model.training.near_duplicates.sketches import near_sketched
 from router_model.training.table.costs import mean_cost_usd, realised_costs
-from router_model.training.table.outcomes import Outcomes
+from router_model.training.table.frames import Table
+from router_model.training.table.outcomes import Outcomes, read_outcomes
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -64,187 +70,37 @@ TRADEOFF_SHARES = (1.0, 0.99, 0.95)
 """Shares of the best single model's quality that an evaluation prices."""
 
 
-@dataclass(frozen=True, slots=True)
-class Realised:
-    """What a way to choose models would have brought on n prompts.
-
-    Attributes
-    ----------
-    label : str
-    cost_usd, quality, success : float
-        Means over prompts; success is the share that met the quality bar.
-    saving : float
-        1 - cost over the best single model's; negative where dearer.
-    """
-
-    label: str
-    cost_usd: float
-    quality: float
-    success: float
-    saving: float
-
-
-@dataclass(frozen=True, slots=True)
-class Tradeoff:
-    """The cheapest setting that kept a share of the best single model's quality, in hindsight.
-
-    Attributes
-    ----------
-    share : float
-        Of the best single model's mean quality.
-    saving : float or None
-        Of its cost; None where no setting reached the share.
-    quality_value_usd : float or None
-        The setting.
-    """
-
-    share: float
-    saving: float | None
-    quality_value_usd: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """A router on a table.
-
-    Attributes
-    ----------
-    n_prompts, n_seen, n_near, n_left_out, n_near_left_out, n_incomplete, n_ungraded, n_without_text : int
-        Prompts counted; of these, prompts whose text the router was trained on, and near duplicates of such prompts;
-        left out because the router was trained on them, or on a near duplicate; counted with an outcome of some
-        model estimated, because it is missing; left out because no outcome is known.
-    unknown : models without any known outcome on these prompts
-        Their figures are the router's own expectation, which proves nothing.
-    unseen : Evaluation or None
-        Of the counted prompts, on those that are neither; None if this is the same.
-    against : model -> Difference
-        The router minus this model on every prompt, with intervals by conversation and text.
-    verdict : Verdict or None
-        Whether routing pays, in words; None in `unseen`.
-    cheaper : position of the dial -> Difference
-        What cheaper settings, which a request asks for by name, bring against the best single model.
-    cost_sources : where the counted costs come from
-        Numbers of (prompt, model) pairs ``billed`` in the table, ``listed`` (its tokens at list prices) and
-        ``assumed`` (the router's own expectation, which proves nothing).
-    quality_bar : float
-    rule : str
-        How models were chosen, in words.
-    router : Realised
-        At the artifact's operating point, or the one asked for.
-    expected_cost_usd : what the router expected the chosen models to cost, mean over prompts
-    cost_bias : float
-        Expected over real cost of the same mix of models on all prompts, minus 1: how far predicted costs are off where
-        nothing is selected. The rule prefers models whose cost is predicted too low for a prompt, so the expected cost
-        of the chosen is lower than that (the winner's curse; Smith and Winkler 2006).
-    singles : one a model, best first
-    best_single : str
-    shares : model -> share of prompts routed to it
-    by_task : task -> (n_prompts, router, best single model overall)
-    metrics : prediction and frontier metrics by name; None where one is not defined
-    frontier : the router over all values of quality (of right-or-wrong outcomes: of a success)
-    tradeoffs : what could have been saved for how much quality, chosen on the same prompts
-    """
-
-    n_prompts: int
-    n_seen: int
-    n_left_out: int
-    n_incomplete: int
-    n_near: int
-    n_near_left_out: int
-    cost_sources: dict[str, int]
-    quality_bar: float
-    rule: str
-    router: Realised
-    expected_cost_usd: float
-    cost_bias: float
-    singles: tuple[Realised, ...]
-    best_single: str
-    shares: dict[str, float]
-    by_task: dict[str, tuple[int, Realised, Realised]]
-    metrics: dict[str, float | None]
-    frontier: Points
-    tradeoffs: tuple[Tradeoff, ...]
-    n_ungraded: int = 0
-    n_without_text: int = 0
-    unknown: tuple[str, ...] = ()
-    unseen: "Evaluation | None" = None
-    against: Mapping[str, Difference] = field(default_factory=dict)
-    verdict: Verdict | None = None
-    cheaper: Mapping[int, Difference] = field(default_factory=dict)
-
-    @property
-    def savings(self) -> dict[str, float | None]:
-        """The share of each single model's cost that the router saves; negative where it costs more.
-
-        None for a model that is free.
-        """
-        cost = self.router.cost_usd
-        return {s.label: 1 - cost / s.cost_usd if s.cost_usd > 0 else None for s in self.singles}
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the evaluation as plain JSON types."""
-        return {
-            "n_prompts": self.n_prompts,
-            "n_seen": self.n_seen,
-            "cost_sources": self.cost_sources,
-            "n_left_out": self.n_left_out,
-            "n_near": self.n_near,
-            "n_near_left_out": self.n_near_left_out,
-            "n_incomplete": self.n_incomplete,
-            "n_ungraded": self.n_ungraded,
-            "n_without_text": self.n_without_text,
-            "unknown": list(self.unknown),
-            "quality_bar": self.quality_bar,
-            "rule": self.rule,
-            "router": asdict(self.router),
-            "expected_cost_usd": self.expected_cost_usd,
-            "cost_bias": self.cost_bias,
-            "singles": [asdict(single) for single in self.singles],
-            "best_single": self.best_single,
-            "savings": self.savings,
-            "shares": self.shares,
-            "by_task": {
-                task: {"n_prompts": n, "router": asdict(router), "best_single": asdict(single)}
-                for task, (n, router, single) in self.by_task.items()
-            },
-            "metrics": self.metrics,
-            "frontier": {
-                "cost_usd": self.frontier.cost_usd.tolist(),
-                "quality": self.frontier.quality.tolist(),
-            },
-            "tradeoffs": [asdict(tradeoff) for tradeoff in self.tradeoffs],
-            "unseen": None if self.unseen is None else self.unseen.as_dict(),
-            "against": {model: difference.as_dict() for model, difference in self.against.items()},
-            "verdict": None if self.verdict is None else self.verdict.as_dict(),
-            "cheaper": {str(position): difference.as_dict() for position, difference in self.cheaper.items()},
-        }
-
-
 def evaluate(
-    router: Router,
-    outcomes: Outcomes,
+    router: Router | str | Path,
+    table: Table,
     *,
     features: PromptFeatures | None = None,
     goal: Goal = OWN_TRADEOFF,
     include_seen: bool = False,
+    mix: Mapping[str, float] | None = None,
+    keep_decisions: bool = False,
 ) -> Evaluation:
     """Evaluate a router on a table of outcomes.
 
     Parameters
     ----------
-    outcomes : must have every graded model of the router; announced ones are left out of what it decides
+    router : Router, or its folder
+    table : path of an outcome table, a frame of polars, pandas or Arrow, or `Outcomes`
+        It must have every graded model of the router; announced ones are left out of what it decides.
     features : of the same prompts, if already computed
     goal : instead of the artifact's operating point
     include_seen : bool
         Count prompts the router was trained on, and their near duplicates, too.
+    mix : model -> share of the prompts that it gets today, by lot; see `read_mix`
+    keep_decisions : give the decisions themselves, too, for reports
 
     Raises
     ------
     TableError
         If a model is missing or no prompt is left to count.
     """
-    router = router.graded_only()
-    outcomes = outcomes.select_models(router.models)
+    router = Router.of(router).graded_only()
+    outcomes = read_outcomes(table).select_models(router.models)
     if features is None:
         features = featurise(outcomes.prompts, router.encoder)
     seen = seen_before(router, outcomes.prompts)
@@ -273,17 +129,26 @@ def evaluate(
         unseen = _evaluation(realised.take(fresh), of_fresh, chosen[fresh], rule=rule.in_words())
         result = replace(result, unseen=unseen)
     texts = [hash_of(prompt) for prompt in kept.prompts]
-    drawn = Resampling.of(independent_groups(kept.split_keys, texts))
+    groups = independent_groups(kept.split_keys, texts)
+    drawn = Resampling.of(groups)
     against = against_singles(chosen, kept.models, realised.quality, realised.cost, drawn)
-    best = np.full_like(chosen, kept.models.index(result.best_single))
+    column = kept.models.index(result.best_single)
+    best = np.full_like(chosen, column)
     cheaper = {}
     for position in CHEAPER_POSITIONS if isinstance(goal, OwnTradeoff) else ():
         asked = router.rule(read_goal(cost_quality_tradeoff=position, quality_bar=goal.quality_bar))
         other = router.rank(asked, table, eligible)[:, 0]
         cheaper[position] = paired_difference(other, best, realised.quality, realised.cost, drawn)
     n_billed, n_assumed = int((~np.isnan(kept.cost_usd)).sum()), int(np.isnan(cost).sum())
+    arrays = realised.quality, realised.success, realised.cost
+    decided = Decided(kept, features.take(rows), table, chosen, column, *arrays, groups, drawn)
+    by_column = (
+        {kept.models.index(model): share for model, share in read_mix(mix, kept.models).items()} if mix else None
+    )
     return replace(
         result,
+        decided=decided if keep_decisions else None,
+        against_mix=against_mix(chosen, by_column, realised.quality, realised.cost, drawn) if by_column else None,
         against=against,
         verdict=routing_verdict(against, result.best_single, margin=_margin(router)),
         cheaper=cheaper,
@@ -296,6 +161,29 @@ def evaluate(
         n_without_text=int((~kept.has_text).sum()),
         cost_sources={"billed": n_billed, "listed": cost.size - n_billed - n_assumed, "assumed": n_assumed},
     )
+
+
+def read_mix(mix: Mapping[str, float], models: Sequence[str]) -> dict[str, float]:
+    """Return a mix of models with shares that add up to 1.
+
+    Raises
+    ------
+    TableError
+        If a model is not among those that were measured, or a share is not above 0.
+
+    Examples
+    --------
+    >>> read_mix({"a": 3, "b": 1}, ["a", "b", "c"])
+    {'a': 0.75, 'b': 0.25}
+    """
+    unknown = [model for model in mix if model not in models]
+    if unknown or not mix:
+        raise TableError(f"today's mix names {unknown or 'no model'}; expected models with outcomes: {list(models)}")
+    wrong = {model: share for model, share in mix.items() if not 0 < share < np.inf}
+    if wrong:
+        raise TableError(f"today's mix has the shares {wrong}; expected numbers above 0")
+    total = sum(mix.values())
+    return {model: share / total for model, share in mix.items()}
 
 
 def _margin(router: Router) -> float:
@@ -469,6 +357,7 @@ def _evaluation(realised: _Realiser, table: PredictionTable, chosen: npt.NDArray
         shares={model: float((chosen == column).mean()) for column, model in enumerate(models)},
         by_task=by_task,
         metrics=_metrics(table, realised, points, singles),
+        reliability=_reliability(table, realised.known_success),
         frontier=points,
         tradeoffs=tuple(_tradeoff(share, points, singles, table) for share in TRADEOFF_SHARES),
     )
@@ -481,6 +370,13 @@ def _tradeoff(share: float, points: Points, singles: Singles, table: PredictionT
     reached = points.quality >= share * singles.quality[singles.best] - 1e-12
     cheapest = int(np.argmin(np.where(reached, points.cost_usd, np.inf)))
     return Tradeoff(share, saving, success_values(table.expected_cost_usd)[cheapest])
+
+
+def _reliability(table: PredictionTable, success: Float64Array) -> dict[str, Reliability]:
+    known = {ALL_MODELS: (table.p_success, success)} | {
+        model: (table.p_success[:, column], success[:, column]) for column, model in enumerate(table.models)
+    }
+    return {name: reliability_curve(p, seen) for name, (p, seen) in known.items() if not np.isnan(seen).all()}
 
 
 def _metrics(table: PredictionTable, realised: _Realiser, points: Points, singles: Singles) -> dict[str, float | None]:

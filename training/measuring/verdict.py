@@ -82,6 +82,7 @@ class Difference:
     n_prompts : int
     n_independent : number of conversations and texts that are independent of each other
     same_choices : True if both chose the same model for every prompt
+    saved_usd : the mean cost of a prompt by the reference, minus that by this one; None if nobody computed it
     """
 
     quality: Estimate
@@ -89,6 +90,7 @@ class Difference:
     n_prompts: int
     n_independent: int
     same_choices: bool = False
+    saved_usd: Estimate | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the difference as plain JSON types."""
@@ -98,6 +100,7 @@ class Difference:
             "n_prompts": self.n_prompts,
             "n_independent": self.n_independent,
             "same_choices": self.same_choices,
+            "saved_usd": None if self.saved_usd is None else self.saved_usd.as_dict(),
         }
 
 

@@ -20,7 +20,7 @@ _ARENA_USD_PER_1000 = (0.0044, 200.0)
 _ARENA_BETA = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Points:
     """Configurations of one router.
 
@@ -32,6 +32,9 @@ class Points:
 
     cost_usd: Float64Array
     quality: Float64Array
+
+    def __repr__(self) -> str:
+        return f"<Points of {len(self.cost_usd):,} configurations>"
 
 
 @dataclass(frozen=True, slots=True)

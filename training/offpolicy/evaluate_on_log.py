@@ -15,14 +15,19 @@ ran, every router would look better, even itself. The paired difference is estim
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from router_model.charts import IntervalRow, intervals
+from router_model.charts.drawing import Drawing
 from router_model.errors import SupportError, TableError
 from router_model.features.featuriser import featurise
 from router_model.router import Router
+from router_model.summary import Summarised, Summary
 from router_model.training.measuring.evaluate import eligible_models, near_seen, seen_before
 from router_model.training.measuring.moves import main_move
 from router_model.training.measuring.verdict import (
@@ -49,7 +54,8 @@ from router_model.training.offpolicy.estimates import (
     saving_on_log,
     smallest_shown,
 )
-from router_model.training.offpolicy.logged import LoggedDecisions, known_costs, nothing_known
+from router_model.training.offpolicy.logged import LoggedDecisions, known_costs, nothing_known, read_logged
+from router_model.training.table.frames import Table
 
 Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -111,8 +117,8 @@ class PolicyValue:
         return {"quality": self.quality.as_dict(), "cost_usd": self.cost_usd.as_dict()}
 
 
-@dataclass(frozen=True, slots=True)
-class LogEvaluation:
+@dataclass(frozen=True, slots=True, repr=False)
+class LogEvaluation(Summarised):
     """A challenger and a champion on the log of a policy; differences are the challenger minus the champion.
 
     Attributes
@@ -155,6 +161,41 @@ class LogEvaluation:
     shown: float
     verdict: Verdict
 
+    def summary(self) -> Summary:
+        """Return the verdict, and what the two policies would have brought."""
+        rows = [
+            (name, _plus_minus(value.quality, 1), _plus_minus(value.cost_usd, 1000))
+            for name, value in (
+                ("challenger", self.challenger),
+                ("champion", self.champion),
+                ("as logged", self.as_logged),
+            )
+        ]
+        return Summary(
+            f"Evaluation on {self.n_decisions:,} logged decisions: {self.verdict.sentence}",
+            ("by DR, ± 95 %", "quality", "$ per 1k"),
+            rows,
+            [f"The champion is {self.champion_name}. They disagree on {self.overlap.share_different:.1%}."],
+        )
+
+    def plot(self, *, margin: float = MARGIN, width: int = 640) -> Drawing:
+        """Draw the difference in quality by every estimator, with the loss that does not matter; needs ``report``."""
+        known = self.quality if self.anytime is None else {**self.quality, "DR, anytime": self.anytime}
+        rows = [
+            IntervalRow(name, 100 * one.value, *((100 * one.low, 100 * one.high) if isfinite(one.half_width) else ()))
+            for name, one in known.items()
+        ]
+        return Drawing(
+            intervals(
+                rows or [IntervalRow("the same choices", 0.0)],
+                axis="points of quality, challenger - champion",
+                description="Difference in quality between challenger and champion, by estimator",
+                limits=(-100 * margin,),
+                write="{:+.1f}".format,
+                width=width,
+            )
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Return the evaluation as plain JSON types."""
         return {
@@ -187,10 +228,10 @@ class LogEvaluation:
 
 
 def evaluate_on_log(
-    challenger: Router,
-    log: LoggedDecisions,
+    challenger: Router | str | Path,
+    log: Table | LoggedDecisions,
     *,
-    against: Router | None = None,
+    against: Router | str | Path | None = None,
     supported_only: bool = False,
     margin: float = MARGIN,
 ) -> LogEvaluation:
@@ -198,10 +239,11 @@ def evaluate_on_log(
 
     Parameters
     ----------
-    challenger : Router
-    log : LoggedDecisions
-    against : the champion; default: the policy that wrote the log, without its exploration. If the log does not say
-        what that is (an old export, or another tool's), the champion is the policy as it ran
+    challenger : Router, or its folder
+    log : path of a table of ``router-model log export``, a frame of it, or `LoggedDecisions`
+    against : the champion, or its folder
+        Default: the policy that wrote the log, without its exploration. If the log does not say what that is (an old
+        export, or another tool's), the champion is the policy as it ran.
     supported_only : leave out decisions on which a choice had propensity 0, instead of refusing the log
     margin : loss of quality that does not matter for the verdict
 
@@ -212,13 +254,14 @@ def evaluate_on_log(
     TableError
         If no decision is left, or no answer is graded or has a cost.
     """
+    log = log if isinstance(log, LoggedDecisions) else read_logged(log)
     n_logged = log.n_logged
-    routers = [challenger] if against is None else [challenger, against]
+    routers = [Router.of(each) for each in (challenger, against) if each is not None]
     log = unseen_by(log, routers)
     models = tuple(dict.fromkeys([*log.outcomes.models, *(model for router in routers for model in router.models)]))
     log = with_models(log, models)
     views = [view_of(router, log, models) for router in routers]
-    log, views = _supported(log, views, models, supported_only=supported_only)
+    log, views = supported(log, views, models, supported_only=supported_only)
     name, other = _champion(log, views)
     challenger_policy, champion = (
         LoggedPolicy.choosing(chosen, log.taken, log.propensity_taken, n_models=len(models))
@@ -314,9 +357,16 @@ def with_models(log: LoggedDecisions, models: tuple[str, ...]) -> LoggedDecision
     )
 
 
-def _supported(
+def supported(
     log: LoggedDecisions, views: Sequence[RouterView], models: Sequence[str], *, supported_only: bool
 ) -> tuple[LoggedDecisions, list[RouterView]]:
+    """Return the decisions that the log could have made as the routers do.
+
+    Raises
+    ------
+    SupportError
+        If a choice had propensity 0, and such decisions are not to be left out.
+    """
     n = np.arange(len(log))
     missing = np.any([log.propensity[n, view.chosen] == 0 for view in views], axis=0)
     if not missing.any():
@@ -405,6 +455,7 @@ def _evaluation(
         n_prompts=len(log),
         n_independent=n_sessions,
         same_choices=bool((challenger.probabilities == champion.probabilities).all()),
+        saved_usd=Estimate(-of_cost["DR"].value, -of_cost["DR"].high, -of_cost["DR"].low),
     )
     variance = len(log) * (difference.quality.half_width / 1.96) ** 2
     n_asked = n_logged / len(log)
@@ -491,3 +542,7 @@ def cannot_tell(verdict: Verdict, n_more: float | None, why: str) -> Verdict:
         sentence=f"this log cannot tell: {many} more requests of such exploration would ({why})",
         n_more=None if n_more is None else round(float(f"{n_more:.2g}")),
     )
+
+
+def _plus_minus(estimate: Estimate, scale: float) -> str:
+    return f"{scale * estimate.value:.4g} ± {scale * estimate.half_width:.2g}"

@@ -12,7 +12,6 @@ They are turns of their sessions nevertheless, whose prompts may be in a provide
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +21,7 @@ import polars as pl
 from router_model.catalog import Catalog
 from router_model.errors import TableError
 from router_model.training.table.costs import listed_costs
+from router_model.training.table.frames import Table, as_frame, is_path, name_of
 from router_model.training.table.outcomes import Outcomes, read_outcomes
 
 Float64Array = npt.NDArray[np.float64]
@@ -101,15 +101,15 @@ class LoggedDecisions:
         )
 
 
-def read_logged(path: Path) -> LoggedDecisions:
-    """Read the decisions of a log.
+def read_logged(table: Table) -> LoggedDecisions:
+    """Read the decisions of a log, from its exported table or a frame with its columns.
 
     Raises
     ------
     TableError
         If the table cannot be read, has several answers with a propensity for one prompt, or none at all.
     """
-    outcomes = read_outcomes(path)
+    path, outcomes = name_of(table), read_outcomes(table)
     known = np.isfinite(outcomes.propensity)
     several = np.flatnonzero(known.sum(axis=1) > 1)
     if len(several):
@@ -122,7 +122,7 @@ def read_logged(path: Path) -> LoggedDecisions:
             f"{path}: no row has a propensity, so nothing says how likely each choice was; export the log with "
             "'router-model log export', or write the column 'propensity'"
         )
-    rows, extras, warm = _in_time(path, outcomes)
+    rows, extras, warm = _in_time(table, outcomes)
     kept = np.array([extra.get("reason") != KEPT_SESSION for extra in extras], dtype=np.bool_)
     left_out = {WITHOUT_PROPENSITY: int((~known.any(axis=1)).sum()), KEPT: int((~kept).sum())}
     rows, warm, extras = rows[kept], warm[kept], [extra for extra, keep in zip(extras, kept, strict=True) if keep]
@@ -137,15 +137,16 @@ def read_logged(path: Path) -> LoggedDecisions:
     return LoggedDecisions(outcomes, taken, propensity, preferred, excluded, cached, warm, left_out, undescribed)
 
 
-def _in_time(path: Path, outcomes: Outcomes) -> tuple[Indices, list[dict[str, Any]], Float64Array]:
+def _in_time(table: Table, outcomes: Outcomes) -> tuple[Indices, list[dict[str, Any]], Float64Array]:
     """Return the rows with a propensity in the order of time, what each ``extra`` says, and its warm tokens."""
-    there = pl.scan_parquet(path, glob=False).collect_schema().names()
+    whole = pl.scan_parquet(table, glob=False) if is_path(table) else as_frame(table).lazy()
+    there = whole.collect_schema().names()
     if "prompt_id" not in there:
         raise TableError(
-            f"{path}: column prompt_id missing; expected the id of each decision, as equal prompts come again"
+            f"{name_of(table)}: column prompt_id missing; expected the id of each decision, as equal prompts come again"
         )
     named = ("prompt_id", "timestamp", "extra", "propensity", "session_id", "input_tokens")
-    frame = pl.read_parquet(path, columns=[name for name in named if name in there])
+    frame = whole.select([name for name in named if name in there]).collect()
     if "timestamp" in there:
         frame = frame.sort("timestamp", maintain_order=True, nulls_last=True)
     frame = frame.with_columns(warm=_warm_tokens(frame.schema)).filter(pl.col("propensity").is_not_null())

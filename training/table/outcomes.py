@@ -19,15 +19,17 @@ from router_model.features.errors import FeatureError
 from router_model.features.logged import open_prompts
 from router_model.features.prompt import LoggedPrompt, PromptLike
 from router_model.outcome_schema import DECISION_LOG, OUTCOME_COLUMN_NAMES
+from router_model.summary import Summarised, Summary, usd
 from router_model.training.importing.checks import PROMPT_FORMS, REQUEST_PARTS, check_batch
 from router_model.training.importing.duplicates import find_duplicates
 from router_model.training.importing.problems import Problem
+from router_model.training.table.frames import Table, as_frame, is_path, name_of
 
 FloatArray = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcomes:
+@dataclass(frozen=True, slots=True, repr=False)
+class Outcomes(Summarised):
     """The outcomes of m models on n prompts.
 
     Attributes
@@ -64,6 +66,29 @@ class Outcomes:
     groups: Sequence[str] = ()
     judge: npt.NDArray[np.int64] | None = None
     judge_names: tuple[str, ...] = ()
+
+    def summary(self) -> Summary:
+        """Return what is known of every model, the best first."""
+        with np.errstate(invalid="ignore"):
+            graded, billed = (~np.isnan(self.quality)).sum(axis=0), (~np.isnan(self.cost_usd)).sum(axis=0)
+            quality = np.nansum(self.quality, axis=0) / graded
+            cost = np.nansum(self.cost_usd, axis=0) / billed
+        rows = [
+            (
+                self.models[at],
+                f"{graded[at]:,}",
+                f"{quality[at]:.3f}" if graded[at] else "-",
+                usd(cost[at]) if billed[at] else "-",
+            )
+            for at in np.argsort(-np.nan_to_num(quality, nan=-1.0), kind="stable")
+        ]
+        n_tasks = len(set(self.tasks) - {""})
+        tasks = f", {n_tasks:,} tasks" if n_tasks else ""
+        return Summary(
+            f"Outcomes of {len(self):,} prompts x {len(self.models):,} models{tasks}",
+            ("model", "graded answers", "mean quality", "mean cost"),
+            rows,
+        )
 
     def __len__(self) -> int:
         return len(self.prompt_ids)
@@ -140,8 +165,13 @@ _ROWS_AT_ONCE = 200_000
 MATRIX_COLUMNS = ("quality", "input_tokens", "output_tokens", "cost_usd", "latency_s", "propensity")
 
 
-def read_outcomes(path: str | Path) -> Outcomes:
-    """Read a Parquet outcome table as matrices.
+def read_outcomes(table: Table) -> Outcomes:
+    """Read an outcome table as matrices.
+
+    Parameters
+    ----------
+    table : path of a Parquet file, or a frame of any library (`router_model.training.table.frames`)
+        Outcomes that were read before are returned as they are.
 
     Raises
     ------
@@ -149,7 +179,7 @@ def read_outcomes(path: str | Path) -> Outcomes:
         If the table cannot be read, lacks a required column, or has a value or a duplicate that is not allowed. The
         message names file, row and column.
     """
-    return _outcomes(checked_table(Path(path)), origin=str(path))
+    return table if isinstance(table, Outcomes) else _outcomes(checked_table(table), origin=name_of(table))
 
 
 class CheckedTable(NamedTuple):
@@ -168,17 +198,18 @@ class CheckedTable(NamedTuple):
     prompts: pl.DataFrame
 
 
-def checked_table(path: Path) -> CheckedTable:
-    """Read a Parquet outcome table, check every column and convert it to its type in the schema.
+def checked_table(table: Table) -> CheckedTable:
+    """Read an outcome table, check every column and convert it to its type in the schema.
 
     The table is read in parts. A prompt's text is repeated for every model, and all texts at once would take most of
     the memory that training needs.
     """
+    name = name_of(table)
     rows: list[pl.DataFrame] = []
     prompts: list[pl.DataFrame] = []
     problems: list[Problem] = []
     n_read = 0
-    for part in _parts(path):
+    for part in _parts(Path(table)) if is_path(table) else _parts_of_frame(as_frame(table)):
         good, found = check_batch(part)
         problems += [replace(problem, index=problem.index + n_read) for problem in found]
         n_read += part.height
@@ -187,14 +218,21 @@ def checked_table(path: Path) -> CheckedTable:
         prompts = [_distinct(pl.concat([*prompts, of_part.prompts]))]
     if problems:
         alike = [problem for problem in problems if problem.is_like(problems[0])]
-        raise TableError(_for_table(problems[0].message(path, problems[0].index + 1, n_alike=len(alike))))
+        raise TableError(_for_table(problems[0].message(name, problems[0].index + 1, n_alike=len(alike))))
     if not n_read:
-        raise TableError(f"{path}: the table has no rows")
-    table = CheckedTable(pl.concat(rows), prompts[0])
-    repeated = find_duplicates(table.rows)
+        raise TableError(f"{name}: the table has no rows")
+    checked = CheckedTable(pl.concat(rows), prompts[0])
+    repeated = find_duplicates(checked.rows)
     if repeated:
-        raise TableError(_for_table(repeated[0].message(path, repeated[0].index + 1, n_alike=len(repeated))))
-    return table
+        raise TableError(_for_table(repeated[0].message(name, repeated[0].index + 1, n_alike=len(repeated))))
+    return checked
+
+
+def _parts_of_frame(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield the outcome columns of a frame, `_ROWS_AT_ONCE` rows at a time."""
+    _check_columns(name_of(frame), frame.columns)
+    wanted = frame.select([name for name in frame.columns if name in OUTCOME_COLUMN_NAMES])
+    yield from wanted.iter_slices(_ROWS_AT_ONCE)
 
 
 def _parts(path: Path) -> Iterator[pl.DataFrame]:
@@ -214,7 +252,7 @@ def _parts(path: Path) -> Iterator[pl.DataFrame]:
         n_rows = source.select(pl.len()).collect().item()
     except (pl.exceptions.PolarsError, OSError) as exc:
         raise TableError(f"{path}: not a readable Parquet file ({exc})") from exc
-    _check_columns(path, columns)
+    _check_columns(str(path), columns)
     wanted = source.select([name for name in columns if name in OUTCOME_COLUMN_NAMES])
     for start in range(0, n_rows, _ROWS_AT_ONCE):
         try:
@@ -224,13 +262,13 @@ def _parts(path: Path) -> Iterator[pl.DataFrame]:
         yield part
 
 
-def _check_columns(path: Path, columns: Sequence[str]) -> None:
-    missing = [name for name in ("model", "quality") if name not in columns]
+def _check_columns(name: str, columns: Sequence[str]) -> None:
+    missing = [column for column in ("model", "quality") if column not in columns]
     if not set(PROMPT_FORMS) & set(columns):
         missing.insert(0, "prompt (or messages)")
     if missing:
         raise TableError(
-            f"{path}: column {', '.join(missing)} missing; got {', '.join(columns)}. "
+            f"{name}: column {', '.join(missing)} missing; got {', '.join(columns)}. "
             "An outcome table has one row for each prompt and model (data/README.md)"
         )
 

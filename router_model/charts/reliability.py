@@ -1,0 +1,119 @@
+"""Predicted probabilities of success against observed success rates."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from router_model.charts.extra import altair
+from router_model.charts.layout import Width, data, finished, pixels
+from router_model.charts.theme import LIGHT, SERIES
+
+if TYPE_CHECKING:
+    from altair import LayerChart
+
+_Z: Final = 1.96
+_HIGH: Final = 0.3  # above it, the axes begin where the bins do
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Outcomes with about the same predicted probability.
+
+    Attributes
+    ----------
+    predicted : mean probability
+    observed : share of successes
+    n : number of outcomes
+    """
+
+    predicted: float
+    observed: float
+    n: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the rate of successes (Wilson 1927).
+
+        >>> low, high = Bin(0.9, 0.8, 10).interval
+        >>> round(low, 3), round(high, 3)
+        (0.49, 0.943)
+        """
+        n, p, z2 = max(self.n, 1), self.observed, _Z**2
+        middle, half = (
+            (p + z2 / (2 * n)) / (1 + z2 / n),
+            _Z * (p * (1 - p) / n + z2 / (4 * n * n)) ** 0.5 / (1 + z2 / n),
+        )
+        return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def reliability(
+    curves: Mapping[str, Sequence[Bin]],
+    *,
+    description: str = "Observed success over predicted probability of success",
+    title: str = "",
+    width: Width = 420,
+) -> "LayerChart":
+    """Draw observed success over predicted probability, with 95 % intervals; on the dashed line, both are equal.
+
+    Parameters
+    ----------
+    curves : name -> bins; with a single one there is no legend
+
+    Raises
+    ------
+    ValueError
+        If there are no bins.
+    """
+    if not any(curves.values()):
+        raise ValueError("no bins to draw; expected at least one outcome with a probability")
+    alt, size = altair(), pixels(width)
+    names = list(curves)
+    rows = [
+        {
+            "name": name,
+            "predicted": one.predicted,
+            "observed": one.observed,
+            "low": one.interval[0],
+            "high": one.interval[1],
+            "full": f"{name}: predicted {one.predicted:.2f}, observed {one.observed:.2f} "
+            f"({one.interval[0]:.2f} to {one.interval[1]:.2f}), {one.n:,} outcomes",
+        }
+        for name, bins in curves.items()
+        for one in bins
+    ]
+    lowest = min(min(row["predicted"], row["low"]) for row in rows)
+    start = math.floor(10 * lowest) / 10 if lowest > _HIGH else 0.0
+    scale = alt.Scale(domain=[start, 1], nice=False, clamp=True)
+    x_axis = alt.Axis(title="predicted probability of success", format=".1f", tickCount=5)
+    y_axis = alt.Axis(title=None, format=".1f", tickCount=5)
+    on = {"x": alt.X("predicted:Q", scale=scale, axis=x_axis), "y": alt.Y("observed:Q", scale=scale, axis=y_axis)}
+    colours = [LIGHT["ours"], *(LIGHT[role] for role in SERIES)]
+    legend = None if len(names) == 1 else alt.Legend(orient="top", columns=max(1, size // 200), symbolType="stroke")
+    colour = alt.Color(
+        "name:N",
+        sort=names,
+        legend=legend,
+        scale=alt.Scale(domain=names, range=[colours[place % len(colours)] for place in range(len(names))]),
+    )
+    equal = alt.Chart(data([{"predicted": start, "observed": start}, {"predicted": 1, "observed": 1}]))
+    chart = alt.Chart(data(rows))
+    layers = [
+        equal.mark_line(color=LIGHT["rule"], strokeDash=[4, 3], strokeWidth=1.3, aria=False).encode(**on),
+        chart.mark_rule(strokeWidth=1.6, opacity=0.55, aria=False).encode(
+            x=on["x"], y=alt.Y("low:Q", scale=scale, axis=y_axis), y2="high:Q", color=colour
+        ),
+        chart.mark_line(strokeWidth=1.6, aria=False).encode(**on, color=colour),
+        chart.mark_point(filled=True, size=45, opacity=1).encode(
+            **on, color=colour, description="full:N", tooltip=alt.Tooltip("full:N", title=" ")
+        ),
+    ]
+    height = min(size, 460) - 20 + (20 * -(-len(names) // max(1, size // 200)) if len(names) > 1 else 0)
+    return finished(
+        layers,
+        width=width,
+        height=height + 24 * bool(title),
+        description=description,
+        title=title,
+        values="observed share of successes",
+    )

@@ -1,0 +1,105 @@
+"""How objects show themselves: some lines of text at a prompt, a table in a notebook."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from html import escape
+from typing import Final, NamedTuple
+
+_TEXT_ROWS: Final = 5
+_HTML_ROWS: Final = 20
+_WIDTH: Final = 160
+"""Longer lines of text are cut."""
+
+
+class Summary(NamedTuple):
+    """What an object says of itself.
+
+    Attributes
+    ----------
+    head : str
+        What it is, and the most important about it.
+    titles : names of columns; the first column is text, the others are numbers
+    rows : the most important first
+    notes : sentences below the table
+    """
+
+    head: str
+    titles: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    notes: Sequence[str] = ()
+
+    def as_text(self) -> str:
+        """Return at most ten lines or so.
+
+        >>> print(Summary("2 models", ("model", "USD"), [("a", "1.5"), ("bc", "20")], ["Prices are old."]).as_text())
+        <2 models>
+        model  USD
+        a      1.5
+        bc      20
+        Prices are old.
+        """
+        shown = self.rows[:_TEXT_ROWS]
+        cells = [self.titles, *shown] if shown else []
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        table = [
+            "  ".join(
+                cell.rjust(width) if place else cell.ljust(width)
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in cells
+        ]
+        lines = [f"<{self.head}>", *table, *self._more(len(shown)), *self.notes]
+        return "\n".join(line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…" for line in lines)
+
+    def as_html(self) -> str:
+        """Return a table with a heading; every text is escaped.
+
+        >>> Summary("<b>").as_html()
+        '<p><strong>&lt;b&gt;</strong></p>'
+        """
+        shown = self.rows[:_HTML_ROWS]
+        parts = [f"<p><strong>{escape(self.head)}</strong></p>"]
+        if shown:
+            head = "".join(_cell("th", title, place) for place, title in enumerate(self.titles))
+            body = "".join(
+                f"<tr>{''.join(_cell('td', cell, place) for place, cell in enumerate(row))}</tr>" for row in shown
+            )
+            parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+        parts += [f"<p>{escape(note)}</p>" for note in (*self._more(len(shown)), *self.notes)]
+        return "".join(parts)
+
+    def _more(self, n_shown: int) -> list[str]:
+        n = len(self.rows) - n_shown
+        return [f"and {n:,} more"] if n else []
+
+
+class Summarised(ABC):
+    """An object that is shown by its `summary`."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def summary(self) -> Summary:
+        """Return what the object says of itself."""
+
+    def __repr__(self) -> str:
+        return self.summary().as_text()
+
+    def _repr_html_(self) -> str:
+        return self.summary().as_html()
+
+
+def _cell(tag: str, text: str, place: int) -> str:
+    align = "right" if place else "left"
+    return f'<{tag} style="text-align: {align}">{escape(text)}</{tag}>'
+
+
+def usd(amount: float) -> str:
+    """Return an amount with three digits that count.
+
+    >>> usd(0.00052419), usd(1234.5), usd(0)
+    ('$0.000524', '$1,234', '$0')
+    """
+    if not amount:
+        return "$0"
+    return f"${amount:,.0f}" if abs(amount) >= 1000 else f"${float(f'{amount:.3g}'):.12g}"  # noqa: PLR2004
