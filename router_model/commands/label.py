@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from router_model.commands.asking import saying_how_to_go_on
 from router_model.commands.collect import command as collect
-from router_model.commands.grade import check_grading, check_out, grade_answers, grading_options
+from router_model.commands.grade import check_grading, grade_answers, grading_options
 from router_model.commands.judge_options import JudgeOptions
 from router_model.commands.log_source import LogSource, log_options
 from router_model.errors import RequestError, TableError
@@ -54,46 +55,49 @@ def command(
     """  # noqa: D301  (click's mark for text that is not wrapped)
     from router_model.training.grading.answers import read_table  # noqa: PLC0415  (--help stays fast)
     from router_model.training.grading.graders import needs_reference  # noqa: PLC0415
+    from router_model.training.importing.output import check_table_name, write_whole  # noqa: PLC0415
 
     if judge.providers is None or judge.budget_usd is None:
         raise RequestError("label needs --providers FILE and --budget-usd USD, to ask the models")
-    check_out(out)
+    check_table_name(out)
     drawn, collected = out.with_name(f"{out.stem}.sample.parquet"), out.with_name(f"{out.stem}.collected.parquet")
     answers = out.with_name(f"{out.stem}.answers.parquet")
     is_drawn = drawn.exists()
     if is_drawn:
         click.echo(f"{drawn} is there from an earlier run, and is asked again; delete it to draw another sample")
-    prompts = read_table(drawn) if is_drawn else _draw(source, sample, judge.seed, one_per_session=one_per_session)
-    comparing = [text for text in how["by"] if needs_reference(text)]
-    if comparing:
-        raise RequestError(
-            f"--by {comparing[0]} compares with right answers, and a decision log has none; grade by judge, python, "
-            "json-schema or regex:PATTERN"
-        )
-    check_grading(_pairs(prompts, models), judge=judge, **how)
-    # All of these files have whole prompts of the log.
-    with making_private():
-        if not is_drawn:
-            _write(prompts, drawn)
-        status = ctx.invoke(
-            collect,
-            prompts=(str(drawn),),
-            models=models,
-            providers=judge.providers,
-            budget_usd=judge.budget_usd,
-            out=collected,
-            answers=answers,
-            catalog=judge.catalog,
-            concurrency=judge.concurrency,
-            seed=judge.seed,
-        )
-    if status:
-        click.echo("Nothing is graded before all answers are there; give the same command again to go on.")
-        return int(status)
-    # One journal for both has one budget for both.
-    report = grade_answers(answers, out, judge=judge, journal=collected.with_name(f"{collected.stem}.calls.db"), **how)
-    report.show()
-    return report.exit_code
+    journal = collected.with_name(f"{collected.stem}.calls.db")
+    with saying_how_to_go_on(journal):
+        prompts = read_table(drawn) if is_drawn else _draw(source, sample, judge.seed, one_per_session=one_per_session)
+        comparing = [text for text in how["by"] if needs_reference(text)]
+        if comparing:
+            raise RequestError(
+                f"--by {comparing[0]} compares with right answers, and a decision log has none; grade by judge, "
+                "python, json-schema or regex:PATTERN"
+            )
+        check_grading(_pairs(prompts, models), judge=judge, **how)
+        # All of these files have whole prompts of the log.
+        with making_private():
+            if not is_drawn:
+                write_whole(prompts, drawn, is_private=True)
+            status = ctx.invoke(
+                collect,
+                prompts=(str(drawn),),
+                models=models,
+                providers=judge.providers,
+                budget_usd=judge.budget_usd,
+                out=collected,
+                answers=answers,
+                catalog=judge.catalog,
+                concurrency=judge.concurrency,
+                seed=judge.seed,
+            )
+        if status:
+            click.echo("Nothing is graded before all answers are there; give the same command again to go on.")
+            return int(status)
+        # One journal for both has one budget for both.
+        report = grade_answers(answers, out, judge=judge, journal=journal, **how)
+        report.show()
+        return report.exit_code
 
 
 def _draw(source: LogSource, n: int, seed: int, *, one_per_session: bool) -> "pl.DataFrame":
@@ -116,17 +120,6 @@ def _pairs(prompts: "pl.DataFrame", models: str) -> "pl.DataFrame":
 
     names = [name.strip() for name in models.split(",")]
     return prompts.select("prompt_id").join(pl.DataFrame({"model": names}), how="cross")
-
-
-def _write(sample: "pl.DataFrame", path: Path) -> None:
-    """Write the sample; a run that is killed meanwhile leaves none, and not a part of one."""
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        sample.write_parquet(beside)
-        beside.replace(path)
-    except OSError as exc:
-        beside.unlink(missing_ok=True)
-        raise TableError(f"{path}: cannot be written ({exc.strerror or exc}); check the folder and its space") from exc
 
 
 def draw_prompts(table: "pl.DataFrame", n: int, *, seed: int, one_per_session: bool = False) -> "pl.DataFrame":

@@ -91,7 +91,7 @@ def test_faults_are_retried_refusals_are_told_and_neither_is_paid_for_again(prov
     done = collect(prompts, models="small")
     assert done.returncode == 0, done.stdout
     assert sorted(pl.read_parquet("answers.parquet")["prompt"]) == ["[429]", "[500]", "[fine]", "[malformed]"]
-    assert "No answer, and so no row: 2 pairs whose prompts were refused." in done.stdout
+    assert "Refused prompts, and so no answer and no row: 2 pairs." in done.stdout
     assert "1 x small, content_filter: the prompt was filtered" in done.stdout
     assert "1 x small, context_length_exceeded: maximum context length" in done.stdout
     n_sent = len(provider.bill.bodies)
@@ -109,7 +109,7 @@ def test_a_budget_that_ends_leaves_whole_prompts_and_a_larger_one_goes_on(provid
     answered = pl.read_parquet("outcomes.parquet").group_by("prompt_id").len()["len"].to_list()
     assert sum(n < 2 for n in answered) <= 1
     n_left = 48 - sum(answered)
-    assert f"The budget has ended: {n_left} pairs are left, which are expected to cost $" in done.stdout
+    assert f"The budget has ended: still {n_left} pairs to ask, for $" in done.stdout
     assert "Go on with a larger --budget-usd: router-model collect prompts.jsonl" in done.stdout
     graded = pl.read_parquet("outcomes.parquet").with_columns(quality=pl.lit(0.5), judge=pl.lit("me"))
     graded.write_parquet("outcomes.parquet")  # grades in between are kept
@@ -118,7 +118,7 @@ def test_a_budget_that_ends_leaves_whole_prompts_and_a_larger_one_goes_on(provid
     assert (table.height, table["quality"].to_list().count(0.5)) == (48, graded.height)
     assert pl.read_parquet("answers.parquet")["quality"].is_null().all()
     fewer = collect(texts(2), *more, models="small").stdout
-    assert "earlier    46 calls of earlier runs were for other prompts or models; 46 rows of such are kept" in fewer
+    assert "earlier    46 calls of earlier runs for other prompts or models; 46 rows of such kept" in fewer
     kept = pl.read_parquet("outcomes.parquet")
     assert kept.sort("prompt_id", "model").equals(table.sort("prompt_id", "model"))
     assert pl.read_parquet("answers.parquet")["answer"].count() == 48
@@ -138,8 +138,8 @@ def test_a_grade_is_kept_for_its_answer_and_never_for_another():
     prompts[1] |= {"prompt": "Another text"}
     prompts[2] |= {"temperature": 1}
     said = collect(prompts, models="small").stdout
-    assert "2 of 3 answers have no quality yet" in said
-    assert "outdated   1 rows were left out: their prompt_id has another text now" in said
+    assert "Without a quality: 2 of 3 answers." in said
+    assert "outdated   1 row left out: the prompt_id has another text now" in said
     rows = {(row["prompt_id"], row["model"]): row for row in pl.read_parquet("outcomes.parquet").to_dicts()}
     assert {pair: row["quality"] for pair, row in rows.items()} == {
         ("same", "small"): 0.5, ("text", "small"): None, ("heat", "small"): None,
@@ -170,7 +170,7 @@ def test_a_rationale_is_not_sent_although_its_column_has_the_name_of_a_parameter
     assert sent["2 + 2?"]["thinking"] == {"type": "enabled", "budget_tokens": 9}
     assert sent["3 + 3?"]["reasoning"] == {"effort": "low"}
     assert "logit_bias" not in sent["3 + 3?"]
-    assert "reasoning: of 1 prompts it is no JSON object, so it is not sent as a parameter" in done.stderr
+    assert "reasoning: of 1 prompt it is no JSON object, so it is not sent as a parameter" in done.stderr
     extra = dict(pl.read_parquet("outcomes.parquet").select("prompt", "extra").iter_rows())
     assert json.loads(extra["2 + 2?"])["reasoning"] == "Two and two make 4"
 
@@ -181,7 +181,7 @@ def test_a_dry_run_leaves_what_a_kill_has_lost_to_the_next_run(provider):
         assert journal.begin(PaidCall("lost", "small", {}), 250_000_000)
     for _ in range(2):
         assert json.loads(collect(texts(1), "--dry-run", "--json").stdout)["spent_usd"] == 0.25
-    assert "lost       1 answers of a run that was killed; they count as $0.2500" in collect(texts(1)).stdout
+    assert "lost       1 answer of a run that was killed, counted as $0.25" in collect(texts(1)).stdout
     assert len(provider.bill.bodies) == 2
 
 
@@ -225,7 +225,7 @@ def test_a_decision_log_is_a_source(provider, tmp_path):
     asyncio.run(write())
     done = collect(url, models="large")
     assert done.returncode == 0, done.stderr
-    assert "left out   1 prompts that were there twice" in done.stdout
+    assert "left out   1 record of prompts that were there already" in done.stdout
     table = pl.read_parquet("outcomes.parquet")
     assert sorted(text for _, text in provider.bill.answered) == ["Turn 0", "Turn 1", "Turn 2"]
     assert set(table["model"]) == {"large"}
@@ -238,7 +238,7 @@ def test_a_decision_log_is_a_source(provider, tmp_path):
     [
         (("--models", "small,other"), "no price for other"),
         (("--models", " , "), "expected names of models"),
-        (("--out", "table.csv"), "expected the name of a .parquet file"),
+        (("--out", "table.csv"), "got a table ending in '.csv', expected '.parquet'"),
         (("--out", "theirs.parquet"), "another command wrote it"),
         (("--budget-usd", "0.0000001"), "the first call, of small, may cost up to $"),
         (("--providers", "no.toml"), "no.toml"),

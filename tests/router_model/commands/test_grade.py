@@ -209,7 +209,7 @@ def test_rules_need_no_provider_and_the_report_says_what_was_graded(tmp_path):
             "80 of 80 answers could not be graded, 100% of those of good (80: the reference has no number); expected",
         ),
         (["--by", "exact", "--reference", "gold"], "no column 'gold' for --reference"),
-        (["--by", "exact", "--out", "outcomes.csv"], "expected the name of a .parquet file"),
+        (["--by", "exact", "--out", "outcomes.csv"], "got a table ending in '.csv', expected '.parquet'"),
     ],
 )
 def test_mistakes_are_said_before_anything_is_written(arguments, message, tmp_path, monkeypatch):
