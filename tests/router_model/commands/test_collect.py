@@ -34,10 +34,13 @@ def provider(tmp_path, monkeypatch):
         yield running
 
 
+def write(prompts):
+    Path("prompts.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in prompts))
+    return "prompts.jsonl"
+
+
 def collect(prompts, *more, models="small,large", budget=1):
-    if not isinstance(prompts, str):
-        Path("prompts.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in prompts))
-        prompts = "prompts.jsonl"
+    prompts = prompts if isinstance(prompts, str) else write(prompts)
     return run_command(
         *("collect", prompts, "--models", models, "--providers", "providers.toml", "--catalog", "catalog.toml"),
         *("--budget-usd", budget, "--out", "outcomes.parquet", *more),
@@ -244,6 +247,7 @@ def test_a_decision_log_is_a_source(provider, tmp_path):
         (("--providers", "no.toml"), "no.toml"),
         (("--catalog", "more.toml", "--models", "small,other"), "no provider serves other"),
         (("--providers", "keyed.toml"), "NO_SUCH_KEY"),
+        (("--out", "a/table.parquet"), "got a folder that does not exist"),
     ],
 )
 def test_mistakes_are_told_before_a_cent_is_spent(arguments, said, provider, tmp_path):
@@ -284,6 +288,75 @@ def test_adaptive_asks_the_first_prompts_and_when_they_are_graded_only_contender
     whole = pl.read_parquet("outcomes.parquet")
     assert whole["model"].value_counts().sort("model").rows() == [("large", FIRST_PROMPTS), ("small", 60)]
     assert whole["quality"].count() == 2 * FIRST_PROMPTS
+
+
+@pytest.mark.parametrize("more", [[], ["--column", "prompt_id="]])
+def test_an_id_of_two_texts_is_refused_unless_ids_are_made_from_the_texts(more, provider):
+    rows = [{"prompt_id": f"{n % 2}", "prompt": f"Prompt {n}"} for n in range(4)]
+    done = collect(rows, *more, models="small")
+    if more:
+        assert sorted(pl.read_parquet("outcomes.parquet")["prompt"]) == [row["prompt"] for row in rows]
+        return
+    assert done.returncode == 2
+    assert "prompts.jsonl: got different prompts with prompt_id '0' (and with 1 other ids)" in done.stderr
+    assert provider.bill.bodies == []
+
+
+def test_what_records_of_one_prompt_say_differently_is_told_before_anything_is_sent(provider):
+    """Of seven records, four are of a prompt that was there; a reference that comes later is kept."""
+    rows = [
+        {"prompt": "a", "temperature": 0}, {"prompt": "a", "temperature": 1},
+        {"prompt": "b", "reference": "4"}, {"prompt": "b", "reference": "four"},
+        {"prompt": "c"}, {"prompt": "c", "reference": "5"},
+        {"prompt": "b", "prompt_id": "another"},
+    ]  # fmt: skip
+    told = collect(rows, "--dry-run")
+    assert "parameters: 1 prompt of several records with other parameters" in told.stderr
+    assert "references: 1 prompt with several; the first is kept" in told.stderr
+    assert "'4', and not 'four')" in told.stderr
+    assert provider.bill.bodies == []
+    said = json.loads(collect(rows, "--json", models="small").stdout)
+    assert [said[name] for name in ("n_prompts", "n_repeated", "n_other_bodies", "n_other_references")] == [3, 4, 1, 1]
+    kept = dict(pl.read_parquet("answers.parquet").select("prompt", "reference").iter_rows())
+    assert kept == {"a": None, "b": "4", "c": "5"}
+    assert [body["temperature"] for body in provider.bill.bodies if "temperature" in body] == [0]
+
+
+def test_a_dry_run_needs_neither_keys_nor_a_budget_and_names_the_keys(provider, tmp_path):
+    (tmp_path / "providers.toml").write_text(provider.providers_toml(("small", "large"), keys=["NO_SUCH_KEY"]))
+    done = run_command(
+        *("collect", write(texts(1)), "--models", "small", "--providers", "providers.toml"),
+        *("--catalog", "catalog.toml", "--out", "outcomes.parquet", "--dry-run"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Set NO_SUCH_KEY before you ask" in done.stdout
+    assert "Budget" not in done.stdout
+    (tmp_path / "providers.toml").write_text(provider.providers_toml(("small",), keys=["sk-proj-1234"]))
+    assert "contains what looks like the secret itself" in collect(texts(1), "--dry-run", models="small").stderr
+    assert (
+        "--budget-usd is missing"
+        in run_command(
+            *("collect", "prompts.jsonl", "--models", "small", "--providers", "providers.toml", "--out", "new.parquet")
+        ).stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("moment", "kept"),
+    [
+        ("router_model.training.prompts_to_ask.read_prompts", "nothing was sent"),
+        ("router_model.commands.collect_tables.write_tables", "all answers so far are kept in outcomes.calls.db"),
+    ],
+)
+@pytest.mark.usefixtures("provider")
+def test_ctrl_c_at_any_moment_says_what_is_kept_and_how_to_go_on(moment, kept, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(moment, interrupt)
+    done = collect(texts(1))
+    assert done.returncode == 130
+    assert f"interrupted; {kept}; go on with: router-model collect prompts.jsonl --models small,large" in done.stderr
 
 
 @pytest.mark.usefixtures("provider")
