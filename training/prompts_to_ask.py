@@ -5,6 +5,7 @@ such as ``temperature``. Outcomes that the record has, too, are not read, save f
 """
 
 import json
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -40,6 +41,8 @@ that gives the answer away."""
 _IMPORT_FIRST: Final = (
     "The options named here are those of 'router-model import': make a table with it first, and collect from that."
 )
+_OF_IMPORT: Final = re.compile(r"--(?!column\b)[a-z]")
+"""An option that an import has, and a collection does not."""
 _NO_MODEL: Final = "-"
 """Stands for the model of records that name none."""
 
@@ -117,9 +120,10 @@ def read_prompts(
         # No quality: what was paid for earlier answers, and on which scale they were graded, does not matter here.
         try:
             given = {"quality": "", **(columns or {})}
-            import_sources(sources, table, columns=given, model=_NO_MODEL, keep_repeats=True)
+            import_sources(sources, table, columns=given, model=_NO_MODEL, for_prompts=True)
         except TableError as exc:
-            raise TableError(f"{str(exc).replace(str(table), 'prompts.parquet')}\n{_IMPORT_FIRST}") from exc
+            said = str(exc).replace(str(table), "prompts.parquet")
+            raise TableError(f"{said}\n{_IMPORT_FIRST}" if _OF_IMPORT.search(said) else said) from exc
         return _prompts(pl.read_parquet(table), reference, sources)
 
 

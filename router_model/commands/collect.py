@@ -130,12 +130,12 @@ def command(
       router-model collect prompts.jsonl --models openai/gpt-5-mini,qwen/qwen3 \\
         --providers providers.toml --budget-usd 5 --out outcomes.parquet
     """  # noqa: D301  (click's mark for text that is not wrapped)
-    named = _models(models)
     journal_path = out.with_name(f"{out.stem}.calls.db")
-    _check_out(out, journal_path)
-    if budget_usd is None and not dry_run:
-        raise click.UsageError("--budget-usd is missing, the most to spend; --dry-run shows what the plan will cost")
     with saying_how_to_go_on(journal_path):
+        named = _models(models)
+        _check_out(out, journal_path)
+        if budget_usd is None and not dry_run:
+            raise click.UsageError("--budget-usd is missing, the most to spend; --dry-run shows what it will cost")
         with needing_serve("'collect'"):
             from router_model.commands.collect_plan import OutputLengths, Plan, price  # noqa: PLC0415  (--help: fast)
             from router_model.commands.collect_report import CollectReport, show_plan  # noqa: PLC0415

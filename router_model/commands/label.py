@@ -53,6 +53,25 @@ def command(
         --models openai/gpt-5-mini,qwen/qwen3 --providers providers.toml \\
         --by judge --judge openai/gpt-5 --budget-usd 5 --out labelled.parquet
     """  # noqa: D301  (click's mark for text that is not wrapped)
+    journal = out.with_name(f"{out.stem}.collected.calls.db")
+    with saying_how_to_go_on(journal):
+        return _label(
+            *(ctx, source, out, journal), models=models, sample=sample, one_per_session=one_per_session, judge=judge, how=how
+        )
+
+
+def _label(
+    ctx: click.Context,
+    source: LogSource,
+    out: Path,
+    journal: Path,
+    *,
+    models: str,
+    sample: int,
+    one_per_session: bool,
+    judge: JudgeOptions,
+    how: dict[str, Any],
+) -> int:
     from router_model.training.grading.answers import read_table  # noqa: PLC0415  (--help stays fast)
     from router_model.training.grading.graders import needs_reference  # noqa: PLC0415
     from router_model.training.importing.output import check_table_name, write_whole  # noqa: PLC0415
@@ -65,39 +84,37 @@ def command(
     is_drawn = drawn.exists()
     if is_drawn:
         click.echo(f"{drawn} is there from an earlier run, and is asked again; delete it to draw another sample")
-    journal = collected.with_name(f"{collected.stem}.calls.db")
-    with saying_how_to_go_on(journal):
-        prompts = read_table(drawn) if is_drawn else _draw(source, sample, judge.seed, one_per_session=one_per_session)
-        comparing = [text for text in how["by"] if needs_reference(text)]
-        if comparing:
-            raise RequestError(
-                f"--by {comparing[0]} compares with right answers, and a decision log has none; grade by judge, "
-                "python, json-schema or regex:PATTERN"
-            )
-        check_grading(_pairs(prompts, models), judge=judge, **how)
-        # All of these files have whole prompts of the log.
-        with making_private():
-            if not is_drawn:
-                write_whole(prompts, drawn, is_private=True)
-            status = ctx.invoke(
-                collect,
-                prompts=(str(drawn),),
-                models=models,
-                providers=judge.providers,
-                budget_usd=judge.budget_usd,
-                out=collected,
-                answers=answers,
-                catalog=judge.catalog,
-                concurrency=judge.concurrency,
-                seed=judge.seed,
-            )
-        if status:
-            click.echo("Nothing is graded before all answers are there; give the same command again to go on.")
-            return int(status)
-        # One journal for both has one budget for both.
-        report = grade_answers(answers, out, judge=judge, journal=journal, **how)
-        report.show()
-        return report.exit_code
+    prompts = read_table(drawn) if is_drawn else _draw(source, sample, judge.seed, one_per_session=one_per_session)
+    comparing = [text for text in how["by"] if needs_reference(text)]
+    if comparing:
+        raise RequestError(
+            f"--by {comparing[0]} compares with right answers, and a decision log has none; grade by judge, python, "
+            "json-schema or regex:PATTERN"
+        )
+    check_grading(_pairs(prompts, models), judge=judge, **how)
+    # All of these files have whole prompts of the log.
+    with making_private():
+        if not is_drawn:
+            write_whole(prompts, drawn, is_private=True)
+        status = ctx.invoke(
+            collect,
+            prompts=(str(drawn),),
+            models=models,
+            providers=judge.providers,
+            budget_usd=judge.budget_usd,
+            out=collected,
+            answers=answers,
+            catalog=judge.catalog,
+            concurrency=judge.concurrency,
+            seed=judge.seed,
+        )
+    if status:
+        click.echo("Nothing is graded before all answers are there; give the same command again to go on.")
+        return int(status)
+    # One journal for both has one budget for both.
+    report = grade_answers(answers, out, judge=judge, journal=journal, **how)
+    report.show()
+    return report.exit_code
 
 
 def _draw(source: LogSource, n: int, seed: int, *, one_per_session: bool) -> "pl.DataFrame":

@@ -61,7 +61,7 @@ def import_sources(
     decimal: DecimalMark | None = None,
     max_rejected: str | float = DEFAULT_MAX_REJECTED,
     catalog: str | Path | None = None,
-    keep_repeats: bool = False,
+    for_prompts: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> ImportReport:
     """Import files into one table of outcomes.
@@ -95,8 +95,8 @@ def import_sources(
         1, ``"20%"``) or a number of rows (an int). One bad row is always allowed, unless a number of rows is given.
     catalog : path, optional
         A catalog. Answers of a model with an effort become those of the candidate that it has of both.
-    keep_repeats : bool, default False
-        Keep all rows of a prompt and model, for who reads more than outcomes from them. The table is no outcome table
+    for_prompts : bool, default False
+        Read what was asked, whatever came of it: all rows of a prompt and model are kept. The table is no outcome table
         then, because that has one row for each prompt and model.
     progress : callable, optional
         Called after each batch.
@@ -121,10 +121,10 @@ def import_sources(
     )
     paths, target = expand_sources(sources), Path(out)
     _check_target(target, paths)
-    call = Call([str(source) for source in sources], str(out), options.given)
+    call = Call([str(source) for source in sources], str(out), options.given, for_prompts=for_prompts)
     with open_output(target) as output, Notes(output.folder) as notes:
         take_notes(paths, options, notes)
-        run = _Run(paths, output, notes, options, call, keep_repeats=keep_repeats, progress=progress)
+        run = _Run(paths, output, notes, options, call, for_prompts=for_prompts, progress=progress)
         for number in range(len(paths)):
             run.import_file(number)
         return run.finish(target)
@@ -152,11 +152,11 @@ class _Run:
         options: ImportOptions,
         call: Call,
         *,
-        keep_repeats: bool,
+        for_prompts: bool,
         progress: Callable[[Progress], None] | None,
     ) -> None:
         self._paths = paths
-        self._keep_repeats = keep_repeats
+        self._for_prompts = for_prompts
         self._output = output
         self._notes = notes
         self._options = options
@@ -243,7 +243,7 @@ class _Run:
         kept = np.delete(np.arange(len(batch.rows)), list(by_index))
         places = np.asarray(batch.places, dtype=np.int64)[kept]
         again, ungraded, replaced = self._seen.add(good, number, places)
-        if self._keep_repeats:
+        if self._for_prompts:
             return good
         averaged = {index for index, file, _ in again if self._are_averaged(number, file)}
         for index, file, first_row in again:

@@ -290,6 +290,20 @@ def test_adaptive_asks_the_first_prompts_and_when_they_are_graded_only_contender
     assert whole["quality"].count() == 2 * FIRST_PROMPTS
 
 
+@pytest.mark.usefixtures("provider")
+def test_advice_about_a_source_names_options_that_the_command_has():
+    """What only an import can do is said with how to go on from there."""
+    advice = "The options named here are those of 'router-model import'"
+    asked = collect([{"question": "2 + 2?", "answer": "4"}]).stderr
+    assert "'question' looks like prompt\nAdd to the command:\n  --column prompt=question\n" in asked
+    assert "quality" not in asked
+    assert advice not in asked
+    assert advice not in collect("none.jsonl").stderr
+    blank = collect([{"prompt": ""}]).stderr
+    assert "--on-error skip" in blank
+    assert advice in blank
+
+
 @pytest.mark.parametrize("more", [[], ["--column", "prompt_id="]])
 def test_an_id_of_two_texts_is_refused_unless_ids_are_made_from_the_texts(more, provider):
     rows = [{"prompt_id": f"{n % 2}", "prompt": f"Prompt {n}"} for n in range(4)]
