@@ -274,7 +274,9 @@ def _of_model(grades: LabelledGrades, column: int, alpha: float) -> tuple[ModelM
     groups, n_groups, n_labels = grades.groups, grades.n_groups, int(both.sum())
     judge = mean_of(judged, groups, n_groups)
     about = (grades.models[column], int((~np.isnan(judged)).sum()), n_labels)
-    at_face_value = mean_of(judged, groups, n_groups, added=True).interval(alpha).within(0, 1)
+    # Many grades show their spread, unless there is none.
+    is_flat = len(np.unique(judged[~np.isnan(judged)])) == 1
+    at_face_value = mean_of(judged, groups, n_groups, added=is_flat).interval(alpha).within(0, 1)
     if n_labels < MIN_LABELS:
         return ModelMeans(*about, judge=at_face_value), None
     corrected, tuning = corrected_mean(judged, labels, groups, n_groups)
