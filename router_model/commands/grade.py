@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from router_model.commands.asking import saying_how_to_go_on
 from router_model.commands.judge_options import JudgeOptions, judge_options
 from router_model.help_pages import Command
 
@@ -95,12 +96,6 @@ def command(
     return report.exit_code
 
 
-def check_out(out: Path) -> None:
-    """Refuse a name that no table can be written to."""
-    if out.suffix != ".parquet" or not out.parent.is_dir() or out.is_dir():
-        raise click.UsageError(f"--out: got {out}, expected the name of a .parquet file in a folder that exists")
-
-
 def check_grading(
     expected: "pl.DataFrame", *, by: Sequence[str], judge: JudgeOptions, labels: Path | None, **_: object
 ) -> None:
@@ -169,9 +164,9 @@ def grade_answers(
     from router_model.training.grading.grade_table import grade_table  # noqa: PLC0415
     from router_model.training.grading.graders import read_by  # noqa: PLC0415
     from router_model.training.grading.labels import measure_graders, read_labels  # noqa: PLC0415
-    from router_model.training.importing.output import write_table  # noqa: PLC0415
+    from router_model.training.importing.output import check_table_name, write_table  # noqa: PLC0415
 
-    check_out(out)
+    check_table_name(out)
     table = read_answers(answers, reference=reference, references=references)
     given = {} if labels is None else read_labels(labels, table)
     with ExitStack() as opened:
@@ -179,11 +174,12 @@ def grade_answers(
 
         def make_judge() -> Any:
             path = journal or out.with_name(f"{out.stem}.judge.db")
+            opened.enter_context(saying_how_to_go_on(path))
             judges.append(opened.enter_context(judge.opened(path)))
             return judges[0]
 
         graded = grade_table(answers, table, read_by(by, judge=make_judge))
         model = judges[0] if judges else None
-        graded.check(max_ungraded)
+        graded.check(max_ungraded, advice=model.advice if model else None)
         write_table(graded.outcomes(given, model.name if model else None), out)
         return GradeReport.of(out, graded, measure_graders(graded, given, bar=quality_bar), model)

@@ -1,6 +1,5 @@
 """The options of ``--by judge``, and the judge that they describe."""
 
-import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,13 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from router_model.errors import RequestError
-from router_model.progress import working
 from router_model.serving.common.extra import needing_serve
 
 if TYPE_CHECKING:
     from router_model.commands.judge import Judge
-    from router_model.serving.paid_calls.calls import CallOutcome, PaidCall
-    from router_model.serving.paid_calls.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +70,7 @@ class JudgeOptions:
 
         own = None if self.catalog is None else Catalog.load(self.catalog)
         cards = dict(complete_catalog(own, [model]).cards)
-        with Journal(journal, nanos(Decimal(str(budget_usd)))) as kept, _progress_bar(kept) as show:
+        with Journal(journal, nanos(Decimal(str(budget_usd)))) as kept:
             yield Judge(
                 model,
                 JudgePrompt.of_file(self.judge_kind, self.rubric),
@@ -84,21 +80,7 @@ class JudgeOptions:
                 both_orders=self.both_orders,
                 seed=self.seed,
                 per_provider=self.concurrency,
-                on_outcome=show,
             )
-
-
-@contextmanager
-def _progress_bar(journal: "Journal") -> Iterator[Callable[["PaidCall", "CallOutcome"], None]]:
-    """Show how many verdicts there are, and what they have cost."""
-    with working("judging") as work:
-        count = itertools.count(1)
-
-        def show(_: "PaidCall", __: "CallOutcome") -> None:
-            spent, left = journal.spent / 1e9, journal.left / 1e9
-            work.advance(f"{next(count):,} verdicts, ${spent:,.4f} spent, ${left:,.4f} left")
-
-        yield show
 
 
 _PATH = click.Path(path_type=Path)

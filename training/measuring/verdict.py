@@ -58,6 +58,14 @@ class Estimate:
         low, high = (self.value + factor * (end - self.value) for end in (self.low, self.high))
         return Estimate(self.value, low, high)
 
+    def within(self, least: float, most: float) -> "Estimate":
+        """Return the estimate cut to the values that there can be.
+
+        >>> Estimate(0.75, 0.5, 1.25).within(0, 1)
+        Estimate(value=0.75, low=0.5, high=1.0)
+        """
+        return Estimate(*(min(max(one, least), most) for one in (self.value, self.low, self.high)))
+
     def as_dict(self) -> dict[str, float | None]:
         """Return the estimate as plain JSON types; an infinite number is None."""
         return {
