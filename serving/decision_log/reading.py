@@ -15,7 +15,6 @@ from sqlalchemy import ColumnElement, Select, and_, exists, literal, select, tup
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from router_model.serving.decision_log.database_errors import database_failures
-from router_model.serving.decision_log.questions import SEARCHED, Found, Place, Summaries, Wanted
 from router_model.serving.decision_log.rolled_hours import (
     HOUR,
     claim,
@@ -25,6 +24,7 @@ from router_model.serving.decision_log.rolled_hours import (
     rolled_until,
 )
 from router_model.serving.decision_log.rows import Kind, Row
+from router_model.serving.decision_log.store import SEARCHED, Found, Place, Summaries, Wanted
 from router_model.serving.decision_log.summaries import (
     ALL,
     QUALITY,
@@ -73,11 +73,12 @@ class SqlReader:
         minutes = [(begin, tree[key]) for begin, tree in await self._recent(recent, now) if key in tree]
         return Summaries(since, now, hours + minutes, n_missing)
 
-    async def roll_next(self) -> bool:
+    async def roll_next(self, *, now: datetime | None = None) -> bool:
         """Sum up the newest hour that is over; False if none is left."""
+        now = now or datetime.now(UTC)
         with database_failures("sum up an hour of"):
             async with self._reading() as connection:
-                hour = await next_hour(connection, datetime.now(UTC))
+                hour = await next_hour(connection, now)
             if hour is None:
                 return False
             async with self._writing() as connection:

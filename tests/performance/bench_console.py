@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 
 from router_model.serving.decision_log.opening import open_store
-from router_model.serving.decision_log.questions import Place, Wanted
+from router_model.serving.decision_log.store import Place, Wanted
 from router_model.serving.decision_log.rows import Kind
 from router_model.serving.decision_log.tables import Insertion
 
