@@ -10,6 +10,7 @@ from starlette.responses import Response
 from router_model.charts import CostCurve, CostPoint
 from router_model.serving.common.callers import Role
 from router_model.serving.common.service_errors import InvalidRequestError, NotFoundError
+from router_model.serving.console.drift_check import PERIODS, check_drift
 from router_model.serving.console.pictures import Picture, of_frontier
 from router_model.serving.console.place_view import Action, PlaceView, change, place_view
 from router_model.serving.console.previews import loaded_routers
@@ -56,6 +57,14 @@ async def carry_out(visit: Visit) -> Response:
     return visit.redirect(_URL, done=done)
 
 
+async def drift(visit: Visit) -> Response:
+    """Check the log for drift, and show what was found."""
+    found = await check_drift(visit.parts.settings, visit.form.get("period", ""))
+    if visit.is_partial:
+        return visit.render("router_drift.html", found=found)
+    return visit.render("router_drift_page.html", found=found)
+
+
 def _action(name: str) -> Action:
     try:
         return Action(name)
@@ -76,6 +85,7 @@ def _page(visit: Visit, place: PlaceView) -> dict[str, Any]:
         "default_plan": status["default_plan"],
         "place": place,
         "settings": visit.parts.settings,
+        "periods": PERIODS,
     }
 
 
@@ -94,5 +104,6 @@ def _today() -> date:
 PAGES: Final = (
     Page("/router", show, "Router"),
     Page("/router/confirm", confirm, roles=_ADMINS),
+    Page("/router/drift", drift, roles=_ADMINS, method="POST"),
     Page("/router/change", carry_out, roles=_ADMINS, method="POST"),
 )
