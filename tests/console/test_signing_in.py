@@ -1,27 +1,11 @@
 """Who may see the console, and what a form needs to be taken."""
 
-import re
-
 import httpx2
 import pytest
+from console_forms import form_token
 
 from router_model.serving.console.cookies import LIFETIME_S, Sessions
 from router_model.serving.console.rendering import POLICY
-
-
-def _client(console) -> httpx2.Client:
-    return httpx2.Client(base_url=console.system.url, trust_env=False, timeout=20)
-
-
-def _signed_in(console, key: str) -> httpx2.Client:
-    client = _client(console)
-    answer = client.post("/console/sign-in", data={"key": key, "csrf": token_of(client.get("/console/sign-in"))})
-    assert answer.status_code == 303, answer.text
-    return client
-
-
-def token_of(answer: httpx2.Response) -> str:
-    return re.search(r'x-csrf-token": "(\w+)"', answer.text)[1]
 
 
 def test_session_is_sealed_and_ends():
@@ -51,13 +35,13 @@ def test_ended_session_is_refused_though_its_cookie_was_kept():
     assert sessions.read({name: value}) is None
 
 
-def test_pages_ask_for_a_key_and_go_on_to_what_was_asked(console):
-    client = _client(console)
+def test_pages_ask_for_a_key_and_go_on_to_what_was_asked(console, visitor):
+    client = visitor()
     answer = client.get("/console/spend?days=7")
     assert answer.status_code == 303
     assert answer.headers["location"] == "/console/sign-in?next=%2Fconsole%2Fspend%3Fdays%3D7"
     form = client.get(answer.headers["location"])
-    sent = {"key": console.system.key, "csrf": token_of(form), "next": "/console/spend?days=7"}
+    sent = {"key": console.system.key, "csrf": form_token(form), "next": "/console/spend?days=7"}
     answer = client.post("/console/sign-in", data=sent)
     assert (answer.status_code, answer.headers["location"]) == (303, "/console/spend?days=7")
     cookie = answer.headers["set-cookie"]
@@ -80,42 +64,42 @@ def test_pages_ask_for_a_key_and_go_on_to_what_was_asked(console):
         ({"key": "x"}, {"sec-fetch-site": "cross-site"}, 403, "another site"),
     ],
 )
-def test_forms_that_are_refused(console, sent, headers, status, says):
-    client = _client(console)
-    sent = {"csrf": token_of(client.get("/console/sign-in"))} | sent
+def test_forms_that_are_refused(visitor, sent, headers, status, says):
+    client = visitor()
+    sent = {"csrf": form_token(client.get("/console/sign-in"))} | sent
     answer = client.post("/console/sign-in", data=sent, headers=headers)
     assert answer.status_code == status
     assert says in answer.text
 
 
-def test_form_that_is_none_and_one_without_a_token_are_refused(console):
-    client = _signed_in(console, console.system.key)
+def test_form_that_is_none_and_one_without_a_token_are_refused(console, visitor):
+    client = visitor(console.system.key)
     assert client.post("/console/sign-out", json={}).status_code == 400
     assert client.post("/console/sign-out").status_code == 400
     assert client.post("/console/sign-out", data={"a": "b"}).status_code == 403
     assert client.get("/console").status_code == 200
 
 
-def test_signing_out_ends_the_session_even_with_its_old_cookie(console):
-    client = _signed_in(console, console.system.key)
+def test_signing_out_ends_the_session_even_with_its_old_cookie(console, visitor):
+    client = visitor(console.system.key)
     old = dict(client.cookies)
-    assert client.post("/console/sign-out", data={"csrf": token_of(client.get("/console"))}).status_code == 303
+    assert client.post("/console/sign-out", data={"csrf": form_token(client.get("/console"))}).status_code == 303
     answer = httpx2.get(f"{console.url}", cookies=old, trust_env=False)
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/console/sign-in")
 
 
-def test_next_page_is_one_of_ours(console):
-    client = _client(console)
+def test_next_page_is_one_of_ours(console, visitor):
+    client = visitor()
     for target in ("https://evil.example", "//evil.example", "/console/../v1/models", "/v1/models"):
-        sent = {"key": console.system.key, "csrf": token_of(client.get("/console/sign-in")), "next": target}
+        sent = {"key": console.system.key, "csrf": form_token(client.get("/console/sign-in")), "next": target}
         answer = client.post("/console/sign-in", data=sent)
         assert (answer.status_code, answer.headers["location"]) == (303, "/console")
         client.cookies.clear()
 
 
-def test_every_answer_has_the_policy_and_is_not_kept(console):
-    client = _signed_in(console, console.system.key)
+def test_every_answer_has_the_policy_and_is_not_kept(console, visitor):
+    client = visitor(console.system.key)
     for path, status in (("/console", 200), ("/console/nothing", 404), ("/console/static/none.js", 404)):
         answer = client.get(path)
         assert answer.status_code == status
