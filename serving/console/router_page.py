@@ -31,7 +31,7 @@ async def show(visit: Visit) -> Response:
         for side, facts in page["routers"].items()
         if facts.measured is not None
     }
-    return visit.render("router.html", **page, pictures=pictures, done=visit.query("done")[:_LONGEST_REASON])
+    return visit.render("router.html", **page, pictures=pictures, done=visit.query("done"))
 
 
 async def confirm(visit: Visit) -> Response:
@@ -53,8 +53,8 @@ async def carry_out(visit: Visit) -> Response:
             f"reason: expected one line of up to {_LONGEST_REASON} characters, for the history", param="reason"
         )
     parts, seen = visit.parts, visit.form.get("seen", "")
-    done = await change(parts.engine, parts.settings, action, seen=seen, reason=reason, key_id=visit.caller.key_id)
-    return visit.redirect(_URL, done=done)
+    await change(parts.engine, parts.settings, action, seen=seen, reason=reason, key_id=visit.caller.key_id)
+    return visit.redirect(_URL, done=action.value)
 
 
 async def drift(visit: Visit) -> Response:
