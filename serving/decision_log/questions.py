@@ -92,5 +92,5 @@ class LogReader(Protocol):
     async def belonging(self, decision_id: str) -> tuple[list[Row], list[Row]]:
         """Return the calls of a decision and what was said of its answer, oldest first."""
 
-    async def roll_next(self) -> bool:
+    async def roll_next(self, *, now: datetime | None = None) -> bool:
         """Sum up the newest hour that is over; False if none is left."""

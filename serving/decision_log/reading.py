@@ -73,11 +73,12 @@ class SqlReader:
         minutes = [(begin, tree[key]) for begin, tree in await self._recent(recent, now) if key in tree]
         return Summaries(since, now, hours + minutes, n_missing)
 
-    async def roll_next(self) -> bool:
+    async def roll_next(self, *, now: datetime | None = None) -> bool:
         """Sum up the newest hour that is over; False if none is left."""
+        now = now or datetime.now(UTC)
         with database_failures("sum up an hour of"):
             async with self._reading() as connection:
-                hour = await next_hour(connection, datetime.now(UTC))
+                hour = await next_hour(connection, now)
             if hour is None:
                 return False
             async with self._writing() as connection:

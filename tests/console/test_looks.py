@@ -2,8 +2,9 @@
 
 import pytest
 
-PATHS = ("", "?period=30d", "/decisions", "/decisions?status=failed", "DECISION", "/spend?days=30")
-DRAWN = "[...document.querySelectorAll('.chart')].filter((e) => e.getClientRects().length).every((e) => e.dataset.drawn !== undefined)"
+PATHS = ("", "?period=30d", "/decisions", "/decisions?status=failed", "DECISION", "/spend?days=30", "/playground", "/router", "/catalog")
+DRAWN = """[...document.querySelectorAll(".chart")]
+  .filter((chart) => chart.getClientRects().length).every((chart) => chart.hasAttribute("data-drawn"))"""
 
 
 @pytest.mark.slow
