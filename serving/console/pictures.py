@@ -5,9 +5,22 @@ Making one takes tens of milliseconds, so pages do it in a thread.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, TypeAlias
 
-from router_model.charts import Attempt, CostPoint, Moment, attempts, data_chart, plan, series, shares
+from router_model.charts import (
+    Attempt,
+    CostCurve,
+    CostPoint,
+    Moment,
+    attempts,
+    data_chart,
+    frontier,
+    plan,
+    random_mix,
+    series,
+    shares,
+)
 
 WIDTHS: Final[Mapping[str, int]] = {"wide": 600, "narrow": 310}
 """Pixels of each picture; the style sheet shows one of them."""
@@ -70,6 +83,11 @@ def spent_over_time(days: Sequence[datetime], by_model: Mapping[str, Sequence[fl
     return {
         "Cost by day": _both(series, moments, unit="USD a day", description="Cost of calls by day and model, in USD")
     }
+
+
+def of_frontier(curve: CostCurve, here: CostPoint, singles: Sequence[CostPoint]) -> Picture:
+    """Return the picture of a router's frontier, with its operating point and each model alone."""
+    return _both(partial(frontier, [*singles, here]), [random_mix(singles), curve])
 
 
 def _both(make: Callable[..., Any], what: Any, **options: Any) -> Picture:

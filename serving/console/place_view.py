@@ -109,8 +109,8 @@ def _read(settings: Settings) -> PlaceView:
     )
 
 
-async def change(engine: Engine, settings: Settings, action: Action, *, seen: str, reason: str, key_id: str) -> str:
-    """Change what the place names, let the service follow, and return what was done in a sentence.
+async def change(engine: Engine, settings: Settings, action: Action, *, seen: str, reason: str, key_id: str) -> None:
+    """Change what the place names, and let the service follow.
 
     Parameters
     ----------
@@ -131,23 +131,21 @@ async def change(engine: Engine, settings: Settings, action: Action, *, seen: st
     if now.seen != seen or action not in now.actions:
         raise ReloadRefusedError("the published routers have changed since this page was shown; look at it again")
     try:
-        done = await asyncio.to_thread(_change, now, action, f"{reason} (console, key {key_id})")
+        await asyncio.to_thread(_change, now, action, f"{reason} (console, key {key_id})")
     except ArtifactError as exc:
         raise ReloadRefusedError(str(exc)) from exc
     await engine.reload()
-    return done
 
 
-def _change(now: PlaceView, action: Action, reason: str) -> str:
-    place = Place(Path(now.folder))
+def _change(now: PlaceView, action: Action, reason: str) -> None:
+    place, name = Place(Path(now.folder)), now.target(action)
     if action is Action.ROLL_BACK:
-        left, returned = place.rollback(reason)
-        return f"{returned.name} is served again, in place of {left.name}."
-    name = now.target(action)
-    if action is Action.STOP:
-        stopped = place.stop_challenge(reason, only=now.challenger)
-        return f"The challenger {name} was {'stopped' if stopped else 'stopped already'}."
-    # The gate of 'router-model promote' is not passed here, so the history says that it was overridden.
-    entry = {"forced": True, "overridden": ["gate"], "checks": [], "reason": reason}
-    place.publish(place.folder / name, entry, instead_of=None if now.current is None else place.folder / now.current)
-    return f"{name} is the champion now, in place of {now.current}."
+        place.rollback(reason)
+    elif action is Action.STOP:
+        place.stop_challenge(reason, only=now.challenger)
+    else:
+        # The gate of 'router-model promote' is not passed here, so the history says that it was overridden.
+        entry = {"forced": True, "overridden": ["gate"], "checks": [], "reason": reason}
+        place.publish(
+            place.folder / name, entry, instead_of=None if now.current is None else place.folder / now.current
+        )

@@ -111,9 +111,12 @@ def visitor(console) -> Iterator[Callable]:
         client.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """A Chromium without a window; skips where there is none."""
+    """A Chromium without a window; skips where there is none.
+
+    Not for the session: as long as Playwright runs, its loop counts as running, and no other test may run one.
+    """
     playwright = pytest.importorskip("playwright.sync_api")
     program = chromium()
     if program is None:
@@ -124,7 +127,7 @@ def browser():
         running.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def open_page(browser, console) -> Callable:
     """Open a page as the owner of a key, and fail at the end of the block if the browser complained of anything."""
 

@@ -3,6 +3,7 @@
 import pytest
 
 PATHS = ("", "?period=30d", "/decisions", "/decisions?status=failed", "DECISION", "/spend?days=30")
+PATHS += ("/playground", "/router", "/catalog")
 DRAWN = """[...document.querySelectorAll(".chart")]
   .filter((chart) => chart.getClientRects().length).every((chart) => chart.hasAttribute("data-drawn"))"""
 

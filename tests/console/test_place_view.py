@@ -41,9 +41,7 @@ def test_promotion_and_rollback_change_the_place_and_are_in_its_history(place):
     engine, before = Following(), view(place)
     champion, challenger = before.current, before.challenger.router
     assert before.actions == (Action.PROMOTE, Action.STOP)
-    assert (
-        act(place, Action.PROMOTE, engine, before.seen) == f"{challenger} is the champion now, in place of {champion}."
-    )
+    act(place, Action.PROMOTE, engine, before.seen)
     now = view(place)
     assert (now.current, now.previous, now.challenger) == (challenger, champion, None)
     assert now.actions == (Action.ROLL_BACK,)
