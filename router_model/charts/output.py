@@ -7,6 +7,7 @@ import html
 import json
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -132,3 +133,20 @@ def _plain_svg(drawn: str, description: str) -> str:
     root.set("role", "img")
     root.set("aria-label", description)
     return ET.tostring(root, encoding="unicode")
+
+
+def stacked(pictures: Sequence[str], *, gap: float = 16.0) -> str:
+    """Return several SVGs of `to_svg` below each other as one; as wide as the widest."""
+    if not pictures:
+        raise ValueError("no pictures to stack; expected at least one")
+    roots = [ET.fromstring(picture) for picture in pictures]  # noqa: S314  (from our own renderer)
+    whole = ET.Element(f"{{{_SVG}}}svg", {"version": "1.1", "role": "img"})
+    top = 0.0
+    for root in roots:
+        root.set("y", f"{top:g}")
+        top += float(root.get("height", "0")) + gap
+        whole.append(root)
+    width, height = max(float(root.get("width", "0")) for root in roots), top - gap
+    whole.attrib |= {"width": f"{width:g}", "height": f"{height:g}", "viewBox": f"0 0 {width:g} {height:g}"}
+    whole.set("aria-label", "; ".join(root.get("aria-label", "") for root in roots))
+    return ET.tostring(whole, encoding="unicode")

@@ -67,28 +67,26 @@ def command(
     from router_model.training.reporting.report_page import report_page  # noqa: PLC0415
     from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
 
-    if (table is None) == (source is None):
-        raise click.UsageError(f"expected TABLE or --log, got {'neither' if table is None else 'both'}")
     check_page(out)
     mix = None if today is None else read_shares(today)
     router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
-    if table is not None:
-        if supported_only:
-            raise click.UsageError("--supported-only is about --log, which is not given")
-        report = report_on_table(
-            router, read_outcomes(table), source=table.name, requests_a_month=requests_a_month, today=mix,
-            include_seen=include_seen,
-        )  # fmt: skip
-    else:
+    volume = {"requests_a_month": requests_a_month}
+    if source is not None:
+        if table is not None:
+            raise click.UsageError("expected TABLE or --log, got both")
         if mix is not None or include_seen:
             raise click.UsageError(
                 "--today and --include-seen are about TABLE; of a log, today is what the service did"
             )
-        with source.table() as exported:  # type: ignore[union-attr]  (one of the two is given)
-            report = report_on_log(
-                router, exported, source=source.name, requests_a_month=requests_a_month,  # type: ignore[union-attr]
-                supported_only=supported_only,
-            )  # fmt: skip
+        with source.table() as exported:
+            report = report_on_log(router, exported, source=source.name, supported_only=supported_only, **volume)
+    elif table is not None:
+        if supported_only:
+            raise click.UsageError("--supported-only is about --log, which is not given")
+        outcomes = read_outcomes(table)
+        report = report_on_table(router, outcomes, source=table.name, today=mix, include_seen=include_seen, **volume)
+    else:
+        raise click.UsageError("expected TABLE or --log, got neither")
     write_page(report_page(report, name=artifact.name, command=typed()), out)
     if as_json:
         click.echo(json.dumps({"out": str(out), **_figures(report)}, ensure_ascii=False))
