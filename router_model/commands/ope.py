@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router_model.commands.log_source import LogSource, log_options
+from router_model.pages.command_option import html_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,7 @@ _TASKS_SHOWN = 20
 @click.option(
     "--track/--no-track", default=None, help="Record it in MLflow [if MLFLOW_TRACKING_URI or mlflow.db is there]."
 )
+@html_option
 @click.option("--json", "as_json", is_flag=True, help="Print the evaluation as JSON.")
 def command(
     artifact: Path,
@@ -46,6 +48,7 @@ def command(
     catalog: Path | None,
     encoder: str | None,
     track: bool | None,
+    html: Path | None,
     as_json: bool,
 ) -> None:
     """Estimate from a log what the router in ARTIFACT would have brought.
@@ -72,6 +75,11 @@ def command(
     found = evaluate_on_log(
         challenger, decisions, against=champion, supported_only=supported_only, margin=max_quality_loss
     )
+    if html is not None:
+        from router_model.pages.render import write_page  # noqa: PLC0415
+        from router_model.training.reporting.log_evaluation_page import log_evaluation_page  # noqa: PLC0415
+
+        write_page(log_evaluation_page(found, name=artifact.name), html)
     paths = {"challenger_path": str(artifact), "champion_path": None if against is None else str(against)}
     tracked = None
     if is_configured() if track is None else track:

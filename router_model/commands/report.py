@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router_model.commands.log_source import LogSource, optional_log_options
+from router_model.pages.command_option import check_page
 
 if TYPE_CHECKING:
     from router_model.training.reporting.report import Report
@@ -92,18 +93,6 @@ def command(
         click.echo(json.dumps({"out": str(out), **_figures(report)}, ensure_ascii=False))
     else:
         click.echo(f"{headline(report)}.\nWrote {out}")
-
-
-def check_page(out: Path) -> None:
-    """Refuse a place for a page before anything is measured.
-
-    Raises
-    ------
-    click.UsageError
-        If it is a folder, or its folder does not exist.
-    """
-    if out.is_dir() or not out.parent.is_dir():
-        raise click.UsageError(f"got {out} for the page, expected the name of a file in a folder that exists")
 
 
 def read_shares(text: str) -> dict[str, float]:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from router_model.pages.command_option import html_option
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities instead of the routers'.")
 @click.option("--include-seen", is_flag=True, help="Count prompts that A or B was trained on, too.")
 @click.option("--encoder", help="The encoder, if both were trained with your own (hub id or folder).")
+@html_option
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def command(
     a: Path,
@@ -37,6 +40,7 @@ def command(
     catalog: Path | None,
     include_seen: bool,
     encoder: str | None,
+    html: Path | None,
     as_json: bool,
     **knobs: float | None,
 ) -> None:
@@ -59,6 +63,11 @@ def command(
     comparison = compare(
         first, second, read_outcomes(table), goal=goal, include_seen=include_seen, margin=max_quality_loss
     )
+    if html is not None:
+        from router_model.pages.render import write_page  # noqa: PLC0415
+        from router_model.training.reporting.compare_page import compare_page  # noqa: PLC0415
+
+        write_page(compare_page(comparison, first=a.name, second=b.name), html)
     if as_json:
         click.echo(json.dumps({"a": str(a), "b": str(b), **comparison.as_dict()}, ensure_ascii=False))
     else:
