@@ -38,7 +38,8 @@ _FROM_EXTRA: Final = {
     "cache_write_tokens": pl.Int64,
     "artifact": pl.String,
 }
-_NEEDED: Final = ("model", "quality", "timestamp", "extra", "input_tokens", "output_tokens", "cost_usd")
+NEEDED: Final = ("model", "quality", "timestamp", "extra", "input_tokens", "output_tokens", "cost_usd")
+"""Columns of a log without which nothing is checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def read_calls(path: Path) -> pl.DataFrame:
     """
     checked_table(path)  # for its error messages
     frame = pl.read_parquet(path)
-    missing = [name for name in _NEEDED if name not in frame.columns]
+    missing = [name for name in NEEDED if name not in frame.columns]
     if missing:
         raise TableError(f"{path}: column {', '.join(missing)} missing; give a table of 'router-model log export'")
     unknown = [pl.lit(None, pl.String).alias(name) for name in OUTCOME_COLUMN_NAMES if name not in frame.columns]

@@ -19,7 +19,8 @@ def log_evaluation_page(found: LogEvaluation, *, name: str) -> Page:
         Section("By task", _by_task(found)),
         Section("How much the log can tell", (Facts(_overlap(found)),)),
     )
-    lead = f"Challenger `{name}`, on {found.n_decisions:,} of {found.n_logged:,} decisions in {found.n_sessions:,} sessions."
+    counts = f"{found.n_decisions:,} of {found.n_logged:,} decisions, {found.n_sessions:,} sessions"
+    lead = f"Challenger `{name}`, on {counts}."
     return Page("What another router would have brought", lead, tuple(one for one in sections if one.blocks))
 
 
