@@ -27,7 +27,7 @@ from router_model.training.benchmark.report import figures, tables
 from router_model.training.benchmark.results import Interval, MethodResult, Results
 from router_model.training.benchmark.verdicts import comparisons, ours, summary
 
-_ROUTING = ("aiq", "aiq_gain", "aiq_log", "perf_gain", "cost_save", "cost_save_95", "pareto_distance", "arena_score")
+ROUTING = ("aiq", "aiq_gain", "aiq_log", "perf_gain", "cost_save", "cost_save_95", "pareto_distance", "arena_score")
 _PREDICTING = (
     "auc",
     "log_loss",
@@ -145,7 +145,7 @@ def _best(results: Results) -> tuple[Block, ...]:
     )
     return (
         Paragraph("Configurations are picked on the test prompts, as papers do: comparable, but not what a user gets."),
-        replace(tables.best_on_test(results, _ROUTING), caption=f"Routing. {caption}"),
+        replace(tables.best_on_test(results, ROUTING), caption=f"Routing. {caption}"),
         replace(tables.best_on_test(results, _PREDICTING, times=True), caption="Predictions, and the time they take"),
     )
 
