@@ -131,7 +131,7 @@ def test_the_same_results_make_the_same_bytes(html):
     assert "<svg" in html
 
 
-def test_the_summary_has_dollars(page, html):
+def test_the_summary_has_dollars(html):
     """Our configuration costs 0.03 x (1 - saving) a prompt: saving x $30 of $30 are saved on 1,000 prompts."""
     reference = fake_results().method("ours")
     saving = sum(trial.chosen.saving for trial in reference.trials) / len(reference.trials)
