@@ -6,6 +6,7 @@
 # at least 0.8. The data is the sample of the package `paretobandit` (extra `sample`).
 
 # %%
+# %matplotlib inline
 import tempfile
 from dataclasses import asdict
 from importlib.resources import files
@@ -14,14 +15,12 @@ from pathlib import Path
 import polars as pl
 
 from router_model import Router
-from router_model.charts import shares
 from router_model.features.featuriser import featurise
 from router_model.goal import OwnTradeoff, QualityValue
+from router_model.training.benchmark.plots import TaskSaving, cost_and_quality, decision_shares, savings_by_task
 from router_model.training.importing import import_sources
-from router_model.training.measuring.by_task import difference_by_task
 from router_model.training.measuring.evaluate import evaluate
 from router_model.training.measuring.regrets import worst_regrets
-from router_model.training.reporting.figures import router_frontier, saving_chart
 from router_model.training.table.outcomes import read_outcomes
 from router_model.training.train import TrainConfig, train
 
@@ -45,7 +44,7 @@ default = evaluate(router, unseen, features=features, goal=OwnTradeoff(QUALITY_B
 # If the line runs above and to the left of a point, routing is better and cheaper than that model.
 
 # %%
-router_frontier(default)
+cost_and_quality(default)
 
 # %% [markdown]
 # ## How much it saves at which quality
@@ -75,12 +74,11 @@ evaluations = {"by default": default} | {
         unseen,
         features=features,
         goal=QualityValue(tradeoff.quality_value_usd, QUALITY_BAR),
-        keep_decisions=True,
     )
     for name, tradeoff in settings.items()
 }
 cheapest_first = [single.label for single in sorted(default.singles, key=lambda single: single.cost_usd)]
-shares(
+decision_shares(
     {name: evaluation.shares for name, evaluation in evaluations.items()},
     cheapest_first=cheapest_first,
 )
@@ -92,8 +90,7 @@ shares(
 
 # %%
 name, evaluation = list(evaluations.items())[1]
-print(f"keeping {name}")
-saving_chart([(one.task, one.difference) for one in difference_by_task(evaluation.decided).shown], width=700)
+savings_by_task(TaskSaving.of_evaluation(evaluation), title=f"keeping {name}")
 
 # %% [markdown]
 # ## The worst regrets
