@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from router_model.charts.extra import altair
 from router_model.charts.layout import Width, data, finished, pixels, rimmed
@@ -10,6 +10,8 @@ from router_model.charts.theme import LIGHT, SERIES
 
 if TYPE_CHECKING:
     from altair import LayerChart
+
+_MOST_TICKS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +42,19 @@ def growth(
     title: str = "",
     reference: float | None = None,
     reference_label: str = "",
+    joined: bool = True,
+    from_zero: bool = True,
     width: Width = 640,
     height: int = 300,
 ) -> "LayerChart":
-    """Draw lines over a logarithmic amount, with 0 on the vertical axis.
+    """Draw lines over a logarithmic amount.
 
     Parameters
     ----------
     axis, unit : what the horizontal and the vertical axis show
     reference : a dashed line across, with its label
+    joined : whether the points of a series are joined by a line
+    from_zero : whether the vertical axis holds 0
 
     Raises
     ------
@@ -70,7 +76,8 @@ def growth(
         }
         for one in values
     ]
-    ticks = sorted({one.amount for one in values})
+    amounts = sorted({one.amount for one in values})
+    ticks = amounts if len(amounts) <= _MOST_TICKS else alt.Undefined
     x = alt.X(
         "amount:Q",
         scale=alt.Scale(type="log", nice=False, padding=12),
@@ -82,15 +89,17 @@ def growth(
         "series:N",
         sort=names,
         scale=alt.Scale(domain=names, range=[colours[place % len(colours)] for place in range(len(names))]),
-        legend=alt.Legend(orient="top", columns=max(1, size // 160), symbolType="stroke", symbolSize=140),
+        legend=alt.Legend(
+            orient="top", columns=max(1, size // 160), symbolType="stroke" if joined else "circle", symbolSize=90
+        ),
     )
     chart = alt.Chart(data(rows))
-    y = alt.Y("value:Q", axis=ruler, scale=alt.Scale(zero=True))
+    y = alt.Y("value:Q", axis=ruler, scale=alt.Scale(zero=from_zero))
     layers = [
         chart.transform_filter("isValid(datum.low)")
         .mark_rule(strokeWidth=1.6, opacity=0.6, aria=False)
         .encode(x=x, y=alt.Y("low:Q", axis=ruler), y2="high:Q", color=colour),
-        chart.mark_line(strokeWidth=2, aria=False).encode(x=x, y=y, color=colour),
+        *([chart.mark_line(strokeWidth=2, aria=False).encode(x=x, y=y, color=colour)] if joined else []),
         chart.mark_point(filled=True, size=45, opacity=1).encode(
             x=x, y=y, color=colour, description="full:N", tooltip=alt.Tooltip("full:N", title=" ")
         ),
