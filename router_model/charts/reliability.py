@@ -82,7 +82,7 @@ def reliability(
         for name, bins in curves.items()
         for one in bins
     ]
-    lowest = min(min(row["predicted"], row["low"]) for row in rows)
+    lowest = min(min(one.predicted, one.interval[0]) for bins in curves.values() for one in bins)
     start = math.floor(10 * lowest) / 10 if lowest > _HIGH else 0.0
     scale = alt.Scale(domain=[start, 1], nice=False, clamp=True)
     x_axis = alt.Axis(title="predicted probability of success", format=".1f", tickCount=5)

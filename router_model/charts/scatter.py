@@ -294,7 +294,7 @@ def _curve_labels(curves: Sequence[CostCurve], frame: _Frame) -> list[tuple[Anch
 
 
 def _middle(curve: CostCurve) -> tuple[float, float]:
-    place = len(curve.cost_usd) // 2
+    place = 3 * len(curve.cost_usd) // 10
     return curve.cost_usd[place], curve.value[place]
 
 

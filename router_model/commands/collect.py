@@ -16,6 +16,7 @@ from router_model.commands.asking import progress_of_calls, say_stop, saying_how
 from router_model.commands.log_source import LogSource, is_table
 from router_model.errors import RequestError
 from router_model.help_pages import Command
+from router_model.pages.command_option import html_option
 from router_model.serving.commands.log import DEFAULT_SPOOL
 from router_model.serving.common.extra import needing_serve
 
@@ -107,6 +108,7 @@ MAX_OUTPUT_TOKENS: Final = 8192
     show_default=True,
     help="Of a decision log: folder of records that are not in it yet.",
 )
+@html_option
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(
     prompts: tuple[str, ...],
@@ -127,6 +129,7 @@ def command(
     router: Path | None,
     dry_run: bool,
     spool: Path,
+    html: Path | None,
     as_json: bool,
 ) -> int:
     """Ask models the PROMPTS, and write what each answered, took and cost.
@@ -184,6 +187,11 @@ def command(
             prices = price(plan.open, OutputLengths(plan, predicted), fleet, cards)
             written = write_tables(plan, out, None if no_answers else answers or answers_path(out))
             report = CollectReport.of(plan, read, journal, asked=asked, prices=prices, written=written, n_known=n_known)
+    if html is not None:
+        from router_model.commands.collect_page import collect_page  # noqa: PLC0415
+        from router_model.pages.render import write_page  # noqa: PLC0415
+
+        write_page(collect_page(report), html)
     click.echo(json.dumps(report.as_dict()) if as_json else report.text())
     return report.exit_code
 

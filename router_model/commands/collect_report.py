@@ -212,13 +212,15 @@ class CollectReport:
 
     def text(self) -> str:
         """Return it as lines for a terminal."""
-        return "\n".join([*self._files(), *self._facts(), *self._unanswered(), *self._left()])
+        facts = [f"  {label:<10} {value}" for label, value in self.facts()]
+        return "\n".join([*self._files(), *facts, *self.unanswered(), *self.what_is_left()])
 
     def _files(self) -> list[str]:
         files = [path for path in (self.written.outcomes, self.written.answers) if path is not None]
         return [f"Wrote {' and '.join(map(str, files))}"]
 
-    def _facts(self) -> list[str]:
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what the run did, as names and values."""
         facts = [
             ("pairs", f"{self.n_pairs:,} of {counted(self.n_prompts, 'prompt')} and {counted(self.n_models, 'model')}"),
             ("answered", f"{self.n_answered:,}"),
@@ -250,9 +252,9 @@ class CollectReport:
             facts.append(("left out", f"{counted(self.n_repeated, 'record')} of prompts that were there already"))
         if self.n_sealed:
             facts.append(("left out", f"{counted(self.n_sealed, 'prompt')} that were logged without their text"))
-        return [f"  {label:<10} {value}" for label, value in facts]
+        return facts
 
-    def _unanswered(self) -> list[str]:
+    def unanswered(self) -> list[str]:
         """Say which pairs have no row, and why."""
         n_refused = sum(n for n, _ in self.refused.values())
         lines = [f"Refused prompts, and so no answer and no row: {counted(n_refused, 'pair')}."] if n_refused else []
@@ -262,7 +264,8 @@ class CollectReport:
             lines.append(f"{model} was left alone after failing again and again: {shortened(message)}")
         return lines
 
-    def _left(self) -> list[str]:
+    def what_is_left(self) -> list[str]:
+        """Say what is left, and how to go on."""
         if not self.n_left and self.is_first:
             grade = f"Grade the answers into {self.written.outcomes} (router-model grade)"
             return [f"These are the first prompts. {grade}, and go on: {again()}"]

@@ -8,6 +8,7 @@ import click
 
 from router_model.commands.log_source import LogSource, log_options
 from router_model.help_pages import Command
+from router_model.pages.command_option import html_option
 from router_model.progress import working
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _ABOVE_0 = click.FloatRange(min=0, min_open=True)
 @click.option("--prometheus", type=click.Path(path_type=Path), help="Write metrics here, for node exporter (.prom).")
 @click.option("--all", "show_all", is_flag=True, help="Print every check, not only what has drifted.")
 @click.option("--encoder", help="The encoder, if the router was trained with your own (hub id or folder).")
+@html_option
 @click.option("--json", "as_json", is_flag=True, help="Print every check as JSON.")
 def command(
     artifact: Path,
@@ -55,6 +57,7 @@ def command(
     prometheus: Path | None,
     show_all: bool,
     encoder: str | None,
+    html: Path | None,
     as_json: bool,
 ) -> int:
     """Compare the calls of a log with what the router in ARTIFACT knows.
@@ -81,6 +84,11 @@ def command(
         with source.table() as table:
             work.step("comparing the calls with what the router knows")
             report = watch(router, table, limits)
+    if html is not None:
+        from router_model.pages.render import write_page  # noqa: PLC0415
+        from router_model.training.reporting.drift_page import drift_page  # noqa: PLC0415
+
+        write_page(drift_page(report), html)
     if prometheus is not None:
         _replace(prometheus, prometheus_text(report.findings))
     if as_json:

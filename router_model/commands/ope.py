@@ -8,6 +8,7 @@ import click
 
 from router_model.commands.log_source import LogSource, log_options
 from router_model.help_pages import Command
+from router_model.pages.command_option import html_option
 from router_model.progress import working
 from router_model.tables import print_table
 
@@ -50,6 +51,7 @@ _TASKS_SHOWN = 20
 @click.option(
     "--track/--no-track", default=None, help="Record it in MLflow [if MLFLOW_TRACKING_URI or mlflow.db is there]."
 )
+@html_option
 @click.option("--json", "as_json", is_flag=True, help="Print the evaluation as JSON.")
 def command(
     artifact: Path,
@@ -61,6 +63,7 @@ def command(
     catalog: Path | None,
     encoder: str | None,
     track: bool | None,
+    html: Path | None,
     as_json: bool,
 ) -> None:
     """Estimate from a log what the router in ARTIFACT would have brought.
@@ -89,6 +92,11 @@ def command(
         found = evaluate_on_log(
             challenger, decisions, against=champion, supported_only=supported_only, margin=max_quality_loss
         )
+    if html is not None:
+        from router_model.pages.render import write_page  # noqa: PLC0415
+        from router_model.training.reporting.log_evaluation_page import log_evaluation_page  # noqa: PLC0415
+
+        write_page(log_evaluation_page(found, name=artifact.name), html)
     paths = {"challenger_path": str(artifact), "champion_path": None if against is None else str(against)}
     tracked = None
     if is_configured() if track is None else track:

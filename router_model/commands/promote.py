@@ -9,6 +9,7 @@ import click
 
 from router_model.commands.log_source import LogSource, optional_log_options
 from router_model.help_pages import Command
+from router_model.pages.command_option import html_option
 from router_model.progress import working
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 )
 @click.option("--registered-model", default="router-model", show_default=True, help="Its name in MLflow's registry.")
 @click.option("--force", is_flag=True, help="Publish even if a check fails; the place's history says so.")
+@html_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     challenger: Path,
@@ -65,6 +67,7 @@ def command(
     track: bool | None,
     registered_model: str,
     force: bool,
+    html: Path | None,
     as_json: bool,
     **limits: float | None,
 ) -> None:
@@ -99,6 +102,11 @@ def command(
             catalog=catalog,
             encoder=None if encoder is None else load_encoder(encoder),
         )
+    if html is not None:
+        from router_model.pages.render import write_page  # noqa: PLC0415
+        from router_model.training.reporting.promotion_page import promotion_page  # noqa: PLC0415
+
+        write_page(promotion_page(promotion), html)
     if not as_json:
         show_promotion(promotion, Console())
     tracked = None

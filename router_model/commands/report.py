@@ -10,6 +10,7 @@ import click
 
 from router_model.commands.log_source import LogSource, optional_log_options
 from router_model.help_pages import Command
+from router_model.pages.command_option import check_page
 from router_model.progress import working
 
 if TYPE_CHECKING:
@@ -78,45 +79,31 @@ def command(
     from router_model.training.reporting.report_page import report_page  # noqa: PLC0415
     from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
 
-    if (table is None) == (source is None):
-        raise click.UsageError(f"expected TABLE or --log, got {'neither' if table is None else 'both'}")
     check_page(out)
     mix = None if today is None else read_shares(today)
     router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
+    if (table is None) == (source is None):
+        raise click.UsageError(f"expected TABLE or --log, got {'neither' if table is None else 'both'}")
     if table is not None and supported_only:
         raise click.UsageError("--supported-only is about --log, which is not given")
     if table is None and (mix is not None or include_seen):
         raise click.UsageError("--today and --include-seen are about TABLE; of a log, today is what the service did")
+    volume = {"requests_a_month": requests_a_month}
     with working("measuring what routing is worth") as work:
-        if table is not None:
+        if source is not None:
+            with source.table() as exported:
+                report = report_on_log(router, exported, source=source.name, supported_only=supported_only, **volume)
+        elif table is not None:
+            outcomes = read_outcomes(table)
             report = report_on_table(
-                router, read_outcomes(table), source=table.name, requests_a_month=requests_a_month, today=mix,
-                include_seen=include_seen,
-            )  # fmt: skip
-        else:
-            with source.table() as exported:  # type: ignore[union-attr]  (one of the two is given)
-                report = report_on_log(
-                    router, exported, source=source.name, requests_a_month=requests_a_month,  # type: ignore[union-attr]
-                    supported_only=supported_only,
-                )  # fmt: skip
+                router, outcomes, source=table.name, today=mix, include_seen=include_seen, **volume
+            )
         work.step("drawing the page")
         write_page(report_page(report, name=artifact.name, command=typed()), out)
     if as_json:
         click.echo(json.dumps({"out": str(out), **_figures(report)}, ensure_ascii=False))
     else:
         click.echo(f"{headline(report)}.\nWrote {out}")
-
-
-def check_page(out: Path) -> None:
-    """Refuse a place for a page before anything is measured.
-
-    Raises
-    ------
-    click.UsageError
-        If it is a folder, or its folder does not exist.
-    """
-    if out.is_dir() or not out.parent.is_dir():
-        raise click.UsageError(f"got {out} for the page, expected the name of a file in a folder that exists")
 
 
 def read_shares(text: str) -> dict[str, float]:

@@ -16,8 +16,8 @@ from pathlib import Path
 import orjson
 
 from router_model.serving.decision_log.opening import open_store
-from router_model.serving.decision_log.store import Place, Wanted
 from router_model.serving.decision_log.rows import Kind
+from router_model.serving.decision_log.store import Place, Wanted
 from router_model.serving.decision_log.tables import Insertion
 
 MODELS = {"small": 0.0004, "coder": 0.002, "large": 0.012, "other": 0.006}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router_model.help_pages import Command
+from router_model.pages.command_option import html_option
 from router_model.progress import working
 from router_model.tables import print_table
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities instead of the routers'.")
 @click.option("--include-seen", is_flag=True, help="Count prompts that A or B was trained on, too.")
 @click.option("--encoder", help="The encoder, if both were trained with your own (hub id or folder).")
+@html_option
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def command(
     a: Path,
@@ -52,6 +54,7 @@ def command(
     catalog: Path | None,
     include_seen: bool,
     encoder: str | None,
+    html: Path | None,
     as_json: bool,
     **knobs: float | None,
 ) -> None:
@@ -75,6 +78,11 @@ def command(
         outcomes = read_outcomes(table)
         work.step("deciding with both, and measuring the difference")
         comparison = compare(first, second, outcomes, goal=goal, include_seen=include_seen, margin=max_quality_loss)
+    if html is not None:
+        from router_model.pages.render import write_page  # noqa: PLC0415
+        from router_model.training.reporting.compare_page import compare_page  # noqa: PLC0415
+
+        write_page(compare_page(comparison, first=a.name, second=b.name), html)
     if as_json:
         click.echo(json.dumps({"a": str(a), "b": str(b), **comparison.as_dict()}, ensure_ascii=False))
     else:

@@ -105,11 +105,11 @@ def failing_kinds(
         if n < MIN_PROMPTS or n_other < MIN_PROMPTS:
             continue
         elsewhere = int(failed[~inside].sum())
-        counts = [[n_failed, n - n_failed], [elsewhere, n_other - elsewhere]]
+        counts = np.array([[n_failed, n - n_failed], [elsewhere, n_other - elsewhere]])
         if float(fisher_exact(counts, alternative="greater").pvalue) > _ALPHA / n_kinds:
             continue
-        rows = np.flatnonzero(inside)
-        bad = [row for row in rows[failed[rows]] if texts[row]]
+        rows = [int(row) for row in np.flatnonzero(inside)]
+        bad = [row for row in rows if failed[row] and texts[row]]
         failing = Failing(
             words=_naming(words, rows, everywhere),
             n_prompts=n,
@@ -138,7 +138,7 @@ def _kinds(embedding: npt.NDArray[np.floating], n_kinds: int, seed: int) -> npt.
     return np.asarray((unit @ centres.T).argmax(axis=1), dtype=np.intp)
 
 
-def _naming(words: Sequence[set[str]], rows: npt.NDArray[np.intp], everywhere: Counter[str]) -> tuple[str, ...]:
+def _naming(words: Sequence[set[str]], rows: Sequence[int], everywhere: Counter[str]) -> tuple[str, ...]:
     """Return the words of a kind by how much more often it has them than all prompts (weighted log-odds).
 
     Words of fewer than a tenth of its prompts do not name it.

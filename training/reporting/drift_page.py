@@ -56,7 +56,7 @@ def drift_blocks(report: DriftReport) -> tuple[Block, ...]:
                     width=width,
                 ),
                 "Effects beyond a dashed line count if chance does not explain them (squares). Arrows lie further out.",
-            )  # fmt: skip
+            ),
         )
     return (*blocks, Folded("Every check", (table,)))
 

@@ -2,12 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
+from typing import TYPE_CHECKING
 
-from router_model.charts import Bin, intervals, reliability
-from router_model.charts.intervals import IntervalRow
+from router_model.charts import (
+    Bin,
+    CostCurve,
+    CostPoint,
+    IntervalRow,
+    frontier,
+    intervals,
+    random_mix,
+    reliability,
+)
+from router_model.charts.layout import Width
+from router_model.charts.names import short_model
+from router_model.charts.scatter import PointKind
 from router_model.pages.blocks import Figure
+from router_model.training.measuring.evaluate import Evaluation, Realised
 from router_model.training.measuring.verdict import Difference
 from router_model.training.metrics import Reliability
+
+if TYPE_CHECKING:
+    from altair import LayerChart
 
 
 def by_task_figures(differences: Sequence[tuple[str, Difference]]) -> tuple[Figure, Figure]:
@@ -18,7 +34,7 @@ def by_task_figures(differences: Sequence[tuple[str, Difference]]) -> tuple[Figu
     )
 
 
-def saving_chart(differences: Sequence[tuple[str, Difference]], width: int):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def saving_chart(differences: Sequence[tuple[str, Difference]], width: int) -> "LayerChart":
     """Return a chart of the savings of named differences; those of more than all costs are arrows."""
     rows = [
         IntervalRow(_label(name, one), None, note="the other is free")
@@ -28,12 +44,16 @@ def saving_chart(differences: Sequence[tuple[str, Difference]], width: int):  # 
     ]
     lows = [row.low for row in rows if row.low is not None]
     return intervals(
-        rows, axis="cost saved, %", description="Share of the cost that is saved", reach=(max(min([*lows, 0.0]), -100.0) - 4, 104.0),
-        write="{:.0f} %".format, width=width,
-    )  # fmt: skip
+        rows,
+        axis="cost saved, %",
+        description="Share of the cost that is saved",
+        reach=(max(min([*lows, 0.0]), -100.0) - 4, 104.0),
+        write="{:.0f} %".format,
+        width=width,
+    )
 
 
-def quality_chart(differences: Sequence[tuple[str, Difference]], width: int):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def quality_chart(differences: Sequence[tuple[str, Difference]], width: int) -> "LayerChart":
     """Return a chart of the differences in quality."""
     rows = [
         IntervalRow(_label(name, one), 100 * one.quality.value, 100 * one.quality.low, 100 * one.quality.high)
@@ -61,3 +81,35 @@ def reliability_figure(curves: Mapping[str, Reliability]) -> Figure:
 
 def _label(name: str, difference: Difference) -> str:
     return f"{name} ({difference.n_prompts:,})"
+
+
+def router_frontier(evaluation: Evaluation, *, width: Width = 640) -> "LayerChart":
+    """Return a router's frontier, its setting as trained and cheaper ones, among the single models and their mix."""
+    best = next(one for one in evaluation.singles if one.label == evaluation.best_single)
+    singles = [CostPoint(short_model(one.label), one.cost_usd, one.quality) for one in evaluation.singles]
+    settings = [
+        _setting(f"position {position}", best, difference, "option")
+        for position, difference in evaluation.cheaper.items()
+    ]
+    settings.append(_setting("the router", best, evaluation.against[best.label], "router"))
+    curves = [random_mix(singles), router_curve(evaluation)]
+    return frontier([*singles, *settings], curves, width=width, height=400)
+
+
+def _setting(label: str, best: Realised, difference: Difference, kind: PointKind) -> CostPoint:
+    """Return where a setting lies, by its difference to the best single model, and the interval of that."""
+    quality = difference.quality
+    cost = best.cost_usd - (0.0 if difference.saved_usd is None else difference.saved_usd.value)
+    ends = (best.quality + quality.low, best.quality + quality.high)
+    return CostPoint(label, max(cost, 0.0), best.quality + quality.value, *ends, kind=kind, needed=True)
+
+
+def router_curve(evaluation: Evaluation) -> CostCurve:
+    """Return a router's frontier in the order of cost, without the points that a cheaper one surpasses."""
+    found = evaluation.frontier
+    kept: list[tuple[float, float]] = []
+    for cost, quality in sorted(zip(found.cost_usd.tolist(), found.quality.tolist(), strict=True)):
+        if not kept or quality > kept[-1][1]:
+            kept.append((cost, quality))
+    costs, qualities = zip(*kept, strict=True)
+    return CostCurve("the router, over all settings", costs, qualities)

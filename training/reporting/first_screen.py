@@ -56,19 +56,22 @@ def headline(report: Report) -> str:
 def next_steps(report: Report) -> tuple[str, ...]:
     """Say what to do, the most important first."""
     finding, best = report.verdict.finding, report.best
+    alone = f"Send everything to `{report.verdict.reference}`. Ask again when prices or models change."
     steps = {
-        Finding.BETTER: "Serve it: `router-model serve ROUTER --providers providers.toml`, and send it the model `auto`.",
-        Finding.BETTER_DEARER: "Serve it if the better answers are worth the money. A cheaper setting is in the table below.",
-        Finding.TIE: f"Send everything to `{report.verdict.reference}`. Ask again when prices or models change.",
-        Finding.WORSE: f"Send everything to `{report.verdict.reference}`. Ask again when prices or models change.",
-        Finding.UNCLEAR: f"Keep sending everything to `{best}`. Collect and grade more prompts (`router-model collect`, `grade`).",
-        Finding.CHEAPER_WORSE: "Train again with a smaller accepted loss: `router-model train --max-quality-loss 0.005`.",
-    }  # fmt: skip
+        Finding.BETTER: (
+            "Serve it: `router-model serve ROUTER --providers providers.toml`, and send it the model `auto`."
+        ),
+        Finding.BETTER_DEARER: "Serve it if the better answers are worth the money. Cheaper settings are below.",
+        Finding.TIE: alone,
+        Finding.WORSE: alone,
+        Finding.UNCLEAR: (
+            f"Keep sending everything to `{best}`. Collect and grade more prompts: `router-model collect`, `grade`."
+        ),
+        Finding.CHEAPER_WORSE: "Train again with a smaller accepted loss: `router-model train --max-quality-loss`.",
+    }
     found = [steps[finding]]
     if report.today is None:
-        found.append(
-            "Say what you do today, so that it is compared: `--today MODEL`, or `--today MODEL=0.6,OTHER=0.4`."
-        )
+        found.append("Say what you do today, to compare with it: `--today MODEL`, or `--today MODEL=0.6,OTHER=0.4`.")
     if not report.volume.is_month:
         found.append("Say how much you send, to see dollars a month: `--requests-a-month N`.")
     drifted = [one for one in report.drift.drifted if one.advice] if report.drift is not None else []

@@ -19,7 +19,7 @@ from router_model.prediction.bars import succeeds
 from router_model.router import Router
 from router_model.training.drift.checks import Thresholds, check_price_ages
 from router_model.training.drift.finding import Finding as DriftFinding
-from router_model.training.drift.watch import DriftReport, read_calls, watch
+from router_model.training.drift.watch import NEEDED, DriftReport, read_calls, watch
 from router_model.training.measuring.by_task import Tasks, difference_by_task
 from router_model.training.measuring.evaluate import evaluate, read_mix
 from router_model.training.measuring.evaluation import Decided, Evaluation
@@ -68,7 +68,7 @@ class Report:
     verdict : of routing against single models
     evaluation : Evaluation or None
         On a table.
-    ledger, on_log, drift : None on a table
+    ledger, on_log, drift : None on a table; no `drift` of a log that lacks its columns
     tasks : None on a log, whose tasks are in `on_log`
     failing : kinds of prompts on which answers fail most
     n_judged, n_failed : answers that the search for failures had, and those that failed
@@ -188,7 +188,8 @@ def report_on_log(
     ledger = savings(log, router=router, margin=margin, judge_router=True, supported_only=supported_only)
     if ledger.against_log is None:
         raise AssertionError("the ledger did not judge the router")
-    calls = read_calls(table)
+    is_whole = set(NEEDED) <= set(pl.read_parquet_schema(table))  # a log of another tool may lack columns
+    calls = read_calls(table) if is_whole else None
     failing, n_judged, n_failed = _logged_failures(router, log)
     return Report(
         router=router,
@@ -204,11 +205,11 @@ def report_on_log(
         failing=failing,
         n_judged=n_judged,
         n_failed=n_failed,
-        reliability=_logged_reliability(calls),
+        reliability=None if calls is None else _logged_reliability(calls),
         prices=_prices(router, on),
         ledger=ledger,
         on_log=on_log,
-        drift=watch(router, calls, Thresholds()),
+        drift=None if calls is None else watch(router, calls, Thresholds()),
     )
 
 

@@ -1,8 +1,8 @@
 """The report on a router as a page: the first screen, and what an engineer wants to know after it."""
 
-from router_model.charts import CostCurve, CostPoint, frontier, intervals, random_mix, shares
+from router_model.charts import intervals, shares
 from router_model.charts.intervals import IntervalRow
-from router_model.charts.names import short_model, usd
+from router_model.charts.names import usd
 from router_model.pages.blocks import (
     Beside,
     Block,
@@ -17,15 +17,22 @@ from router_model.pages.blocks import (
     Table,
 )
 from router_model.training.measuring.evaluation import Evaluation
-from router_model.training.measuring.verdict import Difference
-from router_model.training.offpolicy.savings import Ledger
 from router_model.training.reporting.drift_page import drift_blocks
 from router_model.training.reporting.figures import by_task_figures, reliability_figure
 from router_model.training.reporting.first_screen import first_screen
 from router_model.training.reporting.report import Report
+from router_model.training.reporting.settings import settings_blocks
 from router_model.training.reporting.wording import percent, percent_between, points, points_between
 
 _PER_1000 = 1000
+_METRICS = (
+    ("AUC", "auc"),
+    ("log-loss", "log_loss"),
+    ("calibration error", "calibration_error"),
+    ("AIQ", "aiq"),
+    ("AIQ gain over single models", "aiq_gain"),
+    ("the gain that needs no knowledge of quality", "aiq_null"),
+)
 
 
 def report_page(report: Report, *, name: str, command: str = "") -> Page:
@@ -38,7 +45,7 @@ def report_page(report: Report, *, name: str, command: str = "") -> Page:
     """
     sections = [
         first_screen(report),
-        Section("Cost and quality", _settings(report)),
+        Section("Cost and quality", settings_blocks(report)),
         Section("By task", _by_task(report)),
         Section("Which model answers", _models(report)),
         Section("Where it goes wrong", _failing(report)),
@@ -49,105 +56,6 @@ def report_page(report: Report, *, name: str, command: str = "") -> Page:
     ]
     lead = f"Router `{name}`, measured on {report.source}."
     return Page("What routing is worth", lead, tuple(section for section in sections if section.blocks))
-
-
-def _settings(report: Report) -> tuple[Block, ...]:
-    if report.evaluation is not None:
-        return _table_settings(report, report.evaluation)
-    if report.ledger is not None:
-        return _log_settings(report, report.ledger)
-    return ()
-
-
-def _table_settings(report: Report, evaluation: Evaluation) -> tuple[Block, ...]:
-    best = evaluation.singles[[single.label for single in evaluation.singles].index(report.best)]
-    singles = [CostPoint(short_model(one.label), one.cost_usd, one.quality) for one in evaluation.singles]
-    settings = {"as trained": report.against_best} | {
-        f"position {position} of 10": difference for position, difference in evaluation.cheaper.items()
-    }
-
-    def at(label: str, difference: Difference, kind: str) -> CostPoint:
-        ends = (best.quality + difference.quality.low, best.quality + difference.quality.high)
-        cost, quality = best.cost_usd * (1 - difference.saving.value), best.quality + difference.quality.value
-        return CostPoint(label, cost, quality, *ends, kind=kind, needed=True)  # type: ignore[arg-type]
-
-    options = [
-        at("the router" if name == "as trained" else name.removesuffix(" of 10"), difference,
-           "router" if name == "as trained" else "option")
-        for name, difference in settings.items()
-    ]  # fmt: skip
-    curve = CostCurve("the router, over all settings", *_curve(evaluation), "ours")
-    points_of = [*singles, *options]
-    rows = [
-        (
-            name, usd(best.cost_usd * (1 - difference.saving.value) * _PER_1000), percent(difference.saving.value),
-            percent_between(difference.saving).removeprefix("95 %: "), points(difference.quality),
-            points_between(difference.quality).removeprefix("95 %: "),
-        )
-        for name, difference in settings.items()
-    ]  # fmt: skip
-    return (
-        Figure(
-            lambda width: frontier(points_of, [random_mix(singles), curve], width=width, height=400),
-            "The line is what the router brings as the value of an answer goes from little to much, found in hindsight. "
-            "The filled diamond is its setting as trained; hollow ones are cheaper settings, which a request can ask "
-            "for. Bars are 95 % intervals of the difference to the best single model. Circles are models that answer "
-            "everything; the dashed line mixes them by lot. The cost axis is logarithmic.",
-        ),
-        Table.of(
-            ("setting", "$ per 1,000", "saves", "95 %", "quality", "95 %"),
-            rows,
-            f"Settings against {report.best}. A request asks for one with `cost_quality_tradeoff`.",
-        ),
-        Folded("What could have been kept for how much, in hindsight", (_hindsight(evaluation),)),
-    )
-
-
-def _curve(evaluation: Evaluation) -> tuple[list[float], list[float]]:
-    """Return the router's frontier, in the order of cost, without the points that a cheaper one surpasses."""
-    pairs = sorted(zip(evaluation.frontier.cost_usd.tolist(), evaluation.frontier.quality.tolist(), strict=True))
-    kept: list[tuple[float, float]] = []
-    for cost, quality in pairs:
-        if not kept or quality > kept[-1][1]:
-            kept.append((cost, quality))
-    return [cost for cost, _ in kept], [quality for _, quality in kept]
-
-
-def _hindsight(evaluation: Evaluation) -> Block:
-    rows = [
-        (
-            f"{tradeoff.share:.0%} of the best model's quality",
-            "not at any setting" if tradeoff.saving is None else percent(tradeoff.saving),
-            "-" if tradeoff.quality_value_usd is None else f"{tradeoff.quality_value_usd:g}",
-        )
-        for tradeoff in evaluation.tradeoffs
-    ]
-    return Table.of(("kept", "saved", "--quality-value-usd"), rows)
-
-
-def _log_settings(report: Report, ledger: Ledger) -> tuple[Block, ...]:
-    def point(label: str, value: object, kind: str) -> CostPoint:
-        quality, cost = value.quality, value.cost_usd.value  # type: ignore[attr-defined]
-        return CostPoint(
-            label, max(cost, 0.0), quality.value, quality.low, quality.high, kind=kind, needed=kind != "single",  # type: ignore[arg-type]
-        )  # fmt: skip
-
-    found = [point(short_model(model), value, "single") for model, value in ledger.singles.items()]
-    found.append(point("the router", ledger.routed, "router"))
-    if report.on_log is not None:
-        found.append(point("today", report.on_log.as_logged, "option"))
-    blocks: list[Block] = [
-        Figure(
-            lambda width: frontier(found, width=width, height=380),
-            "What the router would have brought, what the service did, and what each model alone would have brought, "
-            "estimated from explored choices (doubly robust), with 95 % intervals. The cost axis is logarithmic.",
-        )
-    ]
-    if ledger.unknown:
-        blocks.append(
-            Bullets(tuple(f"Nothing can be said of `{model}`: {why}." for model, why in ledger.unknown.items()))
-        )
-    return tuple(blocks)
 
 
 def _by_task(report: Report) -> tuple[Block, ...]:
@@ -239,8 +147,8 @@ def _failing(report: Report) -> tuple[Block, ...]:
         avoidable = f" For {kind.n_avoidable:,} of these failures, another model succeeded." if kind.n_avoidable else ""
         task = f" Most are from `{kind.task}`." if kind.task and kind.words else ""
         said = (
-            f"{kind.name}: {kind.n_failed:,} of {kind.n_prompts:,} fail ({kind.n_failed / kind.n_prompts:.0%}; elsewhere "
-            f"{kind.rate_elsewhere:.0%}). Most go to `{kind.model}`.{avoidable}{task}"
+            f"{kind.name}: {kind.n_failed:,} of {kind.n_prompts:,} fail ({kind.n_failed / kind.n_prompts:.0%}; "
+            f"elsewhere {kind.rate_elsewhere:.0%}). Most go to `{kind.model}`.{avoidable}{task}"
         )
         blocks.append(Folded(said, (_examples(kind.examples),)) if kind.examples else Paragraph(said))
     return tuple(blocks)
@@ -256,9 +164,7 @@ def _reliability(report: Report) -> tuple[Block, ...]:
     blocks: list[Block] = [reliability_figure({"the router": report.reliability})]
     if report.evaluation is not None:
         metrics = report.evaluation.metrics
-        named = (("AUC", "auc"), ("log-loss", "log_loss"), ("calibration error", "calibration_error"), ("AIQ", "aiq"),
-                 ("AIQ gain over single models", "aiq_gain"), ("the gain that needs no knowledge of quality", "aiq_null"))  # fmt: skip
-        pairs = [(label, "not defined" if (value := metrics[key]) is None else f"{value:.4f}") for label, key in named]
+        pairs = [(label, "not defined" if (n := metrics[key]) is None else f"{n:.4f}") for label, key in _METRICS]
         expected, real = report.evaluation.expected_cost_usd, report.evaluation.router.cost_usd
         costs = f"expected {usd(expected * _PER_1000)}, real {usd(real * _PER_1000)} per 1,000 prompts"
         blocks.append(Facts((*pairs, ("cost of the chosen models", costs))))

@@ -22,12 +22,13 @@ _FINE = 0.95  # shares from here on are written with a decimal
 
 
 def scaled(estimate: Estimate, factor: float) -> Estimate:
-    """Return an estimate of so many times the amount.
+    """Return an estimate of so many times the amount; below 0, the ends change places.
 
-    >>> scaled(Estimate(0.002, 0.001, 0.003), 1000)
-    Estimate(value=2.0, low=1.0, high=3.0)
+    >>> scaled(Estimate(0.002, 0.001, 0.003), 1000), scaled(Estimate(2.0, 1.0, 3.0), -1)
+    (Estimate(value=2.0, low=1.0, high=3.0), Estimate(value=-2.0, low=-3.0, high=-1.0))
     """
-    return Estimate(factor * estimate.value, factor * estimate.low, factor * estimate.high)
+    low, high = sorted((factor * estimate.low, factor * estimate.high))
+    return Estimate(factor * estimate.value, low, high)
 
 
 def signed_usd(value: float) -> str:

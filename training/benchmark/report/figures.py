@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from router_model.charts import Bin, CostCurve, CostPoint, IntervalRow, frontier, intervals, random_mix, reliability
+from router_model.charts.intervals import Kind
 from router_model.charts.names import short_model, short_name
 from router_model.charts.shares import shares
 from router_model.pages.blocks import Figure
@@ -289,7 +290,7 @@ def _said_saving(percent: float) -> str:
     return f"{percent:.0f} %" if percent >= -100 else f"{1 - percent / 100:.1f}x the cost"  # noqa: PLR2004
 
 
-def _side(value: float) -> str:  # the kind of a row
+def _side(value: float) -> Kind:
     return "good" if value >= 0 else "bad"
 
 
@@ -309,7 +310,7 @@ def _weighted(rows: Sequence[tuple[int, float | None]]) -> float | None:
     return sum(n * value for n, value in known) / total if total else None
 
 
-def chosen_cost(results: Results, method: MethodResult) -> Mapping[str, float] | None:
+def chosen_cost(method: MethodResult) -> Mapping[str, float] | None:
     """Return the mean costs of 1,000 test prompts: ``own`` by the chosen configuration, ``best`` by the best model.
 
     None if the best single model (on validation) is free in some trial.

@@ -27,7 +27,7 @@ from router_model.training.benchmark.report import figures, tables
 from router_model.training.benchmark.results import Interval, MethodResult, Results
 from router_model.training.benchmark.verdicts import comparisons, ours, summary
 
-_ROUTING = ("aiq", "aiq_gain", "aiq_log", "perf_gain", "cost_save", "cost_save_95", "pareto_distance", "arena_score")
+ROUTING = ("aiq", "aiq_gain", "aiq_log", "perf_gain", "cost_save", "cost_save_95", "pareto_distance", "arena_score")
 _PREDICTING = (
     "auc",
     "log_loss",
@@ -38,8 +38,8 @@ _PREDICTING = (
     "tokens_error",
 )
 _NOISE = (
-    "Learned methods are those that tell prompts apart; rivals run as published packages count among them. A difference "
-    "is within noise where its 95 % interval holds 0. Each interval stands alone: of twenty comparisons with nothing "
+    "Learned methods are those that tell prompts apart; published packages count among them. A difference is "
+    "within noise where its 95 % interval holds 0. Each interval stands alone: of twenty comparisons with nothing "
     "between them, one is expected to fall outside."
 )
 
@@ -88,7 +88,7 @@ def benchmark_page(results: Results, shift: Results | None) -> Page:
 def _summary(results: Results, shift: Results | None) -> tuple[Block, ...]:
     first, *others = [*summary(results), *([] if shift is None else shift_summary(shift))]
     reference = ours(results)
-    numbers = () if reference is None else _money(results, reference)
+    numbers = () if reference is None else _money(reference)
     return (
         Verdict(first),
         *([Numbers(numbers)] if numbers else []),
@@ -97,9 +97,9 @@ def _summary(results: Results, shift: Results | None) -> tuple[Block, ...]:
     )
 
 
-def _money(results: Results, reference: MethodResult) -> tuple[Number, ...]:
+def _money(reference: MethodResult) -> tuple[Number, ...]:
     """Return what our chosen configuration costs and saves, in dollars."""
-    costs = figures.chosen_cost(results, reference)
+    costs = figures.chosen_cost(reference)
     saving, kept = (reference.metrics.get(key) for key in ("chosen_saving", "chosen_quality_kept"))
     if costs is None or saving is None or saving.value is None:
         return ()
@@ -144,10 +144,8 @@ def _best(results: Results) -> tuple[Block, ...]:
         "number for its interval, at a head for its meaning."
     )
     return (
-        Paragraph(
-            "Configurations are picked on the test prompts, as papers do: comparable with them, but not what a user gets."
-        ),
-        replace(tables.best_on_test(results, _ROUTING), caption=f"Routing. {caption}"),
+        Paragraph("Configurations are picked on the test prompts, as papers do: comparable, but not what a user gets."),
+        replace(tables.best_on_test(results, ROUTING), caption=f"Routing. {caption}"),
         replace(tables.best_on_test(results, _PREDICTING, times=True), caption="Predictions, and the time they take"),
     )
 
@@ -220,19 +218,13 @@ def _setting(results: Results) -> tuple[Block, ...]:
 
 
 def _trials(results: Results) -> Table:
-    rows = [
-        (
-            trial.name, f"{trial.n_train:,}", f"{trial.n_validation:,}", f"{trial.n_test:,}",
-            *((one.model, f"{one.quality:.4f}", usd(1000 * one.cost_usd)) for one in trial.singles[:1]),
-        )
-        for trial in results.trials
-    ]  # fmt: skip
+    rows = []
+    for trial in results.trials:
+        counts = [f"{n:,}" for n in (trial.n_train, trial.n_validation, trial.n_test)]
+        best = [[one.model, f"{one.quality:.4f}", usd(1000 * one.cost_usd)] for one in trial.singles[:1]]
+        rows.append([trial.name, *counts, *(best[0] if best else [])])
     heads = ("trial", "train", "validation", "test", "best single model", "quality", "$ per 1,000")
-    return Table.of(heads, [_flat(row) for row in rows], "Trials")
-
-
-def _flat(row: Sequence[str | tuple[str, ...]]) -> list[str]:
-    return [text for each in row for text in ((each,) if isinstance(each, str) else each)]
+    return Table.of(heads, rows, "Trials")
 
 
 def _glossary(results: Results) -> tuple[tuple[str, str], ...]:
