@@ -2,21 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from router_model.charts import (
-    Bin,
     CostCurve,
     CostPoint,
     IntervalRow,
     frontier,
     intervals,
     random_mix,
-    reliability,
     shares,
 )
 from router_model.charts.drawing import Drawing
 from router_model.summary import Summarised, Summary
+from router_model.training.measuring.calibration_check import ALL_MODELS, CalibrationCheck
 from router_model.training.measuring.verdict import Difference, Verdict
 from router_model.training.metrics import Points
 from router_model.training.metrics.prediction import Reliability
@@ -26,9 +25,7 @@ if TYPE_CHECKING:
 
 Picture = Literal["frontier", "tasks", "shares", "reliability"]
 
-ALL_MODELS = "all models"
 _TASKS_DRAWN = 15
-_SQUARE = 420  # pixels of the widest chart that is as high as wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +173,11 @@ class Evaluation(Summarised):
         cost = self.router.cost_usd
         return {s.label: 1 - cost / s.cost_usd if s.cost_usd > 0 else None for s in self.singles}
 
+    @property
+    def calibration(self) -> CalibrationCheck:
+        """Whether the predicted probabilities hold."""
+        return CalibrationCheck(self.reliability)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the evaluation as plain JSON types."""
         return {
@@ -238,9 +240,11 @@ class Evaluation(Summarised):
         ImportError
             Without the extra ``report``.
         """
-        drawn = {"frontier": self._frontier, "tasks": self._tasks, "shares": self._shares, "reliability": self._bins}
+        drawn = {"frontier": self._frontier, "tasks": self._tasks, "shares": self._shares}
+        if picture == "reliability":
+            return self.calibration.plot(width=width)
         if picture not in drawn:
-            raise ValueError(f"picture is {picture!r}; expected one of {', '.join(drawn)}")
+            raise ValueError(f"picture is {picture!r}; expected one of {', '.join(get_args(Picture))}")
         return Drawing(drawn[picture](width))
 
     def _frontier(self, width: int) -> "alt.LayerChart":
@@ -270,9 +274,3 @@ class Evaluation(Summarised):
     def _shares(self, width: int) -> "alt.LayerChart":
         cheapest_first = [one.label for one in sorted(self.singles, key=lambda one: one.cost_usd)]
         return shares({"the router": self.shares}, cheapest_first=cheapest_first, width=width)
-
-    def _bins(self, width: int) -> "alt.LayerChart":
-        if not self.reliability:
-            raise ValueError("no outcome is known, so no probability can be compared with it")
-        bins = [Bin(float(p), float(seen), int(n)) for p, seen, n in zip(*self.reliability[ALL_MODELS], strict=True)]
-        return reliability({ALL_MODELS: bins}, width=min(width, _SQUARE))
