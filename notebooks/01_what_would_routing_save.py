@@ -1,7 +1,7 @@
 # %% [markdown]
 # # What would routing have saved us?
 #
-# A router learns from 60 % of the prompts of **your table** and is measured on the 30 % that it never saw. Give the path
+# A router learns from 60 % of the prompts of **your table** and is measured on the others, which it never saw. Give the path
 # of the table: one row for each prompt and model, with `prompt`, `model`, `quality`, and `cost_usd` or tokens
 # (`router-model import` and `router-model collect` write such tables).
 

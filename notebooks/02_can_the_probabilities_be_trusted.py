@@ -8,8 +8,6 @@
 import os
 from pathlib import Path
 
-import polars as pl
-
 from router_model import evaluate, load_or_train
 
 TABLE = os.environ.get("ROUTER_TABLE", "../quickstart/train.parquet")
@@ -37,17 +35,8 @@ measured.plot("reliability")
 # A certificate is a promise that was tested on prompts set aside for it. Everything else is an estimate.
 
 # %%
-pl.DataFrame(
-    [
-        {
-            "promise": "mean quality" if one.quality_bar is None else f"quality >= {one.quality_bar:g}",
-            "at least": one.target_success,
-            "certified": one.reason is None,
-            "seen on calibration prompts": round(one.realised_success, 3),
-        }
-        for one in router.certificates
-    ]
-)
+for certificate in router.certificates:
+    print(certificate)
 
 # %% [markdown]
 # ## What to do

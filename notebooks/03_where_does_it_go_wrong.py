@@ -14,6 +14,9 @@ import polars as pl
 from router_model import evaluate, load_or_train, read_outcomes, worst_regrets
 
 TABLE = os.environ.get("ROUTER_TABLE", "../quickstart/train.parquet")
+pl.Config.set_fmt_str_lengths(70).set_tbl_hide_dataframe_shape(True).set_tbl_hide_column_data_types(True).set_tbl_rows(
+    12
+)
 
 # %%
 outcomes = read_outcomes(TABLE)
@@ -57,8 +60,6 @@ pl.DataFrame(
 
 # %%
 regrets = worst_regrets(router, outcomes, n_worst=12)
-pl.Config.set_fmt_str_lengths(70).set_tbl_hide_dataframe_shape(True).set_tbl_hide_column_data_types(True)
-pl.Config.set_tbl_rows(12)
 table = pl.DataFrame([asdict(regret) for regret in regrets])
 if len(table):
     table = table.with_columns(

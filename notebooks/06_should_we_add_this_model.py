@@ -38,16 +38,8 @@ found.plot()
 # ## Whose prompts it would take
 
 # %%
-pl.DataFrame(
-    [
-        {
-            "model": model,
-            "without it": f"{found.first.shares.get(model, 0.0):.1%}",
-            "with it": f"{share:.1%}",
-        }
-        for model, share in sorted(found.second.shares.items(), key=lambda item: -item[1])
-    ]
-)
+for model, share in sorted(found.second.shares.items(), key=lambda item: -item[1]):
+    print(f"{model}: {found.first.shares[model]:.1%} -> {share:.1%}")
 
 # %% [markdown]
 # ## What to do
