@@ -52,7 +52,7 @@ for one in new:
 # | what drifted | do |
 # |---|---|
 # | price, cost | correct the catalog, and load the router with it: `--catalog`; decisions follow at once |
-# | traffic, form | retrain with the newest prompts: `router-model retrain ROUTER --log LOG` |
+# | traffic, form | retrain with the newest prompts: `router-model retrain --base ROUTER --log LOG --out NEW` |
 # | calibration, success | the same; until then, levels can follow feedback (`serve --follow-levels`) |
 # | answering model | the provider answers with another model than you asked for: ask it, or leave it out |
 # | nothing | look again next week: `router-model drift` in a timer |

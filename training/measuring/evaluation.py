@@ -68,6 +68,41 @@ class Tradeoff:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class TaskLosses(Summarised):
+    """What the router loses on each task against the best single model, in quality.
+
+    Attributes
+    ----------
+    best_single : str
+    by_task : task -> (n_prompts, router, best single model)
+    """
+
+    best_single: str
+    by_task: Mapping[str, tuple[int, Realised, Realised]]
+
+    @property
+    def lost(self) -> dict[str, float]:
+        """Task -> difference in quality times prompts: about the number of good answers lost; the most first."""
+        found = {task: n * (best.quality - router.quality) for task, (n, router, best) in self.by_task.items()}
+        return {task: answers for task, answers in sorted(found.items(), key=lambda item: -item[1]) if answers > 0}
+
+    def summary(self) -> Summary:
+        """Return the tasks that lose."""
+        rows = [
+            (task, f"{n:,}", f"{router.quality:.3f}", f"{best.quality:.3f}", f"{answers:.1f}", f"{router.saving:.0%}")
+            for task, answers in self.lost.items()
+            for n, router, best in [self.by_task[task]]
+        ]
+        if not rows:
+            return Summary(f"No task loses against {self.best_single}" if self.by_task else "The table has no tasks")
+        task, n, router, best, *_ = rows[0]
+        titles = ("task", "prompts", "router", "best single", "answers lost", "cost saved")
+        return Summary(
+            f"Most is lost on {task}: {router} instead of {best} with {self.best_single}, {n} prompts", titles, rows
+        )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Evaluation(Summarised):
     """A router on a table.
 
@@ -172,6 +207,11 @@ class Evaluation(Summarised):
         """
         cost = self.router.cost_usd
         return {s.label: 1 - cost / s.cost_usd if s.cost_usd > 0 else None for s in self.singles}
+
+    @property
+    def losses(self) -> TaskLosses:
+        """What the router loses on which task."""
+        return TaskLosses(self.best_single, self.by_task)
 
     @property
     def calibration(self) -> CalibrationCheck:
