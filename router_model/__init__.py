@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from router_model.training.measuring.compare import Comparison, compare
     from router_model.training.measuring.evaluate import evaluate
     from router_model.training.measuring.evaluation import Evaluation
+    from router_model.training.measuring.regrets import worst_regrets
     from router_model.training.offpolicy.evaluate_on_log import LogEvaluation, evaluate_on_log
     from router_model.training.table.outcomes import Outcomes, read_outcomes
     from router_model.training.train import TrainConfig, TrainingReport, train
@@ -94,6 +95,7 @@ __all__ = [
     "read_outcomes",
     "train",
     "watch",
+    "worst_regrets",
 ]
 
 _HOMES = {
@@ -133,6 +135,7 @@ _HOMES = {
     "read_outcomes": "training.table.outcomes",
     "train": "training.train",
     "watch": "training.drift.watch",
+    "worst_regrets": "training.measuring.regrets",
 }
 
 

@@ -36,7 +36,7 @@ import tomli_w
 
 from router_model.errors import CatalogError, UsageError
 from router_model.model_parameters import EFFORT, MODEL, with_inherited
-from router_model.summary import Summarised, Summary
+from router_model.summary import Summarised, Summary, usd
 
 FROM_BILLS_ALONE: Final = "billed costs of the table alone"
 """The `price_source` of a model whose cost was learned from bills without tokens; see `training/table/bills.py`."""
@@ -249,8 +249,8 @@ class Catalog(Summarised):
         rows = [
             (
                 card.model,
-                f"${card.usd_per_mtok_input}",
-                f"${card.usd_per_mtok_output}",
+                usd(float(card.usd_per_mtok_input)),
+                usd(float(card.usd_per_mtok_output)),
                 "unknown" if card.context_window is None else f"{card.context_window:,}",
                 card.price_source,
             )

@@ -18,15 +18,17 @@ class Summary(NamedTuple):
     ----------
     head : str
         What it is, and the most important about it.
-    titles : names of columns; the first column is text, the others are numbers
+    titles : names of columns
     rows : the most important first
     notes : sentences below the table
+    n_texts : so many columns, from the first, are texts; the others are numbers
     """
 
     head: str
     titles: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
     notes: Sequence[str] = ()
+    n_texts: int = 1
 
     def as_text(self) -> str:
         """Return at most ten lines or so.
@@ -43,7 +45,7 @@ class Summary(NamedTuple):
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         table = [
             "  ".join(
-                cell.rjust(width) if place else cell.ljust(width)
+                cell.ljust(width) if place < self.n_texts else cell.rjust(width)
                 for place, (cell, width) in enumerate(zip(row, widths, strict=True))
             ).rstrip()
             for row in cells
@@ -60,13 +62,18 @@ class Summary(NamedTuple):
         shown = self.rows[:_HTML_ROWS]
         parts = [f"<p><strong>{escape(self.head)}</strong></p>"]
         if shown:
-            head = "".join(_cell("th", title, place) for place, title in enumerate(self.titles))
-            body = "".join(
-                f"<tr>{''.join(_cell('td', cell, place) for place, cell in enumerate(row))}</tr>" for row in shown
-            )
+            head = self._cells("th", self.titles)
+            body = "".join(f"<tr>{self._cells('td', row)}</tr>" for row in shown)
             parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
         parts += [f"<p>{escape(note)}</p>" for note in (*self._more(len(shown)), *self.notes)]
         return "".join(parts)
+
+    def _cells(self, tag: str, texts: Sequence[str]) -> str:
+        sides = ("left" if place < self.n_texts else "right" for place in range(len(texts)))
+        return "".join(
+            f'<{tag} style="text-align: {side}; padding: 0 0.5em">{escape(text)}</{tag}>'
+            for text, side in zip(texts, sides, strict=True)
+        )
 
     def _more(self, n_shown: int) -> list[str]:
         n = len(self.rows) - n_shown
@@ -87,11 +94,6 @@ class Summarised(ABC):
 
     def _repr_html_(self) -> str:
         return self.summary().as_html()
-
-
-def _cell(tag: str, text: str, place: int) -> str:
-    align = "right" if place else "left"
-    return f'<{tag} style="text-align: {align}">{escape(text)}</{tag}>'
 
 
 def usd(amount: float) -> str:

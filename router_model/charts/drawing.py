@@ -25,7 +25,8 @@ class Drawing:
         return f"<Drawing: {self.chart.to_dict().get('description', 'a chart')}>"
 
     def _repr_svg_(self) -> str:
-        return to_svg(self.chart)
+        # fonts differ between pages: words that are wider than they were drawn would be cut at the edge
+        return to_svg(self.chart).replace("<svg ", '<svg style="overflow: visible" ', 1)
 
     def save(self, path: str | Path) -> None:
         """Write the picture to a file.

@@ -6,7 +6,7 @@ from simulated_world import simulate
 
 from router_model.errors import TableError
 from router_model.training.measuring.evaluate import near_seen, seen_before
-from router_model.training.measuring.regrets import worst_regrets
+from router_model.training.measuring.regrets import Regret, Regrets, worst_regrets
 from router_model.training.table.outcomes import read_outcomes
 
 
@@ -31,7 +31,16 @@ def test_regrets_are_what_the_best_choice_had_over_the_chosen_one(trained, unsee
 
 def test_worthless_quality_leaves_no_regret_but_cost(trained, unseen):
     """At 0 USD the cheapest model is chosen, and is best: nothing was given up."""
-    assert worst_regrets(trained.router, unseen, quality_value_usd=0.0) == []
+    assert worst_regrets(trained.router, unseen, quality_value_usd=0.0) == ()
+
+
+@pytest.mark.parametrize(
+    ("p_chosen", "p_better", "kind"), [(0.9, 0.99, "unlucky"), (0.6, 0.65, "misjudged"), (0.6, 0.64, "not known")]
+)
+def test_a_regret_says_why(p_chosen, p_better, kind):
+    one = Regret(0.5, "Why?", "", "small", "large", p_chosen, p_better, 0.0, 1.0, 0.001, 0.01)
+    assert one.kind == kind
+    assert repr(Regrets([one])).startswith(f"<The 1 worst decisions: 1 {kind}>")
 
 
 def test_without_complete_outcomes_there_is_nothing_to_look_at(trained, unseen):

@@ -76,6 +76,7 @@ class DriftReport(Summarised):
             f"Drift in {len(found)} of {len(self.findings)} checks of {self.n_calls:,} calls, {self.n_graded:,} graded",
             ("what changed", "how much", "what to do"),
             rows,
+            n_texts=3,
         )
 
     @property

@@ -24,7 +24,8 @@ from router_model.prediction.bars import succeeds
 from router_model.router import Router
 from router_model.saved.artifact import hash_of
 from router_model.screening.constraints import Constraints
-from router_model.training.measuring.evaluation import ALL_MODELS, Decided, Evaluation, Realised, Tradeoff
+from router_model.training.measuring.calibration_check import ALL_MODELS
+from router_model.training.measuring.evaluation import Decided, Evaluation, Realised, Tradeoff
 from router_model.training.measuring.operating_point import (
     MAX_QUALITY_LOSS,
     best_single_model,

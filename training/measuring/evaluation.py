@@ -2,26 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from router_model.charts import (
-    Bin,
     CostCurve,
     CostPoint,
     IntervalRow,
     frontier,
     intervals,
     random_mix,
-    reliability,
     shares,
 )
 from router_model.charts.drawing import Drawing
 from router_model.decision import PredictionTable
 from router_model.features.featuriser import PromptFeatures
 from router_model.summary import Summarised, Summary
+from router_model.training.measuring.calibration_check import ALL_MODELS, CalibrationCheck
 from router_model.training.measuring.paired import Resampling
 from router_model.training.measuring.verdict import Difference, Verdict
 from router_model.training.metrics import Points
@@ -34,9 +33,7 @@ if TYPE_CHECKING:
 Float64Array = npt.NDArray[np.float64]
 Picture = Literal["frontier", "tasks", "shares", "reliability"]
 
-ALL_MODELS = "all models"
 _TASKS_DRAWN = 15
-_SQUARE = 420  # pixels of the widest chart that is as high as wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +102,41 @@ class Decided:
     cost_usd: Float64Array
     groups: npt.NDArray[np.intp]
     drawn: Resampling
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TaskLosses(Summarised):
+    """What the router loses on each task against the best single model, in quality.
+
+    Attributes
+    ----------
+    best_single : str
+    by_task : task -> (n_prompts, router, best single model)
+    """
+
+    best_single: str
+    by_task: Mapping[str, tuple[int, Realised, Realised]]
+
+    @property
+    def lost(self) -> dict[str, float]:
+        """Task -> difference in quality times prompts: about the number of good answers lost; the most first."""
+        found = {task: n * (best.quality - router.quality) for task, (n, router, best) in self.by_task.items()}
+        return {task: answers for task, answers in sorted(found.items(), key=lambda item: -item[1]) if answers > 0}
+
+    def summary(self) -> Summary:
+        """Return the tasks that lose."""
+        rows = [
+            (task, f"{n:,}", f"{router.quality:.3f}", f"{best.quality:.3f}", f"{answers:.1f}", f"{router.saving:.0%}")
+            for task, answers in self.lost.items()
+            for n, router, best in [self.by_task[task]]
+        ]
+        if not rows:
+            return Summary(f"No task loses against {self.best_single}" if self.by_task else "The table has no tasks")
+        task, n, router, best, *_ = rows[0]
+        titles = ("task", "prompts", "router", "best single", "answers lost", "cost saved")
+        return Summary(
+            f"Most is lost on {task}: {router} instead of {best} with {self.best_single}, {n} prompts", titles, rows
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -219,6 +251,16 @@ class Evaluation(Summarised):
         cost = self.router.cost_usd
         return {s.label: 1 - cost / s.cost_usd if s.cost_usd > 0 else None for s in self.singles}
 
+    @property
+    def losses(self) -> TaskLosses:
+        """What the router loses on which task."""
+        return TaskLosses(self.best_single, self.by_task)
+
+    @property
+    def calibration(self) -> CalibrationCheck:
+        """Whether the predicted probabilities hold."""
+        return CalibrationCheck(self.reliability)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the evaluation as plain JSON types."""
         return {
@@ -282,9 +324,11 @@ class Evaluation(Summarised):
         ImportError
             Without the extra ``report``.
         """
-        drawn = {"frontier": self._frontier, "tasks": self._tasks, "shares": self._shares, "reliability": self._bins}
+        drawn = {"frontier": self._frontier, "tasks": self._tasks, "shares": self._shares}
+        if picture == "reliability":
+            return self.calibration.plot(width=width)
         if picture not in drawn:
-            raise ValueError(f"picture is {picture!r}; expected one of {', '.join(drawn)}")
+            raise ValueError(f"picture is {picture!r}; expected one of {', '.join(get_args(Picture))}")
         return Drawing(drawn[picture](width))
 
     def _frontier(self, width: int) -> "alt.LayerChart":
@@ -314,9 +358,3 @@ class Evaluation(Summarised):
     def _shares(self, width: int) -> "alt.LayerChart":
         cheapest_first = [one.label for one in sorted(self.singles, key=lambda one: one.cost_usd)]
         return shares({"the router": self.shares}, cheapest_first=cheapest_first, width=width)
-
-    def _bins(self, width: int) -> "alt.LayerChart":
-        if not self.reliability:
-            raise ValueError("no outcome is known, so no probability can be compared with it")
-        bins = [Bin(float(p), float(seen), int(n)) for p, seen, n in zip(*self.reliability[ALL_MODELS], strict=True)]
-        return reliability({ALL_MODELS: bins}, width=min(width, _SQUARE))

@@ -5,18 +5,25 @@ cost`` of any model, minus that of the chosen model, in USD. Some regret is bad 
 probability 0.9 may fail.
 """
 
+from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from router_model.errors import TableError
 from router_model.features import Prompt
 from router_model.router import Router
+from router_model.summary import Summarised, Summary, usd
 from router_model.training.measuring.evaluate import learned_from
 from router_model.training.table.costs import realised_costs
-from router_model.training.table.outcomes import Outcomes
+from router_model.training.table.frames import Table
+from router_model.training.table.outcomes import read_outcomes
 
 _EXCERPT = 110
+_SHOWN = 60  # characters of a prompt in a table
+_LIKELY, _LIKELIER = 0.9, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +58,50 @@ class Regret:
     cost_chosen_usd: float
     cost_better_usd: float
 
+    @property
+    def kind(self) -> Literal["unlucky", "misjudged", "not known"]:
+        """Why the decision went wrong.
+
+        ``unlucky``: the chosen model was likely to succeed, at 0.9 or more. ``misjudged``: the better model was known
+        to be likelier, by 0.05 or more, and was too dear. ``not known``: the weaker model was taken for as good.
+        """
+        if self.p_chosen >= _LIKELY:
+            return "unlucky"
+        return "misjudged" if self.p_better >= self.p_chosen + _LIKELIER else "not known"
+
+
+class Regrets(Summarised, tuple[Regret, ...]):
+    """Regrets, the worst first."""
+
+    __slots__ = ()
+
+    def summary(self) -> Summary:
+        """Return each of them, and how many are of which kind."""
+        rows = [
+            (
+                one.kind,
+                one.task,
+                excerpt(one.prompt, _SHOWN),
+                f"{one.chosen} ({one.p_chosen:.2f})",
+                f"{one.better} ({one.p_better:.2f})",
+                usd(one.regret_usd),
+            )
+            for one in self
+        ]
+        n_of = Counter(one.kind for one in self)
+        head = f"The {len(self)} worst decisions: {', '.join(f'{n} {kind}' for kind, n in n_of.most_common())}"
+        titles = ("kind", "task", "prompt", "chosen (P)", "better (P)", "lost")
+        return Summary(head if self else "No decision lost anything", titles, rows, n_texts=5)
+
 
 def worst_regrets(
-    router: Router,
-    outcomes: Outcomes,
+    router: Router | str | Path,
+    table: Table,
     *,
     n_worst: int = 10,
     quality_bar: float | None = None,
     quality_value_usd: float | None = None,
-) -> list[Regret]:
+) -> Regrets:
     """Return the decisions that lost the most net value (quality x its value - cost), the worst first.
 
     Decisions that lost no net value are left out.
@@ -69,7 +111,9 @@ def worst_regrets(
 
     Parameters
     ----------
-    outcomes : must have every model of the router
+    router : Router, or its folder
+    table : path of an outcome table, a frame of polars, pandas or Arrow, or `Outcomes`
+        It must have every model of the router.
     n_worst : int
         Largest number to return.
     quality_bar : bar of the probabilities that are shown; the artifact's by default
@@ -80,8 +124,8 @@ def worst_regrets(
     TableError
         If a model is missing or no prompt is left.
     """
-    router = router.graded_only()
-    outcomes = outcomes.select_models(router.models)
+    router = Router.of(router).graded_only()
+    outcomes = read_outcomes(table).select_models(router.models)
     cost = realised_costs(outcomes, router.catalog)
     rows = np.flatnonzero(~np.isnan(outcomes.quality + cost).any(axis=1) & ~learned_from(router, outcomes.prompts))
     if not len(rows):
@@ -100,7 +144,7 @@ def worst_regrets(
     regret = net[n, better] - net[n, chosen]
     worst = np.argsort(-regret, kind="stable")[:n_worst]
     expected = [{step.model: step.p_success for step in decision.plan} for decision in decisions]
-    return [
+    return Regrets(
         Regret(
             regret_usd=float(regret[row]),
             prompt=excerpt(Prompt.parse(kept.prompts[row]).text),
@@ -116,7 +160,7 @@ def worst_regrets(
         )
         for row in worst
         if regret[row] > 0
-    ]
+    )
 
 
 def excerpt(text: str, length: int = _EXCERPT) -> str:
