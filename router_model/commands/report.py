@@ -88,16 +88,18 @@ def command(
         raise click.UsageError("--supported-only is about --log, which is not given")
     if table is None and (mix is not None or include_seen):
         raise click.UsageError("--today and --include-seen are about TABLE; of a log, today is what the service did")
-    volume = {"requests_a_month": requests_a_month}
     with working("measuring what routing is worth") as work:
         if source is not None:
             with source.table() as exported:
-                report = report_on_log(router, exported, source=source.name, supported_only=supported_only, **volume)
+                report = report_on_log(
+                    router, exported, source=source.name, requests_a_month=requests_a_month,
+                    supported_only=supported_only,
+                )  # fmt: skip
         elif table is not None:
-            outcomes = read_outcomes(table)
             report = report_on_table(
-                router, outcomes, source=table.name, today=mix, include_seen=include_seen, **volume
-            )
+                router, read_outcomes(table), source=table.name, requests_a_month=requests_a_month, today=mix,
+                include_seen=include_seen,
+            )  # fmt: skip
         work.step("drawing the page")
         write_page(report_page(report, name=artifact.name, command=typed()), out)
     if as_json:
