@@ -56,7 +56,12 @@ def command(
     journal = out.with_name(f"{out.stem}.collected.calls.db")
     with saying_how_to_go_on(journal):
         return _label(
-            *(ctx, source, out, journal), models=models, sample=sample, one_per_session=one_per_session, judge=judge, how=how
+            *(ctx, source, out, journal),
+            models=models,
+            sample=sample,
+            one_per_session=one_per_session,
+            judge=judge,
+            how=how,
         )
 
 
