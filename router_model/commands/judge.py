@@ -37,12 +37,13 @@ _WHY_LEFT: Final = {
     Why.STOPPED: "the run was stopped before the judge was asked",
     Why.FAILING: "the judge's model fails",
 }
+_LOOK_AT_PROVIDER: Final = "see to the judge's provider, and give the same command again"
 _ADVICE: Final = {
     _UNREADABLE: "give the judge a larger --judge-max-tokens (one that thinks needs more), or ask another --judge",
     _WHY_LEFT[Why.BUDGET]: "go on with a larger --budget-usd",
     _WHY_LEFT[Why.STOPPED]: "give the same command again to go on",
-    _WHY_LEFT[Why.FAILING]: "see what its provider says of it, or ask another --judge",
-    _NO_VERDICT: "see what its provider says of these prompts, or ask another --judge",
+    _WHY_LEFT[Why.FAILING]: _LOOK_AT_PROVIDER,
+    _NO_VERDICT: _LOOK_AT_PROVIDER,
 }
 """What to do about answers that were not graded, by the reason."""
 _MIN_FOR_POSITION: Final = 10
@@ -220,7 +221,7 @@ class Judge:
             why = self.asked.why if self.asked else None
             question.reason = _WHY_LEFT[why] if why else _UNREADABLE
         elif outcome.error is not None:
-            question.reason = f"{_NO_VERDICT}: {outcome.error.code}"
+            question.reason = f"{_NO_VERDICT}: {shortened(outcome.error.message, _SHOWN)}"
         else:
             question.quality = read_verdict(self.prompt.kind, outcome.text or "", is_first=question.is_first)
             if question.quality is None:

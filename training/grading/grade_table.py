@@ -49,6 +49,11 @@ class GradedTable:
         found = Counter(grade.reason.partition(": ")[0] for grade in self.grades if grade.quality is None)
         return dict(found.most_common())
 
+    def _example(self, reason: str) -> str:
+        """Return a reason with the details of the first answer that has it."""
+        whole = next(one.reason for one in self.grades if one.reason.partition(": ")[0] == reason)
+        return whole if whole == reason else f"{reason}, such as {whole.removeprefix(reason + ': ')!r}"
+
     @property
     def n_graded(self) -> int:
         """How many answers have a quality."""
@@ -75,7 +80,7 @@ class GradedTable:
         model, worst = shares.row(-1)
         if worst <= most:
             return
-        reasons = "; ".join(f"{n:,}: {reason}" for reason, n in list(self.reasons.items())[:5])
+        reasons = "; ".join(f"{n:,}: {self._example(reason)}" for reason, n in list(self.reasons.items())[:5])
         found = dict.fromkeys((advice or {}).get(reason, _LOOK_AT_GRADER) for reason in self.reasons)
         n_not, n = len(self.grades) - self.n_graded, len(self.grades)
         of_one = "" if len(shares) == 1 else f", {worst:.0%} of those of {model}"

@@ -149,6 +149,7 @@ def test_verdicts_that_cannot_be_read_are_the_judges_and_not_the_references(worl
     done = grade(world)
     assert done.returncode == 2
     assert "To do: give the judge a larger --judge-max-tokens" in done.stderr
+    assert "could not be read, such as 'I would say four.')" in done.stderr
     assert "--reference" not in done.stderr
     assert grade(world, "--max-ungraded", 1).returncode == 0
     extra = json.loads(pl.read_parquet(world / "outcomes.parquet")["extra"][0])
