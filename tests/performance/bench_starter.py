@@ -11,7 +11,7 @@ hull is that of the single models in hindsight. The slope of difficulty is the s
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from router_model.catalog import Catalog
 from router_model.features import load_encoder
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.policy import best_by_value
+from router_model.prediction.predictor import Prediction, Predictor
 from router_model.router import Router
 from router_model.saved.artifact import Artifact
 from router_model.starter import load_anchors, start
@@ -57,6 +58,23 @@ class Row(NamedTuple):
     in_order: float
 
 
+class Remembering:
+    """A predictor that remembers what it said: the anchors say the same of a prompt in each draw."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor, self._said = predictor, dict[bytes, Prediction]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._predictor, name)
+
+    def predict(self, features: PromptFeatures, *, quality_bar: float) -> Prediction:
+        """Predict as the predictor does; all calls have the same bar."""
+        key = features.embedding.tobytes()
+        if key not in self._said:
+            self._said[key] = self._predictor.predict(features, quality_bar=quality_bar)
+        return self._said[key]
+
+
 def main() -> None:
     """Print a row for each table and source of levels."""
     data, samples = Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]]
@@ -77,6 +95,7 @@ def report(name: str, table: Outcomes, catalog: Catalog, anchors: Artifact) -> N
     cards = complete_catalog(catalog, table.models, bills=table)
     costs = realised_costs(table, cards)
     features = featurise(table.prompts, load_encoder("static"))
+    anchors = replace(anchors, predictor=cast("Predictor", Remembering(anchors.predictor)))
     for how in SOURCES:
         draws = [one_draw(table, features, costs, how=how, cards=cards, anchors=anchors, seed=seed)
                  for seed in range(DRAWS)]  # fmt: skip

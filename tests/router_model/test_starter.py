@@ -230,6 +230,7 @@ def test_the_command_says_what_it_expects_and_whether_it_routes(tmp_path):
     path.write_text(measured(1000).dump())
     said = json.loads(run_command("start", "--catalog", path, "--out", tmp_path / "router", "--json").stdout)
     assert (said["routes"], set(said["levels"])) == (True, set(PRICES))
+    assert said["least_gain"] > -MOST_LOSS
     inspected = run_command("inspect", tmp_path / "router")
     assert inspected.returncode == 0, inspected.stderr
 
@@ -245,3 +246,14 @@ def test_the_command_refuses_a_catalog_without_models_or_prices(content, match, 
     (tmp_path / "catalog.toml").write_text(content)
     done = run_command("start", "--catalog", tmp_path / "catalog.toml", "--out", tmp_path / "router")
     assert (done.returncode, match in done.stderr) == (2, True)
+
+
+def test_of_many_models_the_best_are_shown_and_the_one_that_answers_everything(tmp_path):
+    prices = [f"[models.m{k}]\nusd_per_mtok_input = 1\nusd_per_mtok_output = {k + 1}\n" for k in range(60)]
+    (tmp_path / "catalog.toml").write_text("".join(prices))
+    done = run_command("start", "--catalog", tmp_path / "catalog.toml", "--out", tmp_path / "router")
+    assert re.search(r"and \d+ more \(--json has all\)", done.stdout)
+    shown = re.findall(r"^(m\d+) ", done.stdout, re.MULTILINE)
+    always = load_artifact(tmp_path / "router").operating_point.always_model
+    assert (len(shown) <= 21, shown[0], always in shown) == (True, "m59", True)
+    assert max(map(len, done.stdout.splitlines())) <= 80 + len(str(tmp_path))
