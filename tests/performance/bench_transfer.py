@@ -11,7 +11,7 @@ shuffled among the prompts. Needs scikit-learn.
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from router_model.announced.reference import Reference, log_odds_of
 from router_model.features import load_encoder
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.policy import best_by_value
+from router_model.saved.artifact import Artifact
 from router_model.training.anchors import anchor_log_odds, fit_anchors, read_tables
 from router_model.training.metrics import mean_auc
 from router_model.training.metrics.frontier import Points, Singles, aiq
@@ -41,7 +42,7 @@ SLOPE = 0.3
 VALUES = np.concatenate([[0.0], np.geomspace(1e-6, 1e2, 50)])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """A table's prompts and outcomes."""
 
@@ -148,10 +149,15 @@ def length(others: list[Table], table: Table) -> Array:
     return -table.columns("surface")[:, 0]
 
 
+@cache
+def fitted(*tables: Table) -> Artifact:
+    """Return anchors of tables; those of all tables serve every sample."""
+    return fit_anchors({str(k): one.outcomes for k, one in enumerate(tables)}, slope=1.0)
+
+
 def anchors(others: list[Table], table: Table) -> Array:
     """Return what the ordinary predictor says, fitted on anchors."""
-    fitted = fit_anchors({str(k): one.outcomes for k, one in enumerate(others)}, slope=1.0)
-    return np.asarray(anchor_log_odds(fitted, table.outcomes).mean(axis=1))
+    return np.asarray(anchor_log_odds(fitted(*others), table.outcomes).mean(axis=1))
 
 
 LEARNERS: dict[str, Learner] = {

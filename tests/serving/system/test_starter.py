@@ -80,9 +80,4 @@ def net_values(router: Router) -> float:
     }
     prompts = world["prompt"].unique(maintain_order=True).to_list()
     chosen = [one.model for one in router.route_batch(prompts, success_value_usd=0.01)]
-    print(
-        np.unique(chosen, return_counts=True),
-        {m: np.mean([worth[p, m] for p in prompts]) for m in prices},
-        np.mean([max(worth[p, m] for m in prices) for p in prompts]),
-    )
     return float(np.mean([worth[pair] for pair in zip(prompts, chosen, strict=True)]))
