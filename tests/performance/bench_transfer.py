@@ -80,12 +80,16 @@ def main() -> None:
         areas = (mean_auc(same_for_all(found[left], table), table.success) for left, table in tables.items())
         print(f"| {name} | " + " | ".join(f"{area:.2f}" for area in areas) + " |", flush=True)
     print(f"\n| levels | {heading}")
-    for kind, slope in {"no difficulty": 1e-6, "difficulty": SLOPE, "shuffled": SLOPE}.items():
-        for error in ERRORS:
+    for kind, slope, errors in (
+        ("no difficulty", 1e-6, ERRORS),
+        ("difficulty", SLOPE, ERRORS),
+        ("shuffled", SLOPE, [0]),
+    ):
+        for error in errors:
             gaps = (losses(found[left], table, slope=slope, error=error, shuffled=kind == "shuffled")
                     for left, table in tables.items())  # fmt: skip
             shown = " | ".join(f"{np.mean(each):+.4f} ({np.min(each):+.4f})" for each in gaps)
-            print(f"| {kind}, off by {error} | {shown} |", flush=True)
+            print(f"| {kind}, off by {error:.1f} | {shown} |", flush=True)
 
 
 def same_for_all(difficulty: Array, table: Table) -> Array:
