@@ -83,7 +83,7 @@ def main() -> None:
     for kind, slope, errors in (
         ("no difficulty", 1e-6, ERRORS),
         ("difficulty", SLOPE, ERRORS),
-        ("shuffled", SLOPE, [0]),
+        ("shuffled", SLOPE, ERRORS[:1]),
     ):
         for error in errors:
             gaps = (losses(found[left], table, slope=slope, error=error, shuffled=kind == "shuffled")
