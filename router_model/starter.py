@@ -5,10 +5,10 @@ was learned from public tables (`router_model.training.anchors`), so they say ho
 catalog is predicted from them by its level (`router_model.announced`), and its level comes from what the catalog says:
 an accuracy, published scores, a sibling or only a price.
 
-Choosing by difficulty pays only if the levels are right: on public tables that the anchors had not seen, wrong levels
-cost more than difficulty brought (docs/decisions/0047). So the starter routes only if the accuracies of at least two
-models were counted on `SURE_PROMPTS` prompts. Else it calls one model, the cheapest that is expected to be about as
-good as the best, and says so. It explores all the same, so that its log teaches the first trained router.
+Choosing by difficulty pays only if the levels are right. So the starter routes only if at least two models have an
+accuracy, and the levels are so sure that it can hardly lose against the best mixes of single models
+(`router_model.starter_rule`). Else it calls one model, the cheapest that is expected to be about as good as the best,
+and says so. It explores all the same, so that its log teaches the first trained router.
 """
 
 from collections.abc import Mapping
@@ -23,25 +23,20 @@ from scipy.special import expit
 
 from router_model.announced.announced import AnnouncedModels
 from router_model.announced.level import Level
+from router_model.announced.reference import Reference
 from router_model.announced.starter_levels import starter_levels
 from router_model.catalog import Catalog
 from router_model.cost import Prices
 from router_model.decision import lowered
 from router_model.errors import CatalogError
-from router_model.policy import OperatingPoint, best_by_value
+from router_model.policy import OperatingPoint
 from router_model.saved.artifact import Artifact, load_artifact
+from router_model.starter_rule import MOST_LOSS, least_gain, one_for_all, value_of_quality
 
 Float64Array = npt.NDArray[np.float64]
 
-SURE_PROMPTS: Final = 400
-"""Prompts that an accuracy must be counted on, so that choosing by difficulty does not lose on tables left out."""
-
-MAX_QUALITY_LOSS: Final = 0.01
-"""Expected quality that the default rule may lose against the best model, as in training."""
-
 _FLAT: Final = 1e-6  # the slope of difficulty where the starter does not route; it must be above 0
 _TYPICAL_INPUT_TOKENS: Final = 300.0
-_VALUES: Final = 200  # values of quality that are tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +50,9 @@ class Starter:
     routes : bool
         Whether it chooses by difficulty. If not, `always_model` is called.
     always_model : id or None
+    least_gain : float
+        AIQ that routing gains over the single models' hull, at the lower end of its 90 % interval
+        (`router_model.starter_rule.least_gain`); 0 at most.
     why : str
         Why it routes, or does not.
     """
@@ -63,6 +61,7 @@ class Starter:
     levels: Mapping[str, Level]
     routes: bool
     always_model: str | None
+    least_gain: float
     why: str
 
     def as_dict(self) -> dict[str, Any]:
@@ -70,6 +69,7 @@ class Starter:
         return {
             "routes": self.routes,
             "always_model": self.always_model,
+            "least_gain": self.least_gain,
             "why": self.why,
             "quality_value_usd": self.artifact.operating_point.quality_value_usd,
             "levels": {
@@ -112,16 +112,16 @@ def start(catalog: Catalog, *, quality_value_usd: float | None = None, anchors: 
     reference = anchors.reference
     assert reference is not None  # noqa: S101 - anchors are built with one
     levels = starter_levels(catalog)
-    sure = [model for model, card in catalog.cards.items() if (card.accuracy_prompts or 0) >= SURE_PROMPTS]
-    routes = len(sure) >= 2  # noqa: PLR2004 - there is nothing to choose between one
+    n_counted = sum(card.accuracy is not None for card in catalog.cards.values())
+    cost = _typical_cost(catalog, anchors)
+    gain = least_gain(_quality(reference, levels), cost, list(levels.values()))
+    routes = n_counted >= 2 and gain >= -MOST_LOSS  # noqa: PLR2004 - levels of two must be known to choose by them
     if not routes:
         reference = replace(reference, slope=_FLAT)
-    announced = AnnouncedModels.of_levels(reference, levels)
-    quality = lowered(expit(reference.log_odds @ announced.weights + announced.shift), announced.errors)
-    cost = _typical_cost(catalog, anchors)
-    value = _value_of_quality(quality, cost) if quality_value_usd is None else quality_value_usd
-    always = None if routes else list(levels)[_one_for_all(quality.mean(axis=0), cost, quality_value_usd)]
-    why = _why(sure, always)
+    quality = _quality(reference, levels)
+    value = value_of_quality(quality, cost) if quality_value_usd is None else quality_value_usd
+    always = None if routes else list(levels)[one_for_all(quality.mean(axis=0), cost, quality_value_usd)]
+    why = _why(n_counted, gain, always)
     artifact = replace(
         anchors,
         catalog=Catalog({**anchors.catalog.cards, **catalog.cards}),
@@ -129,7 +129,7 @@ def start(catalog: Catalog, *, quality_value_usd: float | None = None, anchors: 
         operating_point=OperatingPoint(anchors.operating_point.quality_bar, value, always),
         provenance={**anchors.provenance, "starter": {"routes": routes, "why": why}},
     )
-    return Starter(artifact, levels, routes, always, why)
+    return Starter(artifact, levels, routes, always, gain, why)
 
 
 def _check(catalog: Catalog, anchors: Artifact) -> None:
@@ -155,64 +155,25 @@ def _typical_cost(catalog: Catalog, anchors: Artifact) -> Float64Array:
     return np.asarray(cost[0])
 
 
-def _value_of_quality(quality: Float64Array, cost: Float64Array) -> float:
-    """Return the least value of quality, in USD, at which little quality is expected to be lost.
-
-    Parameters
-    ----------
-    quality : shape (n_prompts, n_models)
-    cost : shape (n_models,)
-
-    Examples
-    --------
-    The dear model is better by 0.1 and costs 1 cent more. Below 10 cents the cheap one would be chosen:
-
-    >>> round(_value_of_quality(np.array([[0.8, 0.9]]), np.array([0.0, 0.01])), 2)
-    0.1
-    """
-    best = quality.mean(axis=0).max()
-    paid = cost[cost > 0]
-    if not len(paid):
-        return 1.0  # all are free, so any value leads to the best
-    everyone, costs = np.ones(quality.shape, dtype=bool), np.broadcast_to(cost, quality.shape)
-    values = np.geomspace(paid.min(), 1e4 * paid.max(), _VALUES)
-    for value in values.tolist():
-        chosen = best_by_value(quality, costs, everyone, success_value_usd=value)
-        if np.take_along_axis(quality, chosen[:, None], axis=1).mean() >= best - MAX_QUALITY_LOSS:
-            return float(value)
-    return float(values[-1])
+def _quality(reference: Reference, levels: Mapping[str, Level]) -> Float64Array:
+    """Return the quality that decisions count with on the reference's prompts, shape (n_prompts, n_models)."""
+    announced = AnnouncedModels.of_levels(reference, levels)
+    return lowered(expit(reference.log_odds @ announced.weights + announced.shift), announced.errors)
 
 
-def _one_for_all(quality: Float64Array, cost: Float64Array, quality_value_usd: float | None) -> int:
-    """Return the column of the model that answers everything where the starter does not route.
-
-    It is the best at the value of quality. Without a value it is the cheapest that loses at most `MAX_QUALITY_LOSS`.
-
-    Parameters
-    ----------
-    quality, cost : shape (n_models,)
-
-    Examples
-    --------
-    The second of three loses 0.005. A mix of the others would be as good for less, so no value leads to it:
-
-    >>> quality, cost = np.array([0.5, 0.895, 0.9]), np.array([0.01, 0.099, 0.1])
-    >>> _one_for_all(quality, cost, None), _one_for_all(quality, cost, 0.226), _one_for_all(quality, cost, 0.22)
-    (1, 2, 0)
-    """
-    if quality_value_usd is None:
-        is_enough = quality >= quality.max() - MAX_QUALITY_LOSS
-        return int(np.lexsort((-quality, np.where(is_enough, cost, np.inf)))[0])
-    return int(np.lexsort((cost, cost - quality_value_usd * quality))[0])
-
-
-def _why(sure: list[str], always: str | None) -> str:
+def _why(n_counted: int, gain: float, always: str | None) -> str:
+    loss = "0.001" if gain > -0.001 else f"{-gain:.3f}"  # noqa: PLR2004
+    loss += " of quality against the best mixes of single models"
     if always is None:
+        return f"routes by difficulty: by these levels it should lose at most {loss}, even if difficulty tells nothing"
+    answers = f"{always} answers everything: the cheapest that should be about as good as the best"
+    if n_counted < 2:  # noqa: PLR2004
         return (
-            f"routes by difficulty: the accuracies of {', '.join(sure)} were counted on {SURE_PROMPTS} prompts or more"
+            f"does not route: it needs two models with an accuracy, and the catalog has {n_counted or 'none'}. "
+            f"{answers}. Give accuracies (accuracy, accuracy_prompts), or collect and grade outcomes"
         )
     return (
-        f"does not route: it needs two models with an accuracy that was counted on {SURE_PROMPTS} prompts or more, and "
-        f"the catalog has {len(sure) or 'none'}. {always} answers everything: the cheapest that should be about "
-        "as good as the best. Give accuracies (accuracy, accuracy_prompts), or collect and grade outcomes"
+        f"does not route: the models' levels are too unsure. Routing may lose {loss}; it must not lose more than "
+        f"{MOST_LOSS}. {answers}. Give all models accuracies that were counted on more prompts (accuracy, "
+        "accuracy_prompts), or collect and grade outcomes"
     )

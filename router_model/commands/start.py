@@ -12,6 +12,8 @@ from router_model.tables import print_table
 if TYPE_CHECKING:
     from router_model.starter import Starter
 
+_SHOWN = 20  # models
+
 
 @click.command(
     "start",
@@ -37,10 +39,10 @@ def command(*, catalog: Path, out: Path, quality_value_usd: float | None, as_jso
 
     How hard a prompt is was learned from public tables. How good a model is
     comes from its table in the catalog: accuracy, scores, like, or else its
-    price alone. It routes if two models or more have an accuracy that was
-    counted on 400 prompts (accuracy, accuracy_prompts); else it calls one
-    model and says so. It holds no certificate, and a service explores with it, so that
-    its log can teach a router of your own.
+    price alone. It routes if two models or more have an accuracy (accuracy,
+    accuracy_prompts), and levels are so sure that routing can hardly lose;
+    else it calls one model, and says so and why. It holds no certificate, and
+    a service explores with it, so that its log can teach a router of your own.
     """
     from router_model.catalog import Catalog  # noqa: PLC0415  (--help stays fast)
     from router_model.interrupts import after_saving  # noqa: PLC0415
@@ -63,24 +65,31 @@ def _next(out: Path) -> list[str]:
     """Say how the router is used, and how its log becomes a router of one's own."""
     return [
         f"serve it:    router-model serve {out} --insecure --providers providers.toml",
-        "             One decision in ten is drawn among what costs at most three times as much (--explore-share).",
+        "             One decision in ten is drawn among the models (--explore-share).",
         "then train:  send feedback to some hundred answers (docs/api.md), and",
-        f"             router-model retrain --log sqlite:///router-log.db --base {out} --out my-router",
+        "             router-model retrain --log sqlite:///router-log.db \\",
+        f"               --base {out} --out my-router",
     ]
 
 
 def _show(started: "Starter") -> None:
-    """Print what each model is expected to reach, and whether the router routes."""
+    """Print what models are expected to reach, the best first, and whether the router routes."""
     from rich.console import Console  # noqa: PLC0415
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
+    levels = started.as_dict()["levels"]
+    ranked = sorted(levels, key=lambda model: -levels[model]["mean_quality"])
+    shown = [model for n, model in enumerate(ranked) if n < _SHOWN or model == started.always_model]
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("model", overflow="fold")
     table.add_column("expected quality", justify="right")
     table.add_column("90 %", justify="right")
-    for model, level in started.as_dict()["levels"].items():
-        low, high = level["interval"]
-        table.add_row(escape(model), f"{level['mean_quality']:.2f}", f"{low:.2f} to {high:.2f}")
-    print_table(Console(), table)
-    click.echo(f"It {started.why}.")
+    for model in shown:
+        low, high = levels[model]["interval"]
+        table.add_row(escape(model), f"{levels[model]['mean_quality']:.2f}", f"{low:.2f} to {high:.2f}")
+    console = Console()
+    print_table(console, table)
+    if len(levels) > len(shown):
+        console.print(f"and {len(levels) - len(shown)} more (--json has all)", style="dim", highlight=False)
+    console.print(escape(f"It {started.why}."), highlight=False)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from router_model.training.metrics import heights
+from router_model import heights
 
 Float64Array = npt.NDArray[np.float64]
 

@@ -17,7 +17,7 @@ they are wrong. They are used only for methods that choose without predictions.
 import numpy as np
 import numpy.typing as npt
 
-from router_model.training.metrics import heights
+from router_model import heights
 
 Float64Array = npt.NDArray[np.float64]
 Choices = npt.NDArray[np.integer]

@@ -11,6 +11,9 @@ from command_line import run_command
 from processes import free_port, running
 from simulated_world import CATALOG, P_SUCCESS, simulate
 
+from router_model import Router
+from router_model.catalog import Catalog
+
 pytestmark = pytest.mark.slow  # a process is started, and a router trained
 
 N_PROMPTS = 150
@@ -21,34 +24,17 @@ def test_a_service_from_a_catalog_alone_writes_the_log_that_the_first_router_is_
     (tmp_path / "catalog.toml").write_text(CATALOG)
     (tmp_path / "providers.toml").write_text(PROVIDERS)
     port, log = free_port(), f"sqlite:///{tmp_path}/log.db"
-    command = [
-        sys.executable,
-        "-m",
-        "router_model",
-        "serve",
-        "--catalog",
-        "catalog.toml",
-        "--providers",
-        "providers.toml",
-    ]
-    command += [
-        "--insecure",
-        "--port",
-        str(port),
-        "--log",
-        log,
-        "--explore-share",
-        "0.5",
-        "--decision-deadline-s",
-        "20",
-    ]
+    command = [sys.executable, "-m", "router_model", "serve", "--catalog", "catalog.toml"]
+    command += ["--providers", "providers.toml", "--insecure", "--port", str(port), "--log", log]
+    command += ["--explore-share", "0.5", "--decision-deadline-s", "20"]
     url = f"http://127.0.0.1:{port}"
+    uncompiled = {**os.environ, "ROUTER_MODEL_COMPILED": "0"}  # so that it listens within a second or two
     rng = np.random.default_rng(0)
     world = simulate(N_PROMPTS).unique("prompt_id", maintain_order=True)
     tasks = dict(world.select("prompt", "task").iter_rows())
-    answered = []
+    answered, reasons = [], set()
     with running(
-        command, ready_url=f"{url}/readyz", output=tmp_path / "said", env=os.environ, cwd=tmp_path, limit_s=90
+        command, ready_url=f"{url}/readyz", output=tmp_path / "said", env=uncompiled, cwd=tmp_path, limit_s=90
     ):
         with httpx2.Client(base_url=url, trust_env=False, timeout=30) as client:
             for prompt, task in tasks.items():
@@ -57,6 +43,8 @@ def test_a_service_from_a_catalog_alone_writes_the_log_that_the_first_router_is_
                 assert answer.status_code == 200, answer.text
                 model = answer.headers["x-router-model"]
                 answered.append(model)
+                decision = client.get(f"/v1/decisions/{answer.headers['x-router-decision-id']}").json()
+                reasons.add(decision["reason"])
                 graded = {
                     "decision_id": answer.headers["x-router-decision-id"],
                     "score": float(rng.random() < P_SUCCESS[task][model]),
@@ -66,6 +54,7 @@ def test_a_service_from_a_catalog_alone_writes_the_log_that_the_first_router_is_
         assert said["ready"]
     assert "a starter from catalog.toml" in (tmp_path / "said").read_text()
     assert set(answered) == {"small", "coder", "large"}
+    assert reasons == {"starter", "explored"}
     started = run_command("start", "--catalog", tmp_path / "catalog.toml", "--out", tmp_path / "first")
     assert started.returncode == 0, started.stderr
     retrained = run_command(
@@ -77,3 +66,18 @@ def test_a_service_from_a_catalog_alone_writes_the_log_that_the_first_router_is_
     decided = json.loads(run_command("route", tmp_path / "router", "rose moon verse rhyme", "--json").stdout)
     assert decided["reason"] != "starter"
     assert {step["model"] for step in decided["plan"]} == {"small", "coder", "large"}
+    first, second = (net_values(Router.load(tmp_path / name)) for name in ("first", "router"))
+    assert second > first + 0.03  # by prices alone, some poems and sums go to `coder`
+
+
+def net_values(router: Router) -> float:
+    """Return what a router's choices are worth on new prompts, in the value of a success, which is 0.01 USD."""
+    world, cards = simulate(150, seed=1), Catalog.parse(CATALOG, origin="catalog.toml")
+    prices = {model: float(card.usd_per_mtok_output) for model, card in cards.cards.items()}
+    worth = {
+        (prompt, model): P_SUCCESS[task][model] - prices[model] * tokens / 1e6 / 0.01
+        for prompt, task, model, tokens in world.select("prompt", "task", "model", "output_tokens").iter_rows()
+    }
+    prompts = world["prompt"].unique(maintain_order=True).to_list()
+    chosen = [one.model for one in router.route_batch(prompts, success_value_usd=0.01)]
+    return float(np.mean([worth[pair] for pair in zip(prompts, chosen, strict=True)]))

@@ -2,7 +2,7 @@
 
 A plain evaluation is a single resample. Arrays of configurations have shape (n_resamples, n_configurations) and hold
 their mean costs and mean qualities. A value that does not exist (the best model is free, or a quality is not reached)
-is NaN. `frontier` has the public metrics with their names and sources.
+is NaN. `router_model.training.metrics.frontier` has the public metrics with their names and sources.
 """
 
 from typing import NamedTuple
