@@ -55,9 +55,12 @@ class World:
     cache: Path | None
 
     @classmethod
-    def read(cls, folder: Path, cache: Path | None = None) -> "World":
+    def read(cls, folder: Path, cache: Path | None = None, *, n_prompts: int | None = None) -> "World":
+        """Read a table, or some of its prompts, drawn at random."""
         table, encoder = folder / "outcomes.parquet", load_encoder("static")
         outcomes = read_outcomes(table)
+        if n_prompts is not None and n_prompts < len(outcomes):
+            outcomes = outcomes.take(np.sort(np.random.default_rng(0).permutation(len(outcomes))[:n_prompts]))
         catalog = complete_catalog(Catalog.load(folder / "catalog.toml"), outcomes.models)
         split = split_prompts(outcomes.prompt_ids, seed=0)
         features = featurise(outcomes.prompts, encoder)

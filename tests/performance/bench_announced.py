@@ -74,6 +74,7 @@ def main() -> None:
     parser.add_argument("--parts", default="levels,models,many,found")
     parser.add_argument("--tables", default="zeroeval,mmlu_pro")
     parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--prompts", type=int, help="train and test on so many prompts of a table, drawn at random")
     parser.add_argument("--cache", type=Path, help="folder for the trained routers")
     options = parser.parse_args()
     for part in options.parts.split(","):
@@ -81,8 +82,8 @@ def main() -> None:
             if part == "levels":
                 print_levels(options.data / table, n_draws=options.draws)
                 continue
-            world = World.read(options.data / table)
-            cache = options.cache and options.cache / table
+            world = World.read(options.data / table, n_prompts=options.prompts)
+            cache = options.cache and options.cache / f"{table}-{options.prompts or 'all'}"
             ask = {"models": print_models, "many": print_many, "found": print_found}[part]
             ask(world, cache, n_draws=options.draws)
 
