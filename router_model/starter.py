@@ -29,6 +29,7 @@ from router_model.cost import Prices
 from router_model.decision import lowered
 from router_model.errors import CatalogError
 from router_model.policy import OperatingPoint, best_by_value
+from router_model.prediction.uncertainty import Z
 from router_model.saved.artifact import Artifact, load_artifact
 
 Float64Array = npt.NDArray[np.float64]
@@ -117,7 +118,7 @@ def start(catalog: Catalog, *, quality_value_usd: float | None = None, anchors: 
     if not routes:
         reference = replace(reference, slope=_FLAT)
     announced = AnnouncedModels.of_levels(reference, levels)
-    quality = lowered(expit(reference.log_odds @ announced.weights + announced.shift), announced.errors)
+    quality = lowered(expit(reference.log_odds @ announced.weights + announced.shift), Z * announced.errors)
     cost = _typical_cost(catalog, anchors)
     value = _value_of_quality(quality, cost) if quality_value_usd is None else quality_value_usd
     always = None if routes else list(levels)[_one_for_all(quality.mean(axis=0), cost, quality_value_usd)]

@@ -291,7 +291,10 @@ def found_after(world: World, router: Router, quality: np.ndarray, cost: np.ndar
             )
         for row in rng.integers(0, len(quality), STEP):
             plan = here.steps(row, chosen[row].tolist())
-            drawn = draw_position(exploration.propensities(plan, value_usd=value), draws)
+            propensities = exploration.propensities(
+                plan, value_usd=value, usual_information=router.announced.usual_information
+            )
+            drawn = draw_position(propensities, draws)
             column, first = chosen[row, drawn], chosen[row, 0]
             ruled += cost[row, first], quality[row, first]
             done += cost[row, column], quality[row, column]
