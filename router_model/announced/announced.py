@@ -2,8 +2,8 @@
 
 The router decides by the *lower end* of an announced model's level (`router_model.decision.PredictionTable.cautious`).
 The best of 400 estimates is too high, so a router that believed them would choose whichever was overrated most. The
-lower ends of n models hold for all of them at once with 95 % (`router_model.announced.level.luckiest`): that of one model
-is 1.6 standard errors below its level, and those of 395 are 3.7 below.
+lower ends of n models hold for all of them at once with 95 % (`router_model.announced.level.luckiest`). One model's is
+1.6 standard errors below its level, and those of 395 are 3.7 below.
 """
 
 from collections.abc import Mapping

@@ -9,8 +9,8 @@ answer by the probability with which it was chosen. Therefore the propensities a
 Announced models, which nobody graded, are drawn apart: each with the probability that it is the best of the plan, as
 far as its level is known (Thompson 1933). Of 395 of them most have next to none, so that the draws go to the few that
 could be better, until feedback has shown which are. Nine tenths of the draws are theirs, or less if it is unlikely
-that any is better. What an answer tells of a level is p (1 - p), so an announced model is drawn more where its success is
-unsure: in proportion to that, and on the mean over prompts as often as without it.
+that any is better. What an answer tells of a level is p (1 - p), so an announced model is drawn in proportion to that:
+more where its success is unsure, and on the mean over prompts as often as without it.
 
 Exploration may also be targeted (`Rival`): where a challenger would choose another model, its choice is taken with a
 probability. A log shows the difference between two routers only there, so it takes fewer requests.
