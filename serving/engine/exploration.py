@@ -35,6 +35,7 @@ _ANNOUNCED_DRAWS = 0.9
 _MOST_AT_ONCE = 0.5
 """Largest probability to draw an announced candidate where an answer tells much, if `share` is less."""
 _LEAST_ERROR = 4e-3  # of a graded model's level: narrower peaks would fall between the points
+_LEAST_INFORMATION = 1e-4
 _REACH = 5.0  # standard errors from the middle to the ends of what is integrated
 _POINTS = 200
 _MOST_HOPEFUL = 32
@@ -139,10 +140,10 @@ class Exploration:
 
 def _information(step: PlanStep, usual: Mapping[str, float] | None) -> float:
     """Return what an answer of a candidate tells of its level here, beside what it tells on the mean over prompts."""
-    if usual is None or not usual.get(step.model):
+    if usual is None:
         return 1.0
     p = step.p_success if step.expected_quality is None else step.expected_quality
-    return p * (1 - p) / usual[step.model]
+    return p * (1 - p) / max(usual[step.model], _LEAST_INFORMATION)
 
 
 class ByRouter(NamedTuple):

@@ -6,11 +6,12 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
-from simulated_world import SUM
+from simulated_world import CATALOG, POEM, SUM
 
 from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.common.settings import Settings
@@ -117,7 +118,7 @@ def following(trained, tmp_path):
     """Return what opens an engine that follows levels, on a log in SQLite."""
 
     @asynccontextmanager
-    async def opened(**changes):
+    async def opened(rng=None, **changes):
         settings = Settings(
             artifact=trained.path,
             decision_deadline_s=30.0,
@@ -127,7 +128,7 @@ def following(trained, tmp_path):
             **{"log": f"sqlite:///{tmp_path / 'log.db'}", "follow_levels": 1.5, "follow_every_s": 3600.0} | changes,
         )
         log, clock = open_log(settings), Clock()
-        engine = Engine.open(settings, log=log, clock=clock)
+        engine = Engine.open(settings, log=log, clock=clock, rng=rng)
         await log.start()
         await engine.start()
         try:
@@ -275,3 +276,60 @@ def test_no_single_key_moves_an_announced_level():
     assert narrowed_level([*one, *others], 0.5).log_odds == 0  # without the first, the second says the opposite
     trusted = narrowed_level([*one, *judged(*[1.0] * 40)], 0.5)
     assert 0 < trusted.log_odds == narrowed_level(judged(*[1.0] * 40), 0.5).log_odds
+
+
+CROWD = "".join(
+    f'[models."{name}"]\nusd_per_mtok_input = 5\nusd_per_mtok_output = 15\naccuracy = 0.9\naccuracy_prompts = 40\n'
+    for name in ["better", *(f"worse{i}" for i in range(9))]
+)
+"""Ten announced models that cost what the best graded one does, of which the same is said."""
+
+
+def test_a_better_model_is_found_among_announced_ones(following, run, query, tmp_path):
+    """One of ten always succeeds, and the others half of the time: exploring and its feedback show which.
+
+    It costs no more than the bound, and the log has the probability of each draw.
+    """
+    (tmp_path / "catalog.toml").write_text(CATALOG + CROWD)
+    rng, n_most = Random(0), 300
+
+    def judgement(model):
+        return 1.0 if model == "better" else float(rng.random() < (0.9 if model == "large" else 0.5))
+
+    async def main():
+        async with following(
+            catalog=tmp_path / "catalog.toml", explore_share=0.4, explore_max_cost_ratio=3.0, rng=Random(0)
+        ) as b:
+            await check(b)
+
+    async def ruled(b):
+        return (await b.engine.decide(query(POEM, quality_value_usd=1.0, explore=False))).plan
+
+    async def check(b):
+        before, drawn, n_judged = await ruled(b), [], 0
+        assert before[0].model == "large"
+        while n_judged < n_most and (await ruled(b))[0].model != "better":
+            for _ in range(30):
+                said = POEM if rng.random() < 0.5 else SUM
+                routed = await b.engine.decide(query(f"{said} {n_judged}", quality_value_usd=1.0))
+                drawn.append(routed)
+                b.log.put(report(routed, judgement(routed.model), n_judged))
+                b.clock.now, n_judged = b.clock.now + 1, n_judged + 1
+            await read(b, n_judged)
+        after = await ruled(b)
+        assert after[0].model == "better"
+        was = next(step for step in before if step.model == "better")
+        assert after[0].level_error < was.level_error
+        assert after[0].caution < was.caution
+        assert b.engine.router.levels.log_odds("better") > 0
+        explored = [one for one in drawn if one.explored]
+        assert 0.2 * n_judged < len(explored) < 0.6 * n_judged
+        for one in explored:
+            assert sum(one.propensities) == pytest.approx(1)
+            ruled_first = min(one.plan[1:], key=lambda step: -one.propensities[one.plan.index(step)])
+            assert one.plan[0].expected_cost_usd <= 3.0 * ruled_first.expected_cost_usd
+        await b.log.flush(30)
+        logged = {each.model: each for each in (await b.log.decision(explored[-1].decision_id)).candidates}
+        assert logged[explored[-1].model].propensity == pytest.approx(explored[-1].propensities[0])
+
+    run(main)
