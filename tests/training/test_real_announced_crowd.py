@@ -1,4 +1,4 @@
-"""Choosing among 5 graded and 395 announced models of a real table; `tests/performance/bench_announced.py` has it all."""
+"""Choosing among 5 graded and 395 announced models of a real table, as `tests/performance/bench_announced.py` does."""
 
 import numpy as np
 import pytest
