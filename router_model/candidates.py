@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from router_model.announced.announced import AnnouncedModels
+from router_model.announced.level import luckiest
 from router_model.announced.starter_levels import starter_levels
 from router_model.catalog import Catalog, ModelCard
 from router_model.cost import Prices
@@ -85,7 +86,7 @@ class Candidates:
     prices : Prices
     tokens_per_piece : float64 array, shape (n_candidates,)
         Of an announced model, the mean of the others.
-    level_error : float64 array, shape (n_candidates,), or None
+    level_error, caution : float64 array, shape (n_candidates,), or None
         See `router_model.decision.PredictionTable`.
     dial : Dial
         From quality to cost, at the prices that the artifact was trained with.
@@ -100,6 +101,7 @@ class Candidates:
     prices: Prices
     tokens_per_piece: npt.NDArray[np.float64]
     level_error: npt.NDArray[np.float64] | None
+    caution: npt.NDArray[np.float64] | None
     dial: Dial
     without_outcomes: tuple[Exclusion, ...]
     has_own_prices: bool
@@ -118,6 +120,7 @@ class Candidates:
         models = (*graded, *new)
         own = artifact.catalog.only(graded)
         rates, known = artifact.tokens_per_piece, artifact.predictor.models
+        error = None if announced is None else np.append(np.full(len(graded), np.nan), announced.errors)
         columns = np.array([*map(known.index, graded), *range(len(known), len(known) + len(new))], dtype=np.intp)
         return cls(
             models=models,
@@ -125,7 +128,9 @@ class Candidates:
             table=CardTable.of([catalog[model] for model in models]),
             prices=Prices.of(catalog, models),
             tokens_per_piece=np.append(rates, np.full(len(new), rates.mean()))[columns],
-            level_error=None if announced is None else np.append(np.full(len(graded), np.nan), announced.errors),
+            level_error=error,
+            # Where none is graded there is none to lose against the luckiest of them.
+            caution=None if error is None else luckiest(len(new) if graded else 1) * np.nan_to_num(error),
             dial=Dial.of(artifact.operating_point, own if graded else artifact.catalog.only(known)),
             without_outcomes=tuple(
                 Exclusion(model, NO_OUTCOMES, _NO_OUTCOMES_DETAIL)

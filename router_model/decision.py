@@ -13,7 +13,6 @@ import numpy.typing as npt
 from router_model.certificate import Certificate
 from router_model.explanation_records import Explanation
 from router_model.features.featuriser import PromptFeatures
-from router_model.prediction.uncertainty import Z
 from router_model.summary import Summarised, Summary, usd
 
 if TYPE_CHECKING:
@@ -64,6 +63,8 @@ class PlanStep:
         Expected quality of the answer; if outcomes are right or wrong, the probability of success.
     level_error : float or None
         Of an announced model, which nobody graded: the standard error of its level, in log odds. None of others.
+    caution : float
+        Log odds that decisions take off its level; 0 of graded models.
     """
 
     model: str
@@ -75,6 +76,7 @@ class PlanStep:
     expected_latency_s: float | None = None
     expected_quality: float | None = None
     level_error: float | None = None
+    caution: float = 0.0
 
     @property
     def announced(self) -> bool:
@@ -92,25 +94,25 @@ class PlanStep:
         return self._cautious(self.p_success if self.expected_quality is None else self.expected_quality)
 
     def _cautious(self, p: float) -> float:
-        return p if self.level_error is None else float(lowered(np.array(p), np.array(self.level_error)))
+        return float(lowered(np.array(p), np.array(self.caution))) if self.caution else p
 
 
-def lowered(p: npt.NDArray[np.float64], error: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return probabilities at the lower end of the 90 % interval of a level.
+def lowered(p: npt.NDArray[np.float64], log_odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return probabilities with some log odds taken off.
 
     Parameters
     ----------
     p : shape (..., n_models)
-    error : shape (n_models,), standard errors in log odds
+    log_odds : shape (n_models,)
 
     Examples
     --------
-    Even odds, less 1.645 x 0.5 = 0.82 log odds:
+    Even odds, less 0.82 log odds:
 
-    >>> round(float(lowered(np.array(0.5), np.array(0.5))), 3)
-    0.305
+    >>> round(float(lowered(np.array(0.5), np.array(0.82))), 3)
+    0.306
     """
-    odds = np.exp(-Z * error)
+    odds = np.exp(-log_odds)
     return np.asarray(p * odds / (1 - p + p * odds), dtype=np.float64)
 
 
@@ -268,6 +270,8 @@ class PredictionTable(Summarised):
     expected_quality : float64 array, shape (n, m), or None
     level_error : float64 array, shape (m,), or None
         Standard errors of announced models' levels, in log odds; NaN of graded models. None: all are graded.
+    caution : float64 array, shape (m,), or None
+        Log odds that decisions take off announced models' levels; 0 of graded models. None: all are graded.
     """
 
     models: tuple[str, ...]
@@ -282,6 +286,7 @@ class PredictionTable(Summarised):
     expected_latency_s: npt.NDArray[np.float64] | None = None
     expected_quality: npt.NDArray[np.float64] | None = None
     level_error: npt.NDArray[np.float64] | None = None
+    caution: npt.NDArray[np.float64] | None = None
 
     def summary(self) -> Summary:
         """Return the means of every model, the likeliest first."""
@@ -308,6 +313,7 @@ class PredictionTable(Summarised):
             self._numbers(self.expected_latency_s, row),
             self._numbers(self.expected_quality, row),
             self._level_errors(),
+            [0.0] * len(self.models) if self.caution is None else self.caution.tolist(),
         )
         chosen = list(columns)
         steps = tuple([PlanStep.__new__(PlanStep) for _ in chosen])
@@ -339,14 +345,16 @@ class PredictionTable(Summarised):
     def cautious(self) -> "PredictionTable":
         """Return the predictions that rules weigh: announced models at the lower ends of their levels.
 
-        The best of many estimates is too high. Weighed like this, an announced model is only chosen where it would
-        win with a level that is worse than 95 % of what is possible.
+        The best of many estimates is too high. Weighed like this, no announced model is chosen for its luck: with 95 %,
+        none of them has a level below that at which it is weighed.
         """
-        if self.level_error is None:
+        if self.caution is None:
             return self
-        error = np.nan_to_num(self.level_error)
-        quality = None if self.expected_quality is None else lowered(self.expected_quality, error)
-        return replace(self, p_success=lowered(self.p_success, error), expected_quality=quality, level_error=None)
+        by = self.caution
+        quality = None if self.expected_quality is None else lowered(self.expected_quality, by)
+        return replace(
+            self, p_success=lowered(self.p_success, by), expected_quality=quality, level_error=None, caution=None
+        )
 
     @property
     def abstained(self) -> npt.NDArray[np.bool_]:
@@ -364,6 +372,6 @@ class PredictionTable(Summarised):
         joined: dict[str, Any] = {
             name: None if getattr(first, name) is None else np.concatenate([getattr(table, name) for table in tables])
             for name in cls.__dataclass_fields__
-            if name not in ("models", "quality_bar", "level_error")
+            if name not in ("models", "quality_bar", "level_error", "caution")
         }
         return replace(first, **joined)

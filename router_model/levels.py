@@ -62,7 +62,8 @@ class Levels:
 
         The ends of an interval are shifted, too, and move apart: the error of the shift is independent of what the
         interval stood for, so squares add up. Of an announced model, the error takes the place of that of its level:
-        feedback made it smaller.
+        feedback made it smaller. What is taken off because it may be the luckiest of many was said of the level before,
+        so it fades as the weight of that level in the new one does.
 
         Examples
         --------
@@ -77,10 +78,13 @@ class Levels:
         moved = (by != 0) | (error != 0)
         p = np.where(moved, shifted(table.p_success, by), table.p_success)
         quality, interval, known_error = table.expected_quality, table.p_interval, table.level_error
-        before = np.zeros_like(error)
+        before, caution = np.zeros_like(error), table.caution
         if known_error is not None:
             announced = moved & table.announced
             before = np.where(announced, known_error, 0.0)
+            if caution is not None:
+                weight_before = (error / np.where(announced, known_error, 1.0)) ** 2
+                caution = np.where(announced, Z * error + (caution - Z * before) * weight_before, caution)
             known_error = np.where(announced, error, known_error)
         if quality is not None:
             quality = np.where(moved, shifted(quality, by), quality)
@@ -90,7 +94,9 @@ class Levels:
             middle = _logit(table.p_success) + by
             wider = np.stack([expit(middle - half), expit(middle + half)], axis=-1)
             interval = np.where(moved[:, None], wider, interval)
-        return replace(table, p_success=p, expected_quality=quality, p_interval=interval, level_error=known_error)
+        return replace(
+            table, p_success=p, expected_quality=quality, p_interval=interval, level_error=known_error, caution=caution
+        )
 
     def rule(self, rule: Rule) -> Rule:
         """Return what is left of a rule: promises were made at the levels of the training.

@@ -209,6 +209,7 @@ class Router(Summarised):
             expected_latency_s=None if prediction.latency_s is None else prediction.latency_s.astype(np.float64),
             expected_quality=prediction.expected_quality.astype(np.float64),
             level_error=candidates.level_error,
+            caution=candidates.caution,
         )
         return table if self.levels is None else self.levels.apply(table)
 

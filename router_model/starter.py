@@ -30,6 +30,7 @@ from router_model.cost import Prices
 from router_model.decision import lowered
 from router_model.errors import CatalogError
 from router_model.policy import OperatingPoint
+from router_model.prediction.uncertainty import Z
 from router_model.saved.artifact import Artifact, load_artifact
 from router_model.starter_rule import MOST_LOSS, least_gain, one_for_all, value_of_quality
 
@@ -158,7 +159,7 @@ def _typical_cost(catalog: Catalog, anchors: Artifact) -> Float64Array:
 def _quality(reference: Reference, levels: Mapping[str, Level]) -> Float64Array:
     """Return the quality that decisions count with on the reference's prompts, shape (n_prompts, n_models)."""
     announced = AnnouncedModels.of_levels(reference, levels)
-    return lowered(expit(reference.log_odds @ announced.weights + announced.shift), announced.errors)
+    return lowered(expit(reference.log_odds @ announced.weights + announced.shift), Z * announced.errors)
 
 
 def _why(n_counted: int, gain: float, always: str | None) -> str:

@@ -2,9 +2,11 @@
 
 A level is the log odds of a model's mean quality on the prompts that the router was trained on. Known models have one.
 Of the others, the catalog may give an accuracy on such prompts, scores in published benchmarks, a sibling, and always a
-price. Each is a measurement of the level with an error, and all are combined as normal distributions are:
+price. Each is a measurement of the level with an error, and they are combined as normal distributions are:
 
 - **Price.** Levels of known models rise with the logarithm of the output price; the rest of their spread is the error.
+  It counts beside a sibling, or where nothing else is said. Among many announced models are worse ones than among the
+  graded: where a score or an accuracy shows that, the price would draw the level back to theirs.
 - **Scores.** On a benchmark that known models have, too, the log odds of a score are the level plus what the benchmark
   adds, at a slope near 0.85. Half of the error's variance belongs to your prompts, so it is shared by all scores of a
   model, and ten scores do not make it vanish. Benchmarks that no known model has say nothing.
@@ -62,17 +64,18 @@ def estimate_levels(catalog: Catalog, known: Mapping[str, float], wanted: Sequen
 
 
 def _combined(card: ModelCard, prices: "_Prices", scores: "_Scores", found: Mapping[str, Level]) -> Level:
-    """Combine all measurements of a level, averaged over the possible spreads."""
-    mean, variance = prices.expected(card)  # (n_price_spreads, 1)
+    """Combine the measurements of a level, averaged over the possible spreads."""
+    mean, variance = scores.measured(card)  # (n_score_spreads,)
+    share = scores.share
+    if np.isinf(variance).all() and card.accuracy is None:
+        mean, variance = prices.expected(card)  # (n_price_spreads,)
+        share = prices.share
     precision, weighted = 1 / variance, mean / variance
-    measured, error = scores.measured(card)  # (n_score_spreads,)
-    precision, weighted = precision + 1 / error, weighted + measured / error
     for level in _single_measurements(card, found):
         precision, weighted = precision + level.error**-2, weighted + level.log_odds * level.error**-2
-    share = prices.share[:, None] * scores.share
     means = weighted / precision
-    centre = float((share * means).sum())
-    return Level(centre, float(np.sqrt((share * (1 / precision + (means - centre) ** 2)).sum())))
+    centre = float(share @ means)
+    return Level(centre, float(np.sqrt(share @ (1 / precision + (means - centre) ** 2))))
 
 
 def _single_measurements(card: ModelCard, found: Mapping[str, Level]) -> list[Level]:
@@ -129,10 +132,10 @@ class _Prices:
         return cls(np.array(means), np.array(covariances), share, centre)
 
     def expected(self, card: ModelCard) -> tuple[Float64Array, Float64Array]:
-        """Return the level that a price lets expect, and its variance, by spread, shape (n_spreads, 1)."""
+        """Return the level that a price lets expect, and its variance, by spread, shape (n_spreads,)."""
         at = np.array([1.0, log_price(card) - self.centre])
         variance = _PRICE_SPREADS**2 + np.einsum("sij,i,j->s", self.covariance, at, at)
-        return (self.mean @ at)[:, None], variance[:, None]
+        return self.mean @ at, variance
 
 
 @dataclass(frozen=True, slots=True)

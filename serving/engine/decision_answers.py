@@ -1,7 +1,7 @@
 """Build the engine's answers: from a prediction, the session and exploration, or from the default plan."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from random import Random
 from typing import TypeAlias
@@ -81,6 +81,7 @@ class DecisionAnswers:
             rng=self._rng,
             safe_model=served.safe_model,
             rival=rival,
+            usual_information=served.usual_information,
         )
         explored = reason == EXPLORED
         # A certificate promises something of the rule's choices, so it goes with nothing that came first otherwise.
@@ -181,13 +182,14 @@ def choose(
     rng: Random,
     safe_model: str | None = None,
     rival: Rival | None = None,
+    usual_information: Mapping[str, float] | None = None,
 ) -> tuple[Sequence[PlanStep], Sequence[float], str]:
     """Return the plan to answer with, the propensities of its candidates, and the reason for its first one."""
     plan, reason = ruled(decision, asked, safe_model=safe_model)
     if _is_fixed(asked, reason):
         return plan, certain(len(plan)), reason
     value_usd = decision.success_value_usd if decision.quality_value_usd is None else decision.quality_value_usd
-    propensities = exploration.propensities(plan, value_usd=value_usd)
+    propensities = exploration.propensities(plan, value_usd=value_usd, usual_information=usual_information)
     if rival is not None:
         plan, propensities = with_rival(plan, propensities, rival)
     drawn = draw(propensities, rng)

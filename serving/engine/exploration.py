@@ -8,14 +8,15 @@ answer by the probability with which it was chosen. Therefore the propensities a
 
 Announced models, which nobody graded, are drawn apart: each with the probability that it is the best of the plan, as
 far as its level is known (Thompson 1933). Of 395 of them most have next to none, so that the draws go to the few that
-could be better, until feedback has shown which are. Seven tenths of the draws are theirs, or less if it is unlikely
-that any is better.
+could be better, until feedback has shown which are. Nine tenths of the draws are theirs, or less if it is unlikely
+that any is better. What an answer tells of a level is p (1 - p), so an announced model is drawn in proportion to that:
+more where its success is unsure, and on the mean over prompts as often as without it.
 
 Exploration may also be targeted (`Rival`): where a challenger would choose another model, its choice is taken with a
 probability. A log shows the difference between two routers only there, so it takes fewer requests.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Final, NamedTuple
@@ -29,9 +30,12 @@ from router_model.decision import PlanStep
 
 _FAR_DRAWS = 0.2
 """Share of the draws for candidates within the cost bound that are less likely to succeed than near ones."""
-_ANNOUNCED_DRAWS = 0.7
+_ANNOUNCED_DRAWS = 0.9
 """Largest share of the draws for announced candidates."""
+_MOST_AT_ONCE = 0.5
+"""Largest probability to draw an announced candidate where an answer tells much, if `share` is less."""
 _LEAST_ERROR = 4e-3  # of a graded model's level: narrower peaks would fall between the points
+_LEAST_INFORMATION = 1e-4
 _REACH = 5.0  # standard errors from the middle to the ends of what is integrated
 _POINTS = 200
 _MOST_HOPEFUL = 32
@@ -48,7 +52,7 @@ class Exploration:
     Attributes
     ----------
     share : float
-        ε, the probability to draw.
+        ε, the probability to draw; of announced candidates its mean over prompts.
     max_p_drop : float
         A near candidate's probability of success is at most this much lower than the chosen one's. Within the cost
         bound, all candidates that are less likely share a fifth of the draws.
@@ -76,12 +80,20 @@ class Exploration:
     max_cost_ratio: float
     none_graded: bool = False
 
-    def propensities(self, plan: Sequence[PlanStep], *, value_usd: float | None = None) -> list[float]:
+    def propensities(
+        self,
+        plan: Sequence[PlanStep],
+        *,
+        value_usd: float | None = None,
+        usual_information: Mapping[str, float] | None = None,
+    ) -> list[float]:
         """Return the probability of each candidate to be the answer; they add up to 1.
 
         Parameters
         ----------
         value_usd : what a success, or quality 1, is worth by the rule; None if the rule does not weigh
+        usual_information : model -> mean of p (1 - p) over prompts
+            Of announced candidates. Without it they are drawn as often on every prompt.
         """
         if self.share <= 0:
             return certain(len(plan))
@@ -92,10 +104,15 @@ class Exploration:
         hopes = chances_to_be_best(plan, new, value_usd) if new else []
         of_new = min(_ANNOUNCED_DRAWS, sum(hopes))
         found = self._of_graded(plan, self.share * (1 - of_new))
-        for position, hope in zip(new, hopes, strict=True):
-            drawn = self.share * of_new * hope / sum(hopes) if of_new else 0.0
-            found[position] += drawn
-            found[0] -= drawn
+        if not of_new:
+            return found
+        told = np.array([_information(plan[position], usual_information) for position in new])
+        drawn = self.share * of_new * np.array(hopes) / sum(hopes) * told
+        most = min(found[0], max(self.share * of_new, _MOST_AT_ONCE))
+        drawn *= most / max(float(drawn.sum()), most)
+        for position, by in zip(new, drawn.tolist(), strict=True):
+            found[position] += by
+        found[0] = max(found[0] - float(drawn.sum()), 0.0)
         return found
 
     def _of_graded(self, plan: Sequence[PlanStep], share: float) -> list[float]:
@@ -119,6 +136,14 @@ class Exploration:
         affordable = [i for i, s in enumerate(plan) if i and s.expected_cost_usd <= most and s.level_error is None]
         near = [i for i in affordable if plan[i].p_success >= least]
         return near, [i for i in affordable if plan[i].p_success < least]
+
+
+def _information(step: PlanStep, usual: Mapping[str, float] | None) -> float:
+    """Return what an answer of a candidate tells of its level here, beside what it tells on the mean over prompts."""
+    if usual is None:
+        return 1.0
+    p = step.p_success if step.expected_quality is None else step.expected_quality
+    return p * (1 - p) / max(usual[step.model], _LEAST_INFORMATION)
 
 
 class ByRouter(NamedTuple):

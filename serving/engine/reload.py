@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,6 +68,12 @@ class Served:
     def safe_model(self) -> str | None:
         """The model that unfamiliar prompts go to; None without one."""
         return None if self.router is None else self.router.artifact.safe_model
+
+    @property
+    def usual_information(self) -> Mapping[str, float] | None:
+        """What an answer of an announced model usually tells of its level; None without such models."""
+        announced = None if self.router is None else self.router.announced
+        return None if announced is None else announced.usual_information
 
 
 @dataclass(frozen=True, slots=True)

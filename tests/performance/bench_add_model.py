@@ -7,10 +7,15 @@ AUC and log-loss are of the model's P(success) on the same test prompts.
 """
 
 import argparse
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+from announced_crowd import spread_models
 
 from router_model.announced.level import Level
 from router_model.catalog import Catalog
@@ -27,9 +32,6 @@ from router_model.training.table.prices import complete_catalog
 from router_model.training.table.split import split_prompts
 from router_model.training.train import Run, TrainConfig
 
-RANKS = (0.1, 0.3, 0.5, 0.7, 0.95)
-"""Where the five models stand among all, by quality on training prompts."""
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -43,7 +45,7 @@ def main() -> None:
     sizes = [int(size) for size in options.prompts.split(",")]
     for table in options.tables.split(","):
         world = World.read(options.data / table, options.cache and options.cache / table)
-        for model in spread(world)[-options.models :]:
+        for model in spread_models(world.run)[-options.models :]:
             curve(world, model, sizes, options.draws)
 
 
@@ -55,9 +57,12 @@ class World:
     cache: Path | None
 
     @classmethod
-    def read(cls, folder: Path, cache: Path | None = None) -> "World":
+    def read(cls, folder: Path, cache: Path | None = None, *, n_prompts: int | None = None) -> "World":
+        """Read a table, or some of its prompts, drawn at random."""
         table, encoder = folder / "outcomes.parquet", load_encoder("static")
         outcomes = read_outcomes(table)
+        if n_prompts is not None and n_prompts < len(outcomes):
+            outcomes = outcomes.take(np.sort(np.random.default_rng(0).permutation(len(outcomes))[:n_prompts]))
         catalog = complete_catalog(Catalog.load(folder / "catalog.toml"), outcomes.models)
         split = split_prompts(outcomes.prompt_ids, seed=0)
         features = featurise(outcomes.prompts, encoder)
@@ -96,12 +101,6 @@ class World:
         )
         matrix = bank_kernel(predictor.evidence_model)
         return with_column(predictor, model, fit_column(predictor, answers, matrix, prior=prior)[0])
-
-
-def spread(world: World) -> list[str]:
-    """Return five models, spread over quality, the best last."""
-    order = np.argsort(np.nanmean(world.run.outcomes.quality[world.run.split.train], axis=0), kind="stable")
-    return [world.run.outcomes.models[order[round(rank * (len(order) - 1))]] for rank in RANKS]
 
 
 def curve(world: World, model: str, sizes: list[int], n_draws: int) -> None:

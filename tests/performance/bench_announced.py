@@ -8,46 +8,46 @@ on 100 prompts. What is said comes from test prompts, and levels are of training
 ``models``: five models spread over quality are left out of a table, and known by one accuracy on 200 calibration
 prompts, or added from 50 or 100 graded prompts, or trained on. AUC and log-loss are of test prompts.
 
-``many``: five models are graded, and 395 announced: the table's others and copies of them at other levels, with scores
-that are wrong by as much as scores are. Quality at equal cost, with them and without, over the rule's values.
+``many``: five models are graded, and 395 announced (`tests/support/announced_crowd.py`). Quality at equal cost, with
+them and without, over 60 values of a success; of four splits. Printed are the mean over values, splits and draws; the
+least over values of the mean over splits and draws; the mean of each one's least value; the least of all; and the share
+of announced choices.
 
 ``found``: the same, where none of the 395 is better but for one, which costs as much as the best of the five and has
 0.8 more log odds. Requests are explored with a share of 0.2, every answer is judged, and levels follow. After how many
 judged answers does the rule choose it where the rule with true levels would, and what did exploring cost?
 
-All of seed 0's split. ``--cache`` keeps trained routers.
+All but ``many`` of seed 0's split. ``--cache`` keeps trained routers.
 """
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
-from random import Random
 
 import numpy as np
-from bench_add_model import World, spread
+from bench_add_model import World
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+from announced_crowd import COPIES, KINDS, Crowd, explored, gaps, spread_models, trained_on
 
 from router_model.announced.estimated_levels import estimate_levels
 from router_model.announced.level import Level
 from router_model.announced.reference import log_odds_of
 from router_model.catalog import Catalog, ModelCard
-from router_model.features.featuriser import PromptFeatures
-from router_model.levels import Levels, Shift
-from router_model.policy import Rule
 from router_model.router import Router
-from router_model.saved.artifact import Artifact, load_artifact, save_artifact
-from router_model.serving.engine.exploration import Exploration
-from router_model.serving.engine.exploration import draw as draw_position
-from router_model.serving.engine.following import Judged, narrowed_level
-from router_model.training.benchmark.method import sweep
 from router_model.training.metrics import log_loss, mean_auc
 from router_model.training.table.outcomes import Outcomes, read_outcomes
 from router_model.training.table.prices import complete_catalog
 from router_model.training.table.split import split_prompts
+from router_model.training.train import Run
 
 N_KNOWN = 5
 ACCURACY_PROMPTS = 200
+N_SPLITS = 4
 SIBLINGS = {
     "claude-3-5-sonnet-20241022": "claude-3-5-sonnet-20240620",
     "claude-3-5-haiku-20241022": "claude-3-haiku-20240307",
@@ -74,6 +74,7 @@ def main() -> None:
     parser.add_argument("--parts", default="levels,models,many,found")
     parser.add_argument("--tables", default="zeroeval,mmlu_pro")
     parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--prompts", type=int, help="train and test on so many prompts of a table, drawn at random")
     parser.add_argument("--cache", type=Path, help="folder for the trained routers")
     options = parser.parse_args()
     for part in options.parts.split(","):
@@ -81,10 +82,12 @@ def main() -> None:
             if part == "levels":
                 print_levels(options.data / table, n_draws=options.draws)
                 continue
-            world = World.read(options.data / table)
-            cache = options.cache and options.cache / table
-            ask = {"models": print_models, "many": print_many, "found": print_found}[part]
-            ask(world, cache, n_draws=options.draws)
+            world = World.read(options.data / table, n_prompts=options.prompts)
+            cache = options.cache and options.cache / f"{table}-{options.prompts or 'all'}"
+            if part == "models":
+                print_models(world, cache, n_draws=options.draws)
+            else:
+                {"many": print_many, "found": print_found}[part](world.run, cache, n_draws=options.draws)
 
 
 def print_levels(folder: Path, *, n_draws: int) -> None:
@@ -178,26 +181,14 @@ def with_accuracies(catalog: Catalog, outcomes: Outcomes, n: int, *, seed: int) 
     return Catalog(cards)
 
 
-def trained(world: World, cache: Path | None, label: str, models: list[str]) -> Artifact:
-    """Train with some models, or read what was trained before."""
-    path = cache and cache / label
-    if path and path.exists():
-        return load_artifact(path)
-    kept = tuple(model for model in world.run.outcomes.models if model in models)
-    run = replace(world.run, outcomes=world.run.outcomes.select_models(kept), catalog=world.run.catalog.only(kept))
-    router, _ = run.fit(lambda _: None)
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_artifact(router.artifact, path)
-    return router.artifact
-
-
 def print_models(world: World, cache: Path | None, *, n_draws: int) -> None:
     """Print AUC and log-loss of five hidden models, by what is known of them."""
     outcomes, split = world.run.outcomes, world.run.split
-    five, name = spread(world), world.run.table.parent.name
-    full = trained(world, cache, "full", list(outcomes.models)).predictor
-    without = trained(world, cache, "without5", [model for model in outcomes.models if model not in five])
+    five, name = spread_models(world.run), world.run.table.parent.name
+    full = trained_on(world.run, list(outcomes.models), cache and cache / "full").predictor
+    without = trained_on(
+        world.run, [model for model in outcomes.models if model not in five], cache and cache / "without5"
+    )
     rng, found, levels = np.random.default_rng(0), {}, []
     truth = log_odds_of(np.nanmean(outcomes.quality[split.test], axis=0))
     for model in five:
@@ -239,190 +230,41 @@ def announced_score(world: World, router: Router, model: str) -> tuple[float, fl
     return mean_auc(p, success), log_loss(p, success)
 
 
-N_MANY = 400
-SCORE_ERROR = 0.3
-"""Of a published score around the level, in log odds."""
-
-
-KINDS = ("as published", "overrated by 0.3", "none better")
-PLANTED = "announced/planted"
-MORE = 0.8  # log odds of the planted model above the best of the five
-SHARE = 0.2
-STEP = 20  # judged answers between two looks at the levels
-MOST = 2000
-
-
-def print_found(world: World, cache: Path | None, *, n_draws: int) -> None:
+def print_found(run: Run, cache: Path | None, *, n_draws: int) -> None:
     """Print after how many judged answers a planted better model is found, and at what cost."""
-    outcomes, name, five = world.run.outcomes, world.run.table.parent.name, spread(world)
-    artifact = trained(world, cache, "only5", five)
-    for draw in range(n_draws):
-        crowd = Crowd.drawn(world, five, "none better", seed=draw, planted=True)
-        router = Router.assemble(artifact, world.run.encoder, catalog=crowd.catalog(artifact))
-        columns = [outcomes.models.index(model) for model in router.models[: len(five)]]
-        rows = world.run.split.test
-        quality = np.hstack([outcomes.quality[rows][:, columns], crowd.quality])
-        cost = np.hstack([outcomes.cost_usd[rows][:, columns], crowd.cost])
-        print(f"| {name} | {draw} | {found_after(world, router, quality, cost, seed=draw)} |", flush=True)
+    artifact = trained_on(run, spread_models(run), cache and cache / "only5")
+    for number in range(n_draws):
+        found = explored(Crowd.drawn(run, artifact, "none better", seed=number, planted=True), seed=number)
+        print(
+            f"| {run.table.parent.name} | {number} | {found.n_judged}{'' if found.found else ' and more'} | "
+            f"{found.n_announced} | {found.quality_lost:+.3f} | {found.cost_ratio:.2f} |",
+            flush=True,
+        )
 
 
-def found_after(world: World, router: Router, quality: np.ndarray, cost: np.ndarray, *, seed: int) -> str:
-    """Explore, judge and follow until the planted model is chosen where it should be; say how long it took."""
-    rng, draws = np.random.default_rng(seed), Random(seed)
-    table = router.predict_features(world.run.features.take(world.run.split.test))
-    value = float(100 * cost[:, :N_KNOWN].mean(axis=0).max())
-    rule, eligible = Rule(None, None, quality_value_usd=value), np.ones(table.p_success.shape, bool)
-    planted = router.models.index(PLANTED)
-    level, truth = router.announced.levels[PLANTED], log_odds_of(quality[:, planted].mean())
-    ideal = Levels({PLANTED: Shift(float(truth - level.log_odds), 0.0)}, frozenset({PLANTED})).apply(table)
-    wanted = (rule.rank(ideal, eligible)[:, 0] == planted).mean()
-    errors = {model: one.error for model, one in router.announced.levels.items()}
-    exploration, judged = Exploration(SHARE, 0.1, 3.0), {}
-    ruled, done, n_new, here = np.zeros(2), np.zeros(2), 0, table
-    for asked in range(0, MOST, STEP):
-        chosen = rule.rank(here, eligible)
-        if (chosen[:, 0] == planted).mean() >= 0.5 * wanted:
-            spent = (done - ruled) / max(asked, 1)
-            return (
-                f"should have {wanted:.2f} of prompts; found after {asked} judged answers, {n_new} of announced; "
-                f"a request lost {-spent[1]:.4f} of quality and cost {done[0] / max(ruled[0], 1e-12):.2f} times as "
-                "much"
-            )
-        for row in rng.integers(0, len(quality), STEP):
-            plan = here.steps(row, chosen[row].tolist())
-            drawn = draw_position(exploration.propensities(plan, value_usd=value), draws)
-            column, first = chosen[row, drawn], chosen[row, 0]
-            ruled += cost[row, first], quality[row, first]
-            done += cost[row, column], quality[row, column]
-            model = router.models[column]
-            if model in errors:
-                n_new += 1
-                predicted = float(table.mean_quality[row, column])
-                judged.setdefault(model, []).append(Judged(predicted, float(quality[row, column])))
-        shifts = {model: narrowed_level(answers, errors[model]) for model, answers in judged.items()}
-        here = Levels(shifts, frozenset(errors)).apply(table)
-    return f"should have {wanted:.2f} of prompts; not found after {MOST} judged answers, {n_new} of announced models"
-
-
-def print_many(world: World, cache: Path | None, *, n_draws: int) -> None:
+def print_many(run: Run, cache: Path | None, *, n_draws: int) -> None:
     """Print quality at equal cost of 5 graded and 395 announced models, less that of the 5 alone."""
-    outcomes, split = world.run.outcomes, world.run.split
-    five, name = spread(world), world.run.table.parent.name
-    artifact = trained(world, cache, "only5", five)
-    rows = split.test
-    features = world.run.features.take(rows)
-    alone = Router.assemble(artifact, world.run.encoder)
-    quality, cost = (values[rows] for values in (outcomes.quality, outcomes.cost_usd))
-    known = [outcomes.models.index(model) for model in alone.models]
-    values = sweep_values(cost[:, known])
-    base = frontier(alone, features, quality[:, known], cost[:, known], values)
-    for kind in KINDS:
-        differences = []
-        for draw in range(n_draws):
-            crowd = Crowd.drawn(world, five, kind, seed=draw)
-            router = Router.assemble(artifact, world.run.encoder, catalog=crowd.catalog(artifact))
-            theirs = np.hstack([quality[:, known], crowd.quality]), np.hstack([cost[:, known], crowd.cost])
+    found: dict[tuple[str, str, str], list[tuple[np.ndarray, float]]] = {}
+    for seed in range(N_SPLITS):
+        split = split_prompts(run.outcomes.prompt_ids, seed=seed)
+        here = replace(run, split=split, config=replace(run.config, seed=seed))
+        artifact = trained_on(here, spread_models(here), cache and cache / f"only5-{seed}")
+        for kind, copies, number in product(KINDS, COPIES, range(n_draws)):
+            crowd = Crowd.drawn(here, artifact, kind, seed=number, copies=copies)
             for label, cautious in (("lower ends", True), ("middles", False)):
-                curve = frontier(router, features, *theirs, values, cautious=cautious)
-                differences.append((label, *gaps(base, curve)))
-        for label in ("lower ends", "middles"):
-            found = np.array([rest for said, *rest in differences if said == label])
-            mean, worst, taken = found.mean(axis=0)
-            print(
-                f"| {name} | {kind} | {label} | {mean:+.4f} | {worst:+.4f} | {found[:, 1].min():+.4f} | {taken:.2f} |",
-                flush=True,
-            )
-
-
-def sweep_values(cost: np.ndarray) -> np.ndarray:
-    """Return values of quality 1, from where the cheapest model wins to where the best does."""
-    return np.geomspace(cost.mean(axis=0).min() * 0.5, cost.mean(axis=0).max() * 500, 60)
-
-
-def frontier(
-    router: Router,
-    features: PromptFeatures,
-    quality: np.ndarray,
-    cost: np.ndarray,
-    values: np.ndarray,
-    *,
-    cautious: bool = True,
-) -> np.ndarray:
-    """Return mean cost, mean quality and the share of announced choices for each value, shape (n_values, 3)."""
-    table = router.predict_features(features)
-    new = table.announced
-    seen = table.cautious() if cautious else table
-    rows = np.arange(len(quality))
-    chosen = sweep(seen.mean_quality, table.expected_cost_usd, values)
-    return np.array([[cost[rows, one].mean(), quality[rows, one].mean(), new[one].mean()] for one in chosen])
-
-
-def gaps(base: np.ndarray, curve: np.ndarray) -> tuple[float, float, float]:
-    """Return the mean and the least difference of quality at the costs of `base`, and the mean announced share."""
-    order = np.lexsort((curve[:, 1], curve[:, 0]))
-    best = np.maximum.accumulate(curve[order, 1])
-    at = np.interp(base[:, 0], curve[order, 0], best)
-    difference = at - np.maximum.accumulate(base[np.argsort(base[:, 0]), 1])[np.argsort(np.argsort(base[:, 0]))]
-    within = base[:, 0] >= curve[:, 0].min()
-    return float(difference[within].mean()), float(difference[within].min()), float(curve[:, 2].mean())
-
-
-@dataclass(frozen=True)
-class Crowd:
-    """395 announced models: copies of a table's, at levels and prices of their own, with scores that err."""
-
-    cards: dict[str, ModelCard]
-    of_known: dict[str, float]
-    quality: np.ndarray
-    cost: np.ndarray
-
-    @classmethod
-    def drawn(cls, world: World, five: list[str], kind: str, *, seed: int, planted: bool = False) -> "Crowd":
-        rng, outcomes, rows = np.random.default_rng(seed), world.run.outcomes, world.run.split.test
-        levels = log_odds_of(np.nanmean(outcomes.quality, axis=0))
-        bases = [column for column, model in enumerate(outcomes.models) if model not in five]
-        best = max(levels[outcomes.models.index(model)] for model in five)
-        cards, quality, cost = {}, [], []
-        for number in range(N_MANY - len(five)):
-            base = bases[number % len(bases)]
-            level = levels[base] + rng.normal(0, 0.3) * (number >= len(bases))
-            if kind == "none better":
-                level = min(level, best) - 1.0
-            factor = np.exp(rng.normal(0, 0.3)) if number >= len(bases) else 1.0
-            score = level + rng.normal(0, SCORE_ERROR) + 0.3 * (kind == "overrated by 0.3")
-            model, card = f"announced/{number}", world.run.catalog[outcomes.models[base]]
-            if planted and number == N_MANY - len(five) - 1:
-                base, model, factor = [*levels].index(best), PLANTED, 1.0
-                card, level = world.run.catalog[outcomes.models[base]], best + MORE
-                score = level + rng.normal(0, SCORE_ERROR)
-            cards[model] = replace(
-                card,
-                model=model,
-                scores={"published": float(share(score))},
-                usd_per_mtok_input=card.usd_per_mtok_input * Decimal(str(round(factor, 6))),
-                usd_per_mtok_output=card.usd_per_mtok_output * Decimal(str(round(factor, 6))),
-            )
-            quality.append(moved(outcomes.quality[rows, base], share(levels[base]), share(level), rng))
-            cost.append(outcomes.cost_usd[rows, base] * factor)
-        of_known = {
-            model: float(share(levels[outcomes.models.index(model)] + rng.normal(0, SCORE_ERROR))) for model in five
-        }
-        return cls(cards, of_known, np.column_stack(quality), np.column_stack(cost))
-
-    def catalog(self, artifact: Artifact) -> Catalog:
-        known = {
-            model: replace(card, scores={"published": self.of_known[model]})
-            for model, card in artifact.catalog.cards.items()
-        }
-        return Catalog({**known, **self.cards})
-
-
-def moved(success: np.ndarray, before: float, after: float, rng: np.random.Generator) -> np.ndarray:
-    """Return outcomes of another mean: some successes fail, or some failures succeed, at random."""
-    draw = rng.random(len(success))
-    if after <= before:
-        return success * (draw < after / before)
-    return np.maximum(success, draw < (after - before) / (1 - before))
+                found.setdefault((kind, copies, label), []).append(gaps(crowd, cautious=cautious))
+    for (kind, copies, label), each in found.items():
+        differences = np.array([difference for difference, _ in each])
+        by_value = np.nanmean(differences, axis=0)
+        figures = (
+            np.nanmean(by_value),
+            np.nanmin(by_value),
+            np.nanmin(differences, axis=1).mean(),
+            np.nanmin(differences),
+        )
+        said = " | ".join(f"{figure:+.4f}" for figure in figures)
+        share = np.mean([share for _, share in each])
+        print(f"| {run.table.parent.name} | {kind} | {copies} | {label} | {said} | {share:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -53,14 +53,31 @@ def test_its_mean_on_typical_prompts_is_its_level(trained):
 
 
 def test_rules_weigh_the_lower_end(trained):
-    """0.9 with an error of 0.5 is weighed as log odds of 2.2 - 0.82."""
-    assert lowered(np.array([0.9]), np.array([0.5])) == pytest.approx(expit(logit(0.9) - 1.6448536 * 0.5))
+    """0.9 less 0.82 log odds is weighed as 2.2 - 0.82."""
+    assert lowered(np.array([0.9]), np.array([0.82])) == pytest.approx(expit(logit(0.9) - 0.82))
     router = announcing(trained.router, new_card(accuracy=0.9, accuracy_prompts=50))
     table = router.predict(PROMPTS)
     assert (table.cautious().p_success[:, 3] < table.p_success[:, 3]).all()
     step = router.route(PROMPTS[0]).plan[-1]
     assert [step.announced for step in router.route(PROMPTS[0]).plan].count(True) == 1
     assert step.level_error is None or step.cautious_p_success < step.p_success
+
+
+def test_the_more_are_announced_the_more_is_taken_off_and_feedback_makes_that_less(trained):
+    """One is weighed 1.645 standard errors lower, and each of ten 2.568 (0.95 to the power of 0.1 is 0.9949).
+
+    Feedback that leaves half of the error, so a quarter of the variance, leaves a quarter of what was added for ten.
+    """
+    cards = [new_card(f"new{i}", accuracy=0.8, accuracy_prompts=300) for i in range(10)]
+    one, ten = (announcing(trained.router, *some) for some in (cards[:1], cards))
+    error = one.announced.errors[0]
+    alone, among = (router.predict(PROMPTS[:1]).caution[3] for router in (one, ten))
+    assert (alone, among) == pytest.approx((1.6449 * error, 2.5685 * error), abs=1e-3)
+    levels = Levels({"new0": Shift(0.0, error / 2)}, frozenset({"new0"}))
+    after = replace(ten, levels=levels).predict(PROMPTS[:1]).caution
+    assert after[3] == pytest.approx(1.6449 * error / 2 + (2.5685 - 1.6449) * error / 4, abs=1e-3)
+    assert after[:3].tolist() == [0, 0, 0]
+    assert after[4] == among
 
 
 @pytest.mark.parametrize(("n_prompts", "is_first"), [(5, False), (10**6, True)])
@@ -178,4 +195,4 @@ def test_the_luckiest_of_395_is_not_chosen_for_its_luck(trained):
 
     for value in np.geomspace(1e-4, 10, 12):
         assert net(value, table, eligible) >= net(value, table, graded) - 0.003
-    assert net(10.0, replace(table, level_error=None), eligible) < net(10.0, table, eligible) - 0.002
+    assert net(10.0, replace(table, level_error=None, caution=None), eligible) < net(10.0, table, eligible) - 0.002

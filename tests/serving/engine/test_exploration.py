@@ -128,7 +128,7 @@ def announced(model, p, cost=0.01, error=0.4):
 def test_announced_models_are_drawn_by_their_chance_to_be_best():
     """Of 395 that are expected to be 0.3 worse with an error of 0.1, and one that may be better, that one is drawn.
 
-    Seven tenths of the draws are for announced models, 0.21 of all requests; graded ones share the rest as if no other
+    Nine tenths of the draws are for announced models, 0.27 of all requests; graded ones share the rest as if no other
     were there.
     """
     crowd = [announced(f"n{i}", 0.6, error=0.1) for i in range(394)]
@@ -139,7 +139,24 @@ def test_announced_models_are_drawn_by_their_chance_to_be_best():
     assert sum(found[2:-1]) < 0.001
     assert found[-1] == 0
     graded = NEAR.propensities([*PLAN, announced("sure", 0.999, error=0.1)])
-    assert graded[1:] == pytest.approx([0.08 * 0.3, 0.08 * 0.3, 0.06 * 0.3, 0, 0.21])
+    assert graded[1:] == pytest.approx([0.08 * 0.1, 0.08 * 0.1, 0.06 * 0.1, 0, 0.27])
+
+
+def test_announced_models_are_asked_where_an_answer_tells_most():
+    """Drawn with 0.27 where an answer tells what is usual, and a hundredth of it where it tells a hundredth.
+
+    Four times the usual would make 1.08; the most is 0.5, or nine tenths of a share above that.
+    """
+    plan = [PLAN[0], announced("sure", 0.999, error=0.1)]
+
+    def drawn(usual, exploration=NEAR):
+        return exploration.propensities(plan, usual_information={"sure": usual})[1]
+
+    told = 0.999 * 0.001
+    assert drawn(told) == pytest.approx(0.27)
+    assert drawn(100 * told) == pytest.approx(0.0027)
+    assert drawn(told / 4) == pytest.approx(0.5)
+    assert drawn(told / 4, replace(NEAR, share=0.8)) == pytest.approx(0.72)
 
 
 def test_a_value_makes_cheaper_announced_models_worth_a_try():
@@ -151,10 +168,15 @@ def test_a_value_makes_cheaper_announced_models_worth_a_try():
 
 
 @given(
-    st.lists(st.builds(announced, st.just("m"), st.floats(0, 1), st.floats(0, 0.02), st.floats(0.01, 3)), max_size=9)
+    st.lists(st.builds(announced, st.just("m"), st.floats(0, 1), st.floats(0, 0.02), st.floats(0.01, 3)), max_size=9),
+    st.floats(0, 0.25),
 )
-def test_propensities_with_announced_models_add_up(more):
+def test_propensities_with_announced_models_add_up(more, usual):
     found = NEAR.propensities([*PLAN, *more], value_usd=0.5)
     assert sum(found) == pytest.approx(1)
     assert min(found) >= 0
     assert found[0] >= 1 - NEAR.share
+    told = NEAR.propensities([*PLAN, *more], value_usd=0.5, usual_information={"m": usual})
+    assert sum(told) == pytest.approx(1)
+    assert min(told) >= 0
+    assert told[0] >= 1 - NEAR.share - 0.5

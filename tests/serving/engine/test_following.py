@@ -6,11 +6,12 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
-from simulated_world import SUM
+from simulated_world import CATALOG, POEM, SUM
 
 from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.common.settings import Settings
@@ -117,7 +118,7 @@ def following(trained, tmp_path):
     """Return what opens an engine that follows levels, on a log in SQLite."""
 
     @asynccontextmanager
-    async def opened(**changes):
+    async def opened(rng=None, **changes):
         settings = Settings(
             artifact=trained.path,
             decision_deadline_s=30.0,
@@ -127,7 +128,7 @@ def following(trained, tmp_path):
             **{"log": f"sqlite:///{tmp_path / 'log.db'}", "follow_levels": 1.5, "follow_every_s": 3600.0} | changes,
         )
         log, clock = open_log(settings), Clock()
-        engine = Engine.open(settings, log=log, clock=clock)
+        engine = Engine.open(settings, log=log, clock=clock, rng=rng)
         await log.start()
         await engine.start()
         try:
@@ -275,3 +276,54 @@ def test_no_single_key_moves_an_announced_level():
     assert narrowed_level([*one, *others], 0.5).log_odds == 0  # without the first, the second says the opposite
     trusted = narrowed_level([*one, *judged(*[1.0] * 40)], 0.5)
     assert 0 < trusted.log_odds == narrowed_level(judged(*[1.0] * 40), 0.5).log_odds
+
+
+CROWD = "".join(
+    f"[models.{name}]\nusd_per_mtok_input = 0.1\nusd_per_mtok_output = 0.3\naccuracy = 0.6\naccuracy_prompts = 40\n"
+    for name in ["better", *(f"worse{i}" for i in range(9))]
+)
+"""Ten announced models that are cheap, and of which the same is said."""
+
+
+def test_a_better_model_is_found_among_announced_ones(following, run, query, tmp_path):
+    """One of ten answers poems as the dear model does, and the others as the cheap one: feedback shows which.
+
+    Each answer is judged. What is drawn costs no more than the bound, and the log has the probability of each draw.
+    """
+    (tmp_path / "catalog.toml").write_text(CATALOG + CROWD)
+    rng, settings = Random(0), {"explore_share": 0.4, "explore_max_cost_ratio": 3.0, "rng": Random(0)}
+
+    async def main():
+        async with following(catalog=tmp_path / "catalog.toml", **settings) as b:
+            await check(b)
+
+    async def ruled(b):
+        return (await b.engine.decide(query(POEM, quality_value_usd=0.01, explore=False))).plan
+
+    async def check(b):
+        before, asked = await ruled(b), []
+        assert before[0].model == "large"
+        while len(asked) < 300 and (await ruled(b))[0].model != "better":
+            for i in range(len(asked), len(asked) + 20):
+                routed = await b.engine.decide(query(f"{POEM} {i}", quality_value_usd=0.01))
+                good = rng.random() < (0.9 if routed.model in ("better", "large") else 0.3)
+                b.log.put(report(routed, float(good), i))
+                b.clock.now += 1
+                asked.append(routed)
+            await read(b, len(asked))
+        first, (was,) = (await ruled(b))[0], [step for step in before if step.model == "better"]
+        assert first.model == "better"
+        assert first.level_error < was.level_error
+        assert first.caution < was.caution
+        assert b.engine.router.levels.log_odds("better") > 0
+        explored = [one for one in asked if one.explored]
+        assert len(explored) == pytest.approx(0.4 * len(asked), rel=0.5)
+        rules_choice = [max(zip(one.propensities, one.plan, strict=True), key=lambda pair: pair[0])[1] for one in asked]
+        for one, ruled_one in zip(asked, rules_choice, strict=True):
+            assert sum(one.propensities) == pytest.approx(1)
+            assert one.plan[0].expected_cost_usd <= 3.0 * ruled_one.expected_cost_usd + 1e-12
+        await b.log.flush(30)
+        logged = (await b.log.decision(explored[-1].decision_id)).candidates[0]
+        assert (logged.model, logged.propensity) == (explored[-1].model, pytest.approx(explored[-1].propensities[0]))
+
+    run(main)
