@@ -123,9 +123,10 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
     for endpoint in ENDPOINTS:
         add_endpoint(app.router, endpoint)
     if has_console():
-        from router_model.serving.console.routes import add_console  # noqa: PLC0415  (needs the extra 'console')
+        from router_model.serving.console.pages import PAGES  # noqa: PLC0415  (needs the extra 'console')
+        from router_model.serving.console.routes import add_console  # noqa: PLC0415
 
-        add_console(app)
+        add_console(app, PAGES)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's documented way to add to it
     return app
 

@@ -17,8 +17,8 @@ from router_model.serving.common.service_errors import InvalidRequestError, NotF
 from router_model.serving.console.pictures import of_decision
 from router_model.serving.console.visit import HOME, READERS, Page, Visit
 from router_model.serving.decision_log.log_records import DecisionRecord
-from router_model.serving.decision_log.questions import SEARCHED, Place, Wanted
 from router_model.serving.decision_log.rows import Row
+from router_model.serving.decision_log.store import SEARCHED, Place, Wanted
 from router_model.serving.http_edge.bodies import validated
 from router_model.serving.http_edge.requests import FeedbackRequest
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from router_model.serving.decision_log.questions import Summaries
+from router_model.serving.decision_log.store import Summaries
 from router_model.serving.decision_log.summaries import Tree, added, value_of
 
 _Z: Final = 1.959964
@@ -145,7 +145,8 @@ def percentiles(steps: Mapping[str, float] | None, *shares: float) -> list[float
     if not steps:
         return [None for _ in shares]
     ordered = sorted(steps.items(), key=lambda item: int(item[0]))
-    total, found = sum(steps.values()), []
+    total = sum(steps.values())
+    found: list[float | None] = []
     for share in shares:
         left, at = share * total, ordered[-1][0]
         for name, n in ordered:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from router_model.serving.console.figures import Rate, percentiles, saved, series, shares, total, usd_of
 from router_model.serving.console.pictures import Picture, over_time
 from router_model.serving.console.visit import Page, Visit
-from router_model.serving.decision_log.questions import Summaries
+from router_model.serving.decision_log.store import Summaries
 from router_model.serving.decision_log.summaries import ALL, Tree
 
 PERIODS: Final = {

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
@@ -20,35 +20,41 @@ from router_model.serving.common.service_errors import (
     NotFoundError,
     ServiceError,
     TooLargeError,
+    UnauthenticatedError,
 )
-from router_model.serving.console import signing_in
 from router_model.serving.console.cookies import ANONYMOUS, Session, Sessions
-from router_model.serving.console.pages import PAGES
 from router_model.serving.console.rendering import CHARTS, HEADERS, assets, charts_script, templates
-from router_model.serving.console.visit import HOME, Page, Visit
+from router_model.serving.console.visit import HOME, READERS, Page, Visit
 from router_model.serving.http_edge.bodies import LONG_BYTES
 from router_model.serving.http_edge.error_answers import as_service_error, failed
 
 logger = logging.getLogger(__name__)
 
-_ALL_PAGES: Final = (*PAGES, *signing_in.PAGES)
 _MAX_FORM_BYTES: Final = 4_000_000
 """A prompt of a megabyte, of which each byte may be written as three."""
 _MAX_FIELDS: Final = 100
 _FORM: Final = "application/x-www-form-urlencoded"
 _NOBODY: Final = Caller(ANONYMOUS, frozenset())
 _CLIENT_GONE: Final = 499
+_SIGN_IN: Final = "/sign-in"
+_SIGN_OUT: Final = "/sign-out"
+_SIGNED_IN: Final = "console_signed_in"
+"""In the state of a request: the id of the key whose session begins with its answer; empty: the session ends."""
+_UNAUTHENTICATED: Final = 401
+_FORBIDDEN: Final = 403
+_LONGEST_KEY: Final = 256
 
 
-def add_console(app: FastAPI) -> None:
+def add_console(app: FastAPI, pages: Sequence[Page]) -> None:
     """Serve the console; its routes come last, so that no request for another path meets them."""
     parts: Parts = app.state.parts
     sessions = Sessions(parts.access.derived_secret(b"console sessions"))
-    for page in _ALL_PAGES:
-        app.router.routes.append(Route(page.url, _Endpoint(page, sessions).answer, methods=[page.method]))
+    all_pages = (*pages, *_SIGNING_IN)
+    for page in all_pages:
+        app.router.routes.append(Route(page.url, _Endpoint(page, sessions, all_pages).answer, methods=[page.method]))
     app.router.routes.append(Route(f"{HOME}/static/{{name}}", _static, methods=["GET"]))
     missing = Page("/{rest:path}", _missing, roles=None)
-    app.router.routes.append(Route(missing.url, _Endpoint(missing, sessions).answer, methods=["GET"]))
+    app.router.routes.append(Route(missing.url, _Endpoint(missing, sessions, all_pages).answer, methods=["GET"]))
 
 
 async def _missing(visit: Visit) -> Response:
@@ -73,6 +79,7 @@ class _Endpoint:
 
     page: Page
     sessions: Sessions
+    pages: tuple[Page, ...]
 
     async def answer(self, request: Request) -> Response:
         """Answer with the page, or with one that says what is wrong; no exception passes."""
@@ -81,7 +88,7 @@ class _Endpoint:
         caller = _caller(parts, found)
         # Of a session whose key is gone nothing is kept.
         session = found if found is not None and caller.key_id == found.key_id else self.sessions.begin(caller.key_id)
-        visit = Visit(request, parts, caller, self.sessions.token(session), templates(), _ALL_PAGES)
+        visit = Visit(request, parts, caller, self.sessions.token(session), templates(), self.pages)
         try:
             response = await self._checked(visit, session)
         except ClientDisconnect:
@@ -107,14 +114,14 @@ class _Endpoint:
             visit = replace(visit, form=form)
         if not self.page.is_for(visit.caller):
             if not visit.caller.roles:
-                return visit.redirect(HOME + signing_in.SIGN_IN, next=_asked(visit.request))
+                return visit.redirect(HOME + _SIGN_IN, next=_asked(visit.request))
             needed = " or ".join(sorted(self.page.roles or ()))
             raise ForbiddenError(f"key {visit.caller.key_id} may not see this page; it needs the role: {needed}")
         return await self.page.handler(visit)
 
     def _keep_session(self, request: Request, response: Response, found: Session | None, session: Session) -> None:
         """Give the browser its session, if it has another one, or none."""
-        signed_in: str | None = getattr(request.state, signing_in.SIGNED_IN, None)
+        signed_in: str | None = getattr(request.state, _SIGNED_IN, None)
         if signed_in is not None:
             self.sessions.end(session)
             session = self.sessions.begin(signed_in or ANONYMOUS)
@@ -182,3 +189,53 @@ def _error_page(visit: Visit, error: ServiceError) -> Response:
     response = visit.render(template, status=error.status, error=error)
     response.headers.update(error.headers)
     return response
+
+
+# --- signing in and out -----------------------------------------------------------------------------------
+
+
+async def _show_form(visit: Visit) -> Response:
+    """Ask for a key."""
+    if visit.caller.roles:
+        return visit.redirect(HOME)
+    return visit.render("sign_in.html", next=visit.query("next"), error="")
+
+
+async def _sign_in(visit: Visit) -> Response:
+    """Begin the session of a key."""
+    given, target = visit.form.get("key", "").strip()[:_LONGEST_KEY], visit.form.get("next", "")
+    try:
+        caller = visit.parts.access.identify(given.encode("utf-8", "replace"))
+    except UnauthenticatedError as exc:
+        return visit.render("sign_in.html", status=_UNAUTHENTICATED, next=target, error=exc.message)
+    if READERS.isdisjoint(caller.roles):
+        own, needed = ", ".join(sorted(caller.roles)), ", ".join(sorted(READERS))
+        error = f"key {caller.key_id} has the roles: {own}; the console needs one of: {needed}"
+        return visit.render("sign_in.html", status=_FORBIDDEN, next=target, error=error)
+    setattr(visit.request.state, _SIGNED_IN, caller.key_id)
+    return visit.redirect(_own_page(target))
+
+
+async def _sign_out(visit: Visit) -> Response:
+    """End the session."""
+    if not visit.parts.access.has_keys:
+        raise ForbiddenError("the service runs without keys, so there is nobody to sign out")
+    setattr(visit.request.state, _SIGNED_IN, "")
+    return visit.redirect(HOME + _SIGN_IN)
+
+
+def _own_page(path: str) -> str:
+    """Return a page to go on with: of this console only, or the form could lead anywhere.
+
+    >>> _own_page("/console/spend?days=7"), _own_page("//evil.example/console"), _own_page("/console/../v1/models")
+    ('/console/spend?days=7', '/console', '/console')
+    """
+    is_ours = path == HOME or path.startswith((f"{HOME}/", f"{HOME}?"))
+    return path if is_ours and ".." not in path and "\\" not in path and path.isprintable() else HOME
+
+
+_SIGNING_IN: Final = (
+    Page(_SIGN_IN, _show_form, roles=None),
+    Page(_SIGN_IN, _sign_in, roles=None, method="POST"),
+    Page(_SIGN_OUT, _sign_out, roles=None, method="POST"),
+)

@@ -16,7 +16,7 @@ from router_model.serving.access.ledger import Balance, LedgerError
 from router_model.serving.common.service_errors import NotReadyError
 from router_model.serving.console.pictures import spent_over_time
 from router_model.serving.console.visit import Page, Visit
-from router_model.serving.decision_log.questions import Summaries
+from router_model.serving.decision_log.store import Summaries
 from router_model.serving.decision_log.summaries import ALL, NO_KEY, Tree, added
 
 _DAYS: Final = {"1": "Today", "7": "7 days", "30": "30 days"}

@@ -12,8 +12,8 @@ from router_model.serving.decision_log.log_records import (
     ResponseRecord,
     SessionRecord,
 )
-from router_model.serving.decision_log.questions import LogReader
 from router_model.serving.decision_log.rows import Row
+from router_model.serving.decision_log.store import LogReader
 
 T = TypeVar("T")
 

@@ -20,10 +20,9 @@ from router_model.serving.common.service_errors import NotReadyError, SettingsEr
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog, Loggable, LogStats
 from router_model.serving.decision_log.log_records import AttemptRecord, DecisionRecord, ResponseRecord, SessionRecord
-from router_model.serving.decision_log.questions import LogReader
 from router_model.serving.decision_log.queued_log import QueuedLog
 from router_model.serving.decision_log.spool import Spool, log_tag
-from router_model.serving.decision_log.store import Store
+from router_model.serving.decision_log.store import LogReader, Store
 
 T = TypeVar("T")
 
@@ -129,6 +128,7 @@ def _sql_store(url: str, driver: str) -> Store:
     from sqlalchemy.engine import make_url  # noqa: PLC0415
     from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
 
+    from router_model.serving.decision_log.reading import SqlReader  # noqa: PLC0415
     from router_model.serving.decision_log.sql_store import SqlStore  # noqa: PLC0415
 
     try:
@@ -140,7 +140,9 @@ def _sql_store(url: str, driver: str) -> Store:
     elif "sslmode" in parsed.query:  # libpq's name for what asyncpg calls ssl
         mode = parsed.query["sslmode"]
         parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
-    return SqlStore(parsed)
+    store = SqlStore(parsed)
+    store.reader = SqlReader(store.reading, store.writing)
+    return store
 
 
 def _make_parent(database: str | None) -> None:

@@ -26,11 +26,10 @@ from router_model.serving.decision_log.log_records import (
     ResponseRecord,
     SessionRecord,
 )
-from router_model.serving.decision_log.questions import LogReader
 from router_model.serving.decision_log.replay import Replayer
 from router_model.serving.decision_log.rows import TIME_FIELD, WHOLE_TEXTS, Kind, Row, kind_of, record_of
 from router_model.serving.decision_log.spool import Spool
-from router_model.serving.decision_log.store import Selection, Store, StoreError
+from router_model.serving.decision_log.store import LogReader, Selection, Store, StoreError
 from router_model.serving.decision_log.texts import bounded
 from router_model.serving.decision_log.writer import Writer
 

@@ -15,7 +15,6 @@ from sqlalchemy import ColumnElement, Select, and_, exists, literal, select, tup
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from router_model.serving.decision_log.database_errors import database_failures
-from router_model.serving.decision_log.questions import SEARCHED, Found, Place, Summaries, Wanted
 from router_model.serving.decision_log.rolled_hours import (
     HOUR,
     claim,
@@ -25,6 +24,7 @@ from router_model.serving.decision_log.rolled_hours import (
     rolled_until,
 )
 from router_model.serving.decision_log.rows import Kind, Row
+from router_model.serving.decision_log.store import SEARCHED, Found, Place, Summaries, Wanted
 from router_model.serving.decision_log.summaries import (
     ALL,
     QUALITY,

@@ -19,13 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from router_model.serving.common.private_files import make_private
 from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.decision_log.database_errors import database_failures
-from router_model.serving.decision_log.questions import LogReader
-from router_model.serving.decision_log.reading import SqlReader
 from router_model.serving.decision_log.rolled_hours import forget_hours, forget_older, hour_of, late_hours
 from router_model.serving.decision_log.rows import ID_FIELD, NEWEST_COUNTS, TIME_FIELD, Batch, Kind, Row, json_bytes
 from router_model.serving.decision_log.schema import migrate
 from router_model.serving.decision_log.session_keys import remembered_sessions, with_answers
-from router_model.serving.decision_log.store import Period, Selection, SpoolBatching
+from router_model.serving.decision_log.store import LogReader, Period, Selection, SpoolBatching
 from router_model.serving.decision_log.tables import TABLES, Insertion
 
 logger = logging.getLogger(__name__)
@@ -55,7 +53,8 @@ class SqlStore:
     def __init__(self, url: URL) -> None:
         self.url = url
         self._engine = _engine(url)
-        self.reader: LogReader | None = SqlReader(self._engine.connect, self._writing)
+        self.reader: LogReader | None = None
+        """Set by `router_model.serving.decision_log.opening`."""
         self._inserts = {kind: Insertion(kind, self._engine.dialect) for kind in Kind}
 
     async def open(self, *, create: bool = True) -> None:
@@ -63,14 +62,14 @@ class SqlStore:
         if self.url.get_backend_name() == "sqlite":
             self._prepare_file(create=create)
         with database_failures("open"):
-            async with self._writing() as connection:
+            async with self.writing() as connection:
                 await connection.run_sync(migrate)
 
     async def write(self, batch: Batch, name: str) -> None:
         """Insert rows in one transaction."""
         del name
         with database_failures("write"):
-            async with self._writing() as connection:
+            async with self.writing() as connection:
                 for kind, rows in batch.items():
                     ordered = _newest_of_each(kind, rows) if kind in NEWEST_COUNTS else rows
                     for start in range(0, len(ordered), _ROWS_A_STATEMENT):
@@ -133,7 +132,7 @@ class SqlStore:
         with database_failures("delete from"):
             if selection.before is not None:
                 counts = {kind: await self._delete_older(kind, selection) for kind in Kind}
-                async with self._writing() as connection:
+                async with self.writing() as connection:
                     await forget_older(connection, selection.before)
             else:
                 counts = dict.fromkeys(Kind, 0)
@@ -165,8 +164,13 @@ class SqlStore:
         with database_failures("make"):
             make_private(path)
 
+    def reading(self) -> AsyncConnection:
+        """Open a connection that reads."""
+        return self._engine.connect()
+
     @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection in a transaction that may write."""
         async with self._engine.connect() as plain:
             connection = await plain.execution_options(**{_WRITING: True})
             async with connection.begin():
@@ -199,7 +203,7 @@ class SqlStore:
     async def _repeat(self, statement: Delete) -> int:
         n_deleted = 0
         while True:
-            async with self._writing() as connection:
+            async with self.writing() as connection:
                 n = (await connection.execute(statement)).rowcount
             n_deleted += n
             if n < _DELETED_AT_ONCE:
@@ -209,7 +213,7 @@ class SqlStore:
         """Delete some decisions with what belongs to them; None when there are none left."""
         decisions, attempts, feedback, sessions = (TABLES[kind] for kind in _WITH_DECISIONS)
         chosen = _of(selection, decisions)
-        async with self._writing() as connection:
+        async with self.writing() as connection:
             columns = (decisions.c.decision_id, decisions.c.key_id, decisions.c.session_id, decisions.c.created_at)
             found = (await connection.execute(select(*columns).where(chosen).limit(_DECISIONS_AT_ONCE))).all()
             if not found:

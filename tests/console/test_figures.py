@@ -8,7 +8,7 @@ import pytest
 
 from router_model.serving.console.figures import Rate, percentiles, saved, series
 from router_model.serving.console.rendering import count, seconds, share, usd
-from router_model.serving.decision_log.questions import Summaries
+from router_model.serving.decision_log.store import Summaries
 from router_model.serving.decision_log.summaries import step
 
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)

@@ -9,9 +9,8 @@ from log_records import BEGAN, attempt, candidate, decision, feedback
 
 from router_model.serving.decision_log import rolled_hours
 from router_model.serving.decision_log.opening import open_store
-from router_model.serving.decision_log.questions import Place, Wanted
 from router_model.serving.decision_log.rows import batch_of, row_of
-from router_model.serving.decision_log.store import Selection
+from router_model.serving.decision_log.store import Place, Selection, Wanted
 from router_model.serving.decision_log.summaries import (
     ALL,
     AttemptRow,
@@ -134,11 +133,11 @@ def test_late_and_deleted_records_have_their_hour_summed_up_again(log_url):
 def test_records_that_come_while_an_hour_is_summed_up_are_not_missed(log_url):
     async def question(store):
         await put(store, decision(0))
-        async with store._writing() as connection:
+        async with store.writing() as connection:
             claimed = await rolled_hours.claim(connection, BEGAN)
         by_key = await store.reader._summed(BEGAN, BEGAN + rolled_hours.HOUR)
         await put(store, decision(1))
-        async with store._writing() as connection:
+        async with store.writing() as connection:
             kept = await rolled_hours.keep(connection, BEGAN, claimed, by_key)
         await rolled(store)
         return kept, await total(store)
