@@ -51,10 +51,10 @@ class Measured:
     n_prompts: int
     verdict: str
     point: Point
-    frontier: Sequence[Point]
-    singles: Sequence[Point]
-    figures: Sequence[tuple[str, float, str]]
-    shares: Sequence[tuple[str, float]]
+    frontier: tuple[Point, ...]
+    singles: tuple[Point, ...]
+    figures: tuple[tuple[str, float, str], ...]
+    shares: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +182,12 @@ def _measured(metrics: Mapping[str, Any]) -> Measured | None:
         n_prompts=metrics["n_prompts"],
         verdict=(metrics.get("verdict") or {}).get("sentence", ""),
         point=_point(metrics["router"]),
-        frontier=[Point("router", *one) for one in sorted(points)],
-        singles=[_point(one) for one in metrics["singles"]],
-        figures=[(name, figures[key], why) for key, (name, why) in _MEASURES.items() if figures.get(key) is not None],
-        shares=sorted(metrics["shares"].items(), key=lambda share: -share[1])[:_SHOWN],
+        frontier=tuple(Point("router", *one) for one in sorted(points)),
+        singles=tuple(_point(one) for one in metrics["singles"]),
+        figures=tuple(
+            (name, figures[key], why) for key, (name, why) in _MEASURES.items() if figures.get(key) is not None
+        ),
+        shares=tuple(sorted(metrics["shares"].items(), key=lambda share: -share[1])[:_SHOWN]),
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -89,6 +90,7 @@ def _page(visit: Visit, place: PlaceView) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=4)  # a champion and a challenger, and those before them
 def _picture(measured: Measured) -> Picture:
     points, here = measured.frontier, measured.point
     costs, qualities = [one.cost_usd for one in points], [one.quality for one in points]

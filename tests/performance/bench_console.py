@@ -1,4 +1,4 @@
-"""How long the console's questions take on a large log: ``python tests/performance/bench_console.py --decisions 1000000``.
+"""How long the console's questions take on a large log: ``bench_console.py --decisions 1000000 --days 3``.
 
 Writes a log of made-up decisions, calls and feedback over 30 days into SQLite, as the service's tables have them, then
 asks what the pages ask. ``--keep FILE`` keeps the log, and uses it again if it is there.
@@ -31,25 +31,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--decisions", type=int, default=1_000_000)
     parser.add_argument("--days", type=float, default=DAYS, help="Spread over so many days.")
+    parser.add_argument("--hours", type=int, default=10**6, help="Sum up so many hours at most.")
     parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = options.keep or Path(folder) / "log.db"
-        asyncio.run(measure(path, options.decisions, options.days))
+        asyncio.run(measure(path, options.decisions, options.days, options.hours))
 
 
-async def measure(path: Path, n_decisions: int, days: float) -> None:
+async def measure(path: Path, n_decisions: int, days: float, most_hours: int) -> None:
     """Print what the questions take."""
-    is_new, store = not path.exists(), open_store(f"sqlite:///{path}")
+    store = open_store(f"sqlite:///{path}")
     await store.open()
-    if is_new:
+    if not (await store.count())[Kind.DECISION]:
         began = time.monotonic()
         fill(path, n_decisions, days=days)
         wrote = f"{n_decisions:,} decisions over {days:g} days in {time.monotonic() - began:.0f} s"
-        print(f"wrote {wrote}; {path.stat().st_size / 1e9:.2f} GB", flush=True)
+        print(f"wrote {wrote} into {path}", flush=True)
     reader = store.reader
     began, processor, n_hours = time.monotonic(), time.process_time(), 0
-    while await reader.roll_next():
+    while n_hours < most_hours and await reader.roll_next():
         n_hours += 1
     if n_hours:
         wall, processor = time.monotonic() - began, time.process_time() - processor
@@ -68,11 +69,11 @@ async def measure(path: Path, n_decisions: int, days: float) -> None:
         "that failed": Wanted(status="failed"),
         "judged": Wanted(status="judged"),
         "with a text that none has": Wanted(text="nothing has this"),
-        "of a week ago": Wanted(until=now - timedelta(days=7)),
+        "before half of the time": Wanted(until=now - timedelta(days=days / 2)),
     }.items():
         found = await timed(f"Decisions, {name}", lambda wanted=wanted: reader.find(wanted, None, 50))
-    deep = Place(now - timedelta(days=20), "dec_")
-    found = await timed("Decisions, a page of 20 days ago", lambda: reader.find(Wanted(), deep, 50))
+    deep = Place(now - timedelta(days=days * 2 / 3), "dec_")
+    found = await timed("Decisions, a page from further back", lambda: reader.find(Wanted(), deep, 50))
     await timed("Decisions, one with its calls", lambda: reader.belonging(found.rows[0]["decision_id"]))
     await store.close()
 

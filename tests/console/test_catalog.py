@@ -8,7 +8,7 @@ import pytest
 from tiled_router import tiled
 
 from router_model import Catalog, Router
-from router_model.serving.console.catalog_view import PAGE, Health, Standing, catalog_page
+from router_model.serving.console.catalog import PAGE, Health, Standing, catalog_page
 from router_model.serving.console.router_facts import price_ages
 from router_model.serving.providers.fleet import Fleet
 from router_model.serving.providers.health import HealthState
