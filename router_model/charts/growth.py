@@ -84,7 +84,7 @@ def growth(
         axis=alt.Axis(title=axis, values=ticks, format=",~r", grid=False, labelOverlap="greedy"),
     )
     ruler = alt.Axis(title=None, tickCount=5)
-    colours = [LIGHT[role] for role in ("ours", *SERIES)]
+    colours = [LIGHT[role] for role in ("ours", *SERIES[1:])]
     colour = alt.Color(
         "series:N",
         sort=names,
