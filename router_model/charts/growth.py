@@ -90,7 +90,11 @@ def growth(
         sort=names,
         scale=alt.Scale(domain=names, range=[colours[place % len(colours)] for place in range(len(names))]),
         legend=alt.Legend(
-            orient="top", columns=max(1, size // 160), symbolType="stroke" if joined else "circle", symbolSize=90
+            orient="top",
+            columns=max(1, size // 160),
+            symbolType="stroke" if joined else "circle",
+            symbolSize=90,
+            symbolOpacity=1,
         ),
     )
     chart = alt.Chart(data(rows))
