@@ -71,7 +71,6 @@ def command(
     check_page(out)
     mix = None if today is None else read_shares(today)
     router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
-    volume = {"requests_a_month": requests_a_month}
     if source is not None:
         if table is not None:
             raise click.UsageError("expected TABLE or --log, got both")
@@ -80,12 +79,25 @@ def command(
                 "--today and --include-seen are about TABLE; of a log, today is what the service did"
             )
         with source.table() as exported:
-            report = report_on_log(router, exported, source=source.name, supported_only=supported_only, **volume)
+            report = report_on_log(
+                router,
+                exported,
+                source=source.name,
+                supported_only=supported_only,
+                requests_a_month=requests_a_month,
+            )
     elif table is not None:
         if supported_only:
             raise click.UsageError("--supported-only is about --log, which is not given")
         outcomes = read_outcomes(table)
-        report = report_on_table(router, outcomes, source=table.name, today=mix, include_seen=include_seen, **volume)
+        report = report_on_table(
+            router,
+            outcomes,
+            source=table.name,
+            today=mix,
+            include_seen=include_seen,
+            requests_a_month=requests_a_month,
+        )
     else:
         raise click.UsageError("expected TABLE or --log, got neither")
     write_page(report_page(report, name=artifact.name, command=typed()), out)
