@@ -84,13 +84,17 @@ def growth(
         axis=alt.Axis(title=axis, values=ticks, format=",~r", grid=False, labelOverlap="greedy"),
     )
     ruler = alt.Axis(title=None, tickCount=5)
-    colours = [LIGHT[role] for role in ("ours", *SERIES)]
+    colours = [LIGHT[role] for role in ("ours", *SERIES[1:])]
     colour = alt.Color(
         "series:N",
         sort=names,
         scale=alt.Scale(domain=names, range=[colours[place % len(colours)] for place in range(len(names))]),
         legend=alt.Legend(
-            orient="top", columns=max(1, size // 160), symbolType="stroke" if joined else "circle", symbolSize=90
+            orient="top",
+            columns=max(1, size // 160),
+            symbolType="stroke" if joined else "circle",
+            symbolSize=90,
+            symbolOpacity=1,
         ),
     )
     chart = alt.Chart(data(rows))

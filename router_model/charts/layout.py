@@ -103,14 +103,15 @@ def words(
     """
     chart = altair().Chart(data(rows))
     moved = {"dx": {"expr": "datum.dx"}, "dy": {"expr": "datum.dy"}}
-    mark = {"align": "left", "baseline": "middle", "fontSize": size, "lineBreak": "\n", **moved}
+    mark: dict[str, Any] = {"align": "left", "baseline": "middle", "fontSize": size, "lineBreak": "\n", **moved}
     return [each.encode(text="text:N", **place) for each in rimmed(chart, colour=colour, **mark)]
 
 
 def names_above(rows: Sequence[Mapping[str, Any]], y: Any, *, dy: float = -6, numbers: bool = True) -> list[Any]:
     """Return the names of rows (field `label`) above them, and their numbers (field `said`) on the right."""
     alt = altair()
-    chart, shared = alt.Chart(data(rows)), {"baseline": "bottom", "dy": dy}
+    chart = alt.Chart(data(rows))
+    shared: dict[str, Any] = {"baseline": "bottom", "dy": dy}
     found = [each.encode(x=alt.value(0), y=y, text="label:N") for each in rimmed(chart, align="left", **shared)]
     if numbers:
         right = alt.value({"expr": "width"})

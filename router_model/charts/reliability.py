@@ -88,7 +88,7 @@ def reliability(
     x_axis = alt.Axis(title="predicted probability of success", format=".1f", tickCount=5)
     y_axis = alt.Axis(title=None, format=".1f", tickCount=5)
     on = {"x": alt.X("predicted:Q", scale=scale, axis=x_axis), "y": alt.Y("observed:Q", scale=scale, axis=y_axis)}
-    colours = [LIGHT["ours"], *(LIGHT[role] for role in SERIES)]
+    colours = [LIGHT["ours"], *(LIGHT[role] for role in SERIES[1:])]
     legend = None if len(names) == 1 else alt.Legend(orient="top", columns=max(1, size // 200), symbolType="stroke")
     colour = alt.Color(
         "name:N",

@@ -41,7 +41,7 @@ _TIMES: Final = {
     "minutes": "%H:%M",
     "seconds": "%H:%M:%S",
 }
-_COLOURS: Final = ("ours", *SERIES)
+_COLOURS: Final = ("ours", *SERIES[1:])
 
 
 def series(

@@ -20,7 +20,8 @@ def drift_page(report: DriftReport) -> Page:
         "bad" if found else "good",
     )
     steps = tuple(
-        f"{advice[:1].upper()}{advice[1:]}." for advice in dict.fromkeys(one.advice for one in report.drifted)
+        f"{advice[:1].upper()}{advice[1:].rstrip('?')}."
+        for advice in dict.fromkeys(one.advice for one in report.drifted)
     )
     first: list[Block] = [
         verdict,

@@ -76,7 +76,7 @@ def next_steps(report: Report) -> tuple[str, ...]:
         found.append("Say how much you send, to see dollars a month: `--requests-a-month N`.")
     drifted = [one for one in report.drift.drifted if one.advice] if report.drift is not None else []
     if drifted:
-        found.append(f"Something has changed since it was trained: {drifted[0].advice}.")
+        found.append(f"Something has changed since it was trained: {drifted[0].advice.rstrip('.?')}.")
     elif any(price.drifted for price in report.prices):
         found.append("Check the prices: some are over 90 days old, and all dollars here follow from them.")
     if finding is Finding.BETTER and not any(one.certified for one in report.router.certificates):

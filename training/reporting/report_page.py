@@ -80,7 +80,7 @@ def _by_task(report: Report) -> tuple[Block, ...]:
             ),
             Folded("The numbers", (Table.of(heads, rows),)),
         )
-    if report.on_log is not None and report.on_log.by_task:
+    if report.on_log is not None and report.on_log.by_task and not report.on_log.difference.same_choices:
         shown = sorted(report.on_log.by_task.items(), key=lambda one: -one[1][0])[:15]
         rows_of_log = [
             IntervalRow(f"{task} ({n:,})", 100 * quality.value, 100 * quality.low, 100 * quality.high)
