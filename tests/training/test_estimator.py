@@ -41,6 +41,8 @@ def test_probabilities_and_choices_are_those_of_the_router(estimator, outcomes):
     assert p.shape == (5, 3)
     assert np.array_equal(p, estimator.router_.predict(outcomes.prompts[:5]).p_success)
     assert estimator.classes_.tolist() == list(outcomes.models)
+    assert estimator.report_.artifact is None
+    assert estimator.router_.artifact.content_hash.startswith("sha256:")
     chosen = [estimator.router_.route(prompt, quality_value_usd=0.05).model for prompt in outcomes.prompts[:5]]
     assert estimator.predict(outcomes.prompts[:5]).tolist() == chosen
 
