@@ -9,7 +9,7 @@ DATA ?= ../shared/data
 export PROMPT
 # Compiled modules are kept: the tests start hundreds of processes, and each would compile the project again.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help setup encoders quickstart serve lint type test test-all test-clients test-baseline-cpu test-as-avx2 test-as-baseline fuzz coverage bench bench-serve bench-proxy benchmark guard notebooks wheel clean
+.PHONY: help setup encoders quickstart serve lint type test test-all test-clients test-baseline-cpu test-as-avx2 test-as-baseline fuzz coverage bench bench-serve bench-proxy benchmark guard notebooks docs wheel clean
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
@@ -143,6 +143,9 @@ notebooks: quickstart/log.parquet $(VENV)/.dev  ## execute every notebook, into 
 	  made=build/$${notebook%.py}.ipynb; echo "$$notebook -> $$made"; \
 	  $(BIN)/jupytext --quiet --to ipynb --output "$$made" "$$notebook"; \
 	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter execute --inplace --timeout=900 "$$made"; done
+
+docs: $(VENV)/.dev  ## the documentation as a site, into build/site; fails where a link or an anchor leads nowhere
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 wheel: $(VENV)/.dev  ## build the wheel and import it in a clean environment outside the repository
 	PYTHON=$(BIN)/python sh tests/check_wheel.sh

@@ -4,11 +4,8 @@
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import matplotlib as mpl
-from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
+from typing import NamedTuple
+from xml.sax.saxutils import escape
 
 PICTURE = Path(__file__).parent / "figures" / "rooms.svg"
 
@@ -33,7 +30,8 @@ class House(NamedTuple):
 HOUSES = (
     House("training", 0.0, 10.2, "#0072B2", (
         Floor("commands", "import, train, evaluate, certify …"),
-        Floor("benchmark · promotion · drift · offpolicy", "rivals; the gate; what changed; other policies"),
+        Floor("reporting · benchmark", "pages for people; rivals side by side"),
+        Floor("promotion · drift · offpolicy", "the gate; what changed; other policies"),
         Floor("measuring · new_model", "savings, certificates; add a model"),
         Floor("fitting", "from arrays to a predictor"),
         Floor("table · metrics · near_duplicates", "splits, prices, targets; AIQ, AUC; twins"),
@@ -42,7 +40,7 @@ HOUSES = (
     House("serving", 7.4, 10.2, "#009E73", (
         Floor("commands · integrations", "serve, keys, log; LiteLLM's hook"),
         Floor("app · simulation", "puts it together; plays production"),
-        Floor("api", "decisions, feedback, operations"),
+        Floor("console · api", "pages for people; decisions, feedback, operations"),
         Floor("proxy", "calls of SDKs, answered in their format"),
         Floor("http_edge · monitoring · paid_calls", "bodies, errors; metrics; many calls on a budget"),
         Floor("engine · forwarding", "decide in time; retry, fail over"),
@@ -55,50 +53,69 @@ HOUSES = (
         Floor("commands · router · pacing", "one decision; a budget for many"),
         Floor("screening · explanation · sequential", "who may be chosen; why this one; tests in time"),
         Floor("saved · announced · prediction", "files; models nobody graded; probabilities, costs"),
+        Floor("pages · charts", "reports as one file; pictures, dark and light"),
     )),
     House("features", 0.0, -0.6, "#CC79A7", (Floor("features", "a prompt becomes numbers"),)),
 )  # fmt: skip
-_WIDTH, _HEIGHT, _DARK = 5.6, 0.82, "0.2"
+_WIDTH, _HEIGHT, _DARK = 5.6, 0.82, "#333333"
+_SCALE = 56.0  # pixels a unit
+_LEFT, _TOP, _RIGHT, _BOTTOM = -0.3, 10.9, 13.3, -1.7
+_FONT = "Arial, 'Liberation Sans', Helvetica, sans-serif"
 
 
 def main() -> None:
     """Draw the picture."""
-    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "router-model", "font.family": "sans-serif"})
-    figure = Figure(figsize=(8.6, 7.9))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(-0.3, 13.3), ylim=(-1.7, 10.9))
-    axes.axis("off")
-    for house in HOUSES:
-        _draw_house(axes, house)
-    _arrow(axes, (2.8, 5.2), (2.8, 4.2), "trains")
-    _arrow(axes, (2.8, 1.05), (2.8, 0.05), "reads prompts with")
-    _arrow(axes, (7.3, 5.68), (5.7, 5.68), "outcomes")
-    _arrow(axes, (7.3, 2.8), (5.7, 2.8), "asks")
-    figure.savefig(PICTURE, metadata={"Date": None}, facecolor="white")
+    width, height = (_RIGHT - _LEFT) * _SCALE, (_TOP - _BOTTOM) * _SCALE
+    arrows = (
+        ((2.8, 4.4), (2.8, 4.1), "trains"),
+        ((2.8, 0.25), (2.8, -0.15), "reads prompts with"),
+        ((7.3, 5.68), (5.7, 5.68), "outcomes"),
+        ((7.3, 2.8), (5.7, 2.8), "asks"),
+    )
+    parts = [line for house in HOUSES for line in _house(house)]
+    parts += [line for start, end, says in arrows for line in _arrow(start, end, says)]
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
+        f'viewBox="0 0 {width:g} {height:g}" '
+        f'font-family="{_FONT}" role="img" aria-label="The folders of the four packages"><defs><marker id="end" '
+        f'markerWidth="8" markerHeight="8" refX="6" refY="3" orient="auto"><path d="M0,0L6,3L0,6Z" fill="{_DARK}"/>'
+        f'</marker></defs><rect width="{width:g}" height="{height:g}" fill="#ffffff"/>'
+    )
+    PICTURE.write_text("\n".join([head, *parts, "</svg>\n"]), encoding="utf-8")
 
 
-def _draw_house(axes: Any, house: House) -> None:
-    axes.text(house.left, house.top + 0.12, house.name, color=house.colour, fontsize=13, fontweight="bold", va="bottom")
+def _at(x: float, y: float) -> tuple[str, str]:
+    """Return the pixels of a place, whose y grows upwards."""
+    return f"{(x - _LEFT) * _SCALE:g}", f"{(_TOP - y) * _SCALE:g}"
+
+
+def _text(place: tuple[float, float], says: str, look: str) -> str:
+    x, y = _at(*place)
+    return f'<text x="{x}" y="{y}" {look}>{escape(says)}</text>'
+
+
+def _house(house: House) -> list[str]:
+    strong = f'fill="{house.colour}" font-size="18" font-weight="bold"'
+    found = [_text((house.left, house.top + 0.12), house.name, strong)]
     for row, floor in enumerate(house.floors):
         bottom = house.top - (row + 1) * _HEIGHT
-        box = FancyBboxPatch(
-            (house.left, bottom + 0.05), _WIDTH, _HEIGHT - 0.1, boxstyle="round,pad=0,rounding_size=0.1",
-            facecolor=house.colour, alpha=0.14, edgecolor="none",
-        )  # fmt: skip
-        axes.add_patch(box)
-        axes.text(house.left + 0.2, bottom + 0.5, floor.rooms, color=_DARK, fontsize=10, fontweight="bold", va="center")
-        axes.text(house.left + 0.2, bottom + 0.23, floor.does, color=_DARK, fontsize=8.5, va="center")
+        x, y = _at(house.left, bottom + _HEIGHT - 0.05)
+        size = f'width="{_WIDTH * _SCALE:g}" height="{(_HEIGHT - 0.1) * _SCALE:g}" rx="5"'
+        found.append(f'<rect x="{x}" y="{y}" {size} fill="{house.colour}" fill-opacity="0.14"/>')
+        name = f'fill="{_DARK}" font-size="13" font-weight="bold"'
+        found.append(_text((house.left + 0.2, bottom + 0.45), floor.rooms, name))
+        found.append(_text((house.left + 0.2, bottom + 0.16), floor.does, f'fill="{_DARK}" font-size="11.5"'))
+    return found
 
 
-def _arrow(axes: Any, start: tuple[float, float], end: tuple[float, float], says: str) -> None:
-    style = {"arrowstyle": "-|>", "color": _DARK, "linewidth": 1.5}
-    axes.annotate("", end, xytext=start, arrowprops=style)
+def _arrow(start: tuple[float, float], end: tuple[float, float], says: str) -> list[str]:
+    (x0, y0), (x1, y1) = _at(*start), _at(*end)
+    line = f'<line x1="{x0}" y1="{y0}" x2="{x1}" y2="{y1}" stroke="{_DARK}" stroke-width="1.5" marker-end="url(#end)"/>'
     middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
-    upright = start[0] == end[0]
-    axes.annotate(
-        says, middle, xytext=(5, 0) if upright else (0, 6), textcoords="offset points", color=_DARK, fontsize=9,
-        ha="left" if upright else "center", va="center" if upright else "bottom",
-    )  # fmt: skip
+    is_upright = start[0] == end[0]
+    place = (middle[0] + 0.12, middle[1] - 0.07) if is_upright else (middle[0], middle[1] + 0.12)
+    look = f'fill="{_DARK}" font-size="12" text-anchor="{"start" if is_upright else "middle"}"'
+    return [line, _text(place, says, look)]
 
 
 if __name__ == "__main__":

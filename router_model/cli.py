@@ -6,15 +6,13 @@ loads the libraries that training needs, and ``--help`` loads none of them.
 
 import importlib
 import sys
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 import click
-from rich.console import Console
-from rich.markup import escape
+from click.shell_completion import CompletionItem
 
 from router_model.errors import RouterModelError
-from router_model.features import FeatureError
+from router_model.help_pages import Group
 from router_model.interrupts import what_was_saved
 
 if TYPE_CHECKING:
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from router_model.commands import (  # noqa: F401
         canary,
         collect,
+        completion,
         drift,
         grade,
         inspect,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
         place,
         promote,
         remove_model,
+        report,
         retrain,
         route,
         savings,
@@ -50,44 +50,61 @@ if TYPE_CHECKING:
     )
 
 COMMANDS: Final = {
-    "start": ("router_model.commands.start", "Make a router from a catalog alone, before there are any outcomes."),
     "import": ("router_model.training.commands.import_table", "Turn evaluations or logs into an outcome table."),
-    "collect": ("router_model.commands.collect", "Ask models prompts on a budget; write a table of their answers."),
-    "grade": ("router_model.commands.grade", "Grade answers by rules, your own function or a judging model."),
-    "label": ("router_model.commands.label", "Collect and grade answers to a sample of a decision log."),
+    "collect": ("router_model.commands.collect", "Ask models your prompts, on a budget."),
+    "label": ("router_model.commands.label", "Ask models, and grade, a sample of a log's prompts."),
+    "grade": ("router_model.commands.grade", "Grade answers by rules, a function or a judging model."),
     "train": ("router_model.training.commands.train", "Train a router on an outcome table."),
-    "retrain": ("router_model.commands.retrain", "Train a router again, with what its service has logged."),
-    "evaluate": ("router_model.training.commands.evaluate", "What a router would have cost and achieved on a table."),
-    "compare": ("router_model.training.commands.compare", "Compare two routers on the same prompts of a table."),
-    "ope": ("router_model.commands.ope", "Estimate from a decision log what another router would have brought."),
-    "savings": ("router_model.commands.savings", "What a log's calls cost, and what each model alone would have cost."),
-    "benchmark": ("router_model.training.commands.benchmark", "Measure routing methods side by side on a table."),
-    "certify": ("router_model.training.commands.certify", "Certify success rates of a router on prompts it never saw."),
-    "add-model": (
-        "router_model.training.commands.add_model",
-        "Add a model from 50 to 300 graded prompts, without retraining.",
-    ),
+    "start": ("router_model.commands.start", "Make a router from a catalog alone, without outcomes."),
+    "add-model": ("router_model.training.commands.add_model", "Add a model to a router, without retraining."),
     "remove-model": ("router_model.commands.remove_model", "Take a model out of a router, without retraining."),
+    "evaluate": ("router_model.training.commands.evaluate", "What a router would have cost and achieved on a table."),
+    "compare": ("router_model.training.commands.compare", "Compare two routers on the same prompts."),
+    "report": ("router_model.commands.report", "Write a page on what a router is worth, for a boss."),
+    "certify": ("router_model.training.commands.certify", "Certify success rates on prompts it never saw."),
+    "inspect": ("router_model.commands.inspect", "Show what is in a trained router."),
+    "simulate": ("router_model.commands.simulate", "Replay a table as production traffic."),
+    "benchmark": ("router_model.training.commands.benchmark", "Measure routing methods side by side on a table."),
+    "route": ("router_model.commands.route", "Decide which model to call for a prompt."),
+    "serve": ("router_model.serving.commands.serve", "Answer over HTTP which model to call, or call it."),
+    "keys": ("router_model.serving.commands.keys", "Make, list and revoke the keys of the service."),
+    "log": ("router_model.serving.commands.log", "Export, delete from or look into its decision log."),
+    "savings": ("router_model.commands.savings", "What the calls cost, and each model alone would have."),
+    "drift": ("router_model.commands.drift", "Find out what has changed since training."),
+    "retrain": ("router_model.commands.retrain", "Train the router again, with what was logged."),
+    "ope": ("router_model.commands.ope", "What another router would have brought on a log."),
     "promote": ("router_model.commands.promote", "Publish a router if it is better than the one served."),
     "challenge": ("router_model.commands.place", "Try a router beside the one that is served."),
-    "canary": ("router_model.commands.canary", "Say whether a canary goes on; stop it if it is shown to be worse."),
-    "loop": ("router_model.commands.loop", "Retrain on the log and publish what is better, once or on a schedule."),
-    "rollback": ("router_model.commands.place", "Serve the router again that was served before a promotion."),
-    "route": ("router_model.commands.route", "Decide which model to call for a prompt."),
-    "simulate": ("router_model.commands.simulate", "Replay a table as production traffic into a decision log."),
-    "log": ("router_model.serving.commands.log", "Export, delete from or look into the decision log of a service."),
-    "drift": ("router_model.commands.drift", "Find out from a decision log what has changed since training."),
-    "inspect": ("router_model.commands.inspect", "Show what is in a trained router."),
-    "serve": ("router_model.serving.commands.serve", "Answer over HTTP which model to call, or forward the call."),
-    "keys": ("router_model.serving.commands.keys", "Make, list and revoke the keys of the service."),
+    "canary": ("router_model.commands.canary", "Say whether a canary goes on; stop a bad one."),
+    "rollback": ("router_model.commands.place", "Serve the former router again."),
+    "loop": ("router_model.commands.loop", "Retrain and publish what is better, on a schedule."),
+    "completion": ("router_model.commands.completion", "Let a shell complete commands and options."),
 }
-"""Sub-command -> (module with a click command named `command` or as typed, its help), in the order of ``--help``."""
+"""Sub-command -> (module with a click command named `command` or as typed, its help), from data to operation."""
+
+STEPS: Final = {
+    "import": "Get data",
+    "grade": "Grade it",
+    "train": "Train",
+    "evaluate": "Prove",
+    "route": "Serve",
+    "log": "Operate",
+    "completion": "Shell",
+}
+"""The first command of each step on this way -> what the step is called. The others follow in `COMMANDS`."""
+
+_PATH = """
+router-model import log.csv --out outcomes.parquet          # or collect
+router-model train outcomes.parquet --out my-router
+router-model evaluate my-router unseen.parquet
+router-model serve my-router --insecure --providers providers.toml
+"""
 
 EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group that imports a sub-command when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -105,26 +122,39 @@ class LazyGroup(click.Group):
         command: click.Command = vars(module).get("command") or vars(module)[cmd_name]
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a sub-command by name; if it does not exist, propose the one with the nearest name."""
-        near = get_close_matches(args[0].lower(), COMMANDS, n=1)
-        if args[0] not in COMMANDS and near and not args[0].startswith("-"):
-            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
-        return super().resolve_command(ctx, args)
-
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the sub-commands without importing them."""
+        """List the sub-commands by the step that they belong to, without importing them."""
         del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        steps: dict[str, list[tuple[str, str]]] = {}
+        step, left = "Commands", max(map(len, COMMANDS))
+        for name, (_, text) in COMMANDS.items():
+            step = STEPS.get(name, step)
+            steps.setdefault(step, []).append((name.ljust(left), text))
+        for step, rows in steps.items():
+            with formatter.section(step):
+                formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a sub-command's name, without importing all of them at every press of a key."""
+        names = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
+        return names or click.Command.shell_complete(self, ctx, incomplete)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, examples=_PATH, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="router-model", prog_name="router-model")
 def group() -> None:
-    """Learn which language model is the cheapest one good enough for a prompt, and decide by it."""
+    """Learn which language model is the cheapest one good enough for a prompt.
+
+    The commands stand in the order in which they are needed. 'router-model
+    COMMAND --help' explains one.
+    """
+
+
+def _expected_errors() -> tuple[type[Exception], ...]:
+    """Return what ends in one line; the package of `FeatureError` is large, and is imported after an error only."""
+    from router_model.features import FeatureError  # noqa: PLC0415
+
+    return (RouterModelError, FeatureError, ImportError)
 
 
 def main() -> None:
@@ -137,7 +167,10 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt) as exc:
         click.echo(f"interrupted; {what_was_saved(exc)}", err=True)
         sys.exit(EXIT_INTERRUPTED)
-    except (RouterModelError, FeatureError, ImportError) as exc:
+    except _expected_errors() as exc:
+        from rich.console import Console  # noqa: PLC0415  (a shell that completes a name waits for what is imported)
+        from rich.markup import escape  # noqa: PLC0415
+
         Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(exc))}", highlight=False)
         sys.exit(EXIT_USAGE)
     except BrokenPipeError:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from router_model.progress import working
+
 PROVIDERS = """\
 # 'echo' answers without a network, by repeating the prompt. docs/providers.md: how to name those you have keys of.
 # Change a copy of this file (`make serve PROVIDERS=copy.toml`): every `make quickstart` writes it anew.
@@ -35,7 +37,7 @@ def chat(command: str, folder: Path, prompt: str) -> list[str]:
         *("--log", f"sqlite:///{folder}/router-log.db", "--log-spool", str(folder / "spool")),
         *("--decision-deadline-s", "10"),
     ]
-    with _served(arguments) as address:
+    with working("starting the service; its first start compiles the decisions"), _served(arguments) as address:
         body = {"model": "auto", "messages": [{"role": "user", "content": prompt}]}
         answer, headers = _post(f"{address}/v1/chat/completions", body)
     usage = answer["usage"]

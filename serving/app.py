@@ -39,6 +39,7 @@ from router_model.serving.api import (
     surfaces,
 )
 from router_model.serving.api.parts import Parts
+from router_model.serving.common.extra import has_console
 from router_model.serving.common.settings import Settings, read_settings
 from router_model.serving.decision_log.opening import open_log
 from router_model.serving.engine.engine import Engine
@@ -121,6 +122,11 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
     app.state.parts = parts
     for endpoint in ENDPOINTS:
         add_endpoint(app.router, endpoint)
+    if has_console():
+        from router_model.serving.console.pages import PAGES  # noqa: PLC0415  (needs the extra 'console')
+        from router_model.serving.console.routes import add_console  # noqa: PLC0415
+
+        add_console(app, PAGES)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's documented way to add to it
     return app
 

@@ -12,6 +12,7 @@ from router_model.features.logged import KEY_VARIABLE, LogKeys
 from router_model.router import Router
 from router_model.serving.access.authentication import Access
 from router_model.serving.access.start import check_access
+from router_model.serving.common.extra import has_console
 from router_model.serving.common.masking import masked_url
 from router_model.serving.common.settings import PromptStorage, Settings
 from router_model.serving.decision_log.opening import NONE, PARQUET, open_log, open_store
@@ -27,6 +28,8 @@ from router_model.starter import start
 
 _SHOWN = 6  # models named
 _REACHED_WITHIN_S = 3.0
+_CONSOLE = "http://{address}/console"
+_NO_CONSOLE = "none, because its extra is not installed: pip install 'router-model[console]'"
 _NOTHING_DECIDES = "nothing (no ARTIFACT, no --default-plan): name a model in each call; 'auto' does not work"
 
 
@@ -65,6 +68,7 @@ def about(settings: Settings) -> list[str]:
         f"logging: {masked_url(settings.log)}{_prompts_in_words(settings, keys)}",
         "callers: everybody on this machine (--insecure)" if keyring is None else f"callers: keys of {settings.keys}",
         f"forwarding: {_forwarding_in_words(models, providers)}",
+        f"console: {_CONSOLE if has_console() else _NO_CONSOLE}",
         f"try: curl http://{{address}}/v1/{call}{header} --json '{body}'",
     ]
 

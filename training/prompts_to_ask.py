@@ -5,10 +5,11 @@ such as ``temperature``. Outcomes that the record has, too, are not read, save f
 """
 
 import json
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,6 +41,8 @@ that gives the answer away."""
 _IMPORT_FIRST: Final = (
     "The options named here are those of 'router-model import': make a table with it first, and collect from that."
 )
+_OF_IMPORT: Final = re.compile(r"--(?!column\b)[a-z]")
+"""An option that an import has, and a collection does not."""
 _NO_MODEL: Final = "-"
 """Stands for the model of records that name none."""
 
@@ -71,21 +74,27 @@ class AskedPrompt:
 
 @dataclass(frozen=True, slots=True)
 class AskedPrompts:
-    """The prompts of a source, and how many of it were left out.
+    """The prompts of a source, and what of it is not asked.
 
     Attributes
     ----------
     prompts : list of AskedPrompt
         In the order of the source, each body once.
     n_repeated : int
-        Prompts whose body another one has.
+        Records of a prompt that the same model, or no model, has another record of.
     n_sealed : int
         Prompts that a log kept as features, without their text.
+    n_other_bodies : int
+        Prompts that some records send with other parameters, such as another temperature; the first is asked.
+    other_references : mapping of str to (str, str)
+        By prompt id, the reference that is kept and another one that a record has.
     """
 
     prompts: list[AskedPrompt]
     n_repeated: int
     n_sealed: int
+    n_other_bodies: int
+    other_references: Mapping[str, tuple[str, str]]
 
 
 def read_prompts(
@@ -104,49 +113,89 @@ def read_prompts(
     Raises
     ------
     TableError
-        If a source cannot be read, has no prompt that can be sent, or no field `reference`.
+        If a source cannot be read, has no prompt that can be sent, no field `reference`, or an id for several texts.
     """
     with tempfile.TemporaryDirectory(prefix="router-prompts-") as folder:
         table = Path(folder) / "prompts.parquet"
         # No quality: what was paid for earlier answers, and on which scale they were graded, does not matter here.
         try:
-            import_sources(sources, table, columns={"quality": "", **(columns or {})}, model=_NO_MODEL)
+            given = {"quality": "", **(columns or {})}
+            import_sources(sources, table, columns=given, model=_NO_MODEL, for_prompts=True)
         except TableError as exc:
-            raise TableError(f"{str(exc).replace(str(table), 'prompts.parquet')}\n{_IMPORT_FIRST}") from exc
+            said = str(exc).replace(str(table), "prompts.parquet")
+            raise TableError(f"{said}\n{_IMPORT_FIRST}" if _OF_IMPORT.search(said) else said) from exc
         return _prompts(pl.read_parquet(table), reference, sources)
 
 
+class _Prompts:
+    """The prompts of the records so far, and what differs between records of the same prompt."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, AskedPrompt] = {}
+        self.id_of_body: dict[str, str] = {}
+        self.several_texts: dict[str, None] = {}
+        self.several_bodies: dict[str, None] = {}
+        self.several_references: dict[str, tuple[str, str]] = {}
+
+    def add(self, one: AskedPrompt) -> None:
+        """Take a record's prompt; of several bodies under an id, and references of a body, the first stays."""
+        of_row: str = one.row["prompt_id"]
+        first = self.by_id.setdefault(of_row, one)
+        if one.body != first.body:
+            is_text = any(one.body.get(name) != first.body.get(name) for name in ("messages", "tools"))
+            (self.several_texts if is_text else self.several_bodies)[of_row] = None
+        kept_id = self.id_of_body.setdefault(json.dumps(first.body, sort_keys=True), of_row)
+        kept = self.by_id[kept_id]
+        if kept.reference is None:
+            self.by_id[kept_id] = replace(kept, reference=one.reference)
+        elif one.reference not in {None, kept.reference}:
+            self.several_references.setdefault(kept_id, (kept.reference, str(one.reference)))
+
+
 def _prompts(table: pl.DataFrame, reference: str | None, sources: Sequence[str | Path]) -> AskedPrompts:
+    origin = ", ".join(map(str, sources))
     lengths = dict(table.group_by("prompt_id").agg(pl.col("output_tokens").mean()).iter_rows())
-    of_prompts = table.unique("prompt_id", keep="first", maintain_order=True)
-    found: dict[str, AskedPrompt] = {}
-    n_sealed = 0
-    for row in of_prompts.iter_rows(named=True):
-        if row["prompt"] is None and row["messages"] is None:
-            n_sealed += 1
-            continue
-        extra = json.loads(row["extra"] or "{}")
-        sent, not_sent = _parameters(extra)
-        body = _body(row, sent)
-        asked = AskedPrompt(
-            {name: row[name] for name in PROMPT_FIELDS},
-            body,
-            _text(extra.get(reference or REFERENCE)),
-            lengths[row["prompt_id"]],
-            not_sent,
-        )
-        found.setdefault(json.dumps(body, sort_keys=True), asked)
-    if not found:
+    records = table.filter(pl.col("prompt").is_not_null() | pl.col("messages").is_not_null())
+    found = _Prompts()
+    for row in records.iter_rows(named=True):
+        found.add(_prompt(row, reference or REFERENCE, lengths[row["prompt_id"]]))
+    _check(found, origin, reference, n_sealed=table["prompt_id"].n_unique() - len(found.by_id))
+    n_pairs = records.select("prompt_id", "model").n_unique()
+    return AskedPrompts(
+        [found.by_id[prompt_id] for prompt_id in found.id_of_body.values()],
+        n_repeated=records.height - n_pairs + len(found.by_id) - len(found.id_of_body),
+        n_sealed=table["prompt_id"].n_unique() - len(found.by_id),
+        n_other_bodies=len(found.several_bodies),
+        other_references=found.several_references,
+    )
+
+
+def _check(found: _Prompts, origin: str, reference: str | None, *, n_sealed: int) -> None:
+    """Refuse prompts that cannot be asked, or whose table could not tell them apart."""
+    if not found.by_id:
         raise TableError(
-            f"{', '.join(map(str, sources))}: got {n_sealed:,} prompts that were logged as features, and none with a "
-            "text, expected prompts that can be sent; log them in full (--log-prompts full)"
+            f"{origin}: got {n_sealed:,} prompts that were logged as features, and none with a text, expected prompts "
+            "that can be sent; log them in full (--log-prompts full)"
         )
-    if reference is not None and all(one.reference is None for one in found.values()):
+    if found.several_texts:
+        first, *others = found.several_texts
         raise TableError(
-            f"{', '.join(map(str, sources))}: no record has a field {reference!r} (--reference), expected the right "
-            "answers in it; name the field that has them"
+            f"{origin}: got different prompts with prompt_id {first!r}"
+            f"{f' (and with {len(others):,} other ids)' if others else ''}, expected one prompt for each id; give each "
+            "prompt its own id, or have ids made from the texts with --column prompt_id="
         )
-    return AskedPrompts(list(found.values()), of_prompts.height - n_sealed - len(found), n_sealed)
+    if reference is not None and all(one.reference is None for one in found.by_id.values()):
+        raise TableError(
+            f"{origin}: no record has a field {reference!r} (--reference), expected the right answers in it; name the "
+            "field that has them"
+        )
+
+
+def _prompt(row: Mapping[str, Any], reference: str, output_tokens: float | None) -> AskedPrompt:
+    extra = json.loads(row["extra"] or "{}")
+    sent, not_sent = _parameters(extra)
+    asked = {name: row[name] for name in PROMPT_FIELDS}
+    return AskedPrompt(asked, _body(row, sent), _text(extra.get(reference)), output_tokens, not_sent)
 
 
 def _body(row: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -289,10 +289,11 @@ def draw_figures(report: "TrainingReport", folder: Path) -> list[Path]:
     """Draw the figures of a report's held-out evaluation into a folder; without one, draw none."""
     if report.held_out is None:
         return []
-    from router_model.training.benchmark.plots import cost_and_quality  # noqa: PLC0415  (matplotlib)
+    from router_model.charts import to_png  # noqa: PLC0415  (extra)
+    from router_model.training.reporting.figures import router_frontier  # noqa: PLC0415
 
     path = folder / "cost_and_quality.png"
-    cost_and_quality(report.held_out).savefig(path, dpi=120)
+    path.write_bytes(to_png(router_frontier(report.held_out, width=760)))
     return [path]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from router_model.charts.extra import altair
 from router_model.charts.intervals import names_of_rows
-from router_model.charts.layout import NARROW, Width, data, finished, pixels
+from router_model.charts.layout import NARROW, Width, data, finished, names_above, pixels
 from router_model.charts.names import usd
 from router_model.charts.scatter import CostCurve, CostPoint, scatter
 from router_model.charts.theme import LIGHT
@@ -128,11 +128,7 @@ def attempts(
     )
     layers = [bars, ticks.encode(x=alt.X("first:Q", scale=scale, axis=axis), y=y)]
     if is_narrow:
-        above = {"baseline": "bottom", "dy": -5, "color": LIGHT["ink"], "aria": False}
-        layers += [
-            chart.mark_text(align="left", **above).encode(x=alt.value(0), y=y, text="label:N"),
-            chart.mark_text(align="right", **above).encode(x=alt.value({"expr": "width"}), y=y, text="said:N"),
-        ]
+        layers += names_above(rows, y)
     else:
         said = chart.mark_text(align="left", color=LIGHT["ink"], aria=False)
         layers.append(said.encode(x=alt.value({"expr": "width + 10"}), y=y, text="said:N"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from router_model.charts.extra import altair
-from router_model.charts.layout import NARROW, Width, data, finished, pixels
+from router_model.charts.layout import NARROW, Width, data, finished, names_above, pixels
 from router_model.charts.names import short_name
 from router_model.charts.theme import LIGHT
 
@@ -48,12 +48,13 @@ def intervals(
     axis: str,
     description: str,
     title: str = "",
-    reference: float = 0.0,
+    reference: float | None = 0.0,
     limits: Sequence[float] = (),
     lower_is_better: bool = False,
     reach: tuple[float, float] | None = None,
     axis_format: str = "",
     write: Callable[[float], str] = "{:.2f}".format,
+    logarithmic: bool = False,
     width: Width = 640,
 ) -> "LayerChart":
     """Draw one row for each value, with its interval and its number; the first is on top.
@@ -61,12 +62,13 @@ def intervals(
     Parameters
     ----------
     axis : what is drawn, with its unit
-    reference : the value of no difference, a strong line
+    reference : the value of no difference, a strong line; None if there is no such value
     limits : other values that matter, dashed lines
     lower_is_better : what lies below the reference is good
     reach : the axis' ends; what lies beyond is an arrow at the end, beside its number
     axis_format : of d3, for the numbers of the axis
     write : writes the number of a row
+    logarithmic : of the axis, for values above 0; it has no reference, and needs a reach
 
     Raises
     ------
@@ -77,19 +79,21 @@ def intervals(
         raise ValueError("no rows to draw; expected at least one value")
     alt, size = altair(), pixels(width)
     is_narrow = size < NARROW
-    ends = reach or _reach(rows, [reference, *limits])
+    lines = [*limits, *([] if reference is None else [reference])]
+    ends = reach or _reach(rows, lines)
     drawn = [
         _drawn(row, place, reference, ends, write=write, lower_is_better=lower_is_better)
         for place, row in enumerate(rows)
     ]
-    scale = alt.Scale(domain=list(ends), nice=False, zero=False)
+    kind = "log" if logarithmic else "linear"
+    scale = alt.Scale(type=kind, domain=list(ends), nice=False, **({} if logarithmic else {"zero": False}))
     form = {"format": axis_format} if axis_format else {}
     ruler = alt.Axis(title=axis, **form, tickCount=max(3, size // 130), labelFlush=True)
     y = names_of_rows([row.label for row in rows], size)
     marks = alt.Chart(data([one for one in drawn if one["value"] is not None]))
     shared = {"y": y, "color": alt.Color("colour:N", scale=None)}
     layers = [
-        *(_line(at, scale, ruler, strong=at == reference) for at in (*limits, reference)),
+        *(_line(at, scale, ruler, strong=at == reference) for at in lines),
         marks.transform_filter("isValid(datum.low)")
         .mark_rule(strokeWidth=2.5, opacity=0.75, aria=False)
         .encode(x=alt.X("low:Q", scale=scale, axis=ruler), x2="high:Q", **shared),
@@ -145,17 +149,13 @@ def _texts(drawn: Sequence[dict[str, Any]], y: Any, *, is_narrow: bool) -> list[
     if not is_narrow:
         said = chart.mark_text(align="left", color=LIGHT["ink"], aria=False)
         return [said.encode(x=alt.value({"expr": "width + 10"}), y=y, text="said:N")]
-    above = {"baseline": "bottom", "dy": -8, "color": LIGHT["ink"], "aria": False}
-    return [
-        chart.mark_text(align="left", **above).encode(x=alt.value(0), y=y, text="label:N"),
-        chart.mark_text(align="right", **above).encode(x=alt.value({"expr": "width"}), y=y, text="said:N"),
-    ]
+    return names_above(drawn, y, dy=-8)
 
 
 def _drawn(
     row: IntervalRow,
     place: int,
-    reference: float,
+    reference: float | None,
     ends: tuple[float, float],
     *,
     write: Callable[[float], str],
@@ -184,8 +184,8 @@ def _drawn(
     }
 
 
-def _side(row: IntervalRow, reference: float, *, lower_is_better: bool) -> Kind:
-    if row.low is None or row.high is None or row.low <= reference <= row.high:
+def _side(row: IntervalRow, reference: float | None, *, lower_is_better: bool) -> Kind:
+    if reference is None or row.low is None or row.high is None or row.low <= reference <= row.high:
         return "neutral"
     return "good" if (row.low > reference) != lower_is_better else "bad"
 

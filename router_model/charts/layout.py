@@ -83,6 +83,13 @@ def data(rows: Sequence[Mapping[str, Any]]) -> Any:
     return altair().Data(values=[dict(row) for row in rows])
 
 
+def rimmed(chart: Any, *, colour: str = LIGHT["ink"], **mark: Any) -> list[Any]:
+    """Return text twice: a rim in the page's colour, which parts it from lines below it, and the letters."""
+    shared = {"aria": False, **mark}
+    rim = chart.mark_text(**shared, stroke=LIGHT["surface"], strokeWidth=4, strokeJoin="round")
+    return [rim, chart.mark_text(**shared, color=colour)]
+
+
 def words(
     rows: Sequence[Mapping[str, Any]], *, size: float = FONT_SIZE, colour: str = LIGHT["ink"], **place: Any
 ) -> list[Any]:
@@ -94,17 +101,18 @@ def words(
     ----------
     place : encodings of the place, x and y
     """
+    chart = altair().Chart(data(rows))
+    moved = {"dx": {"expr": "datum.dx"}, "dy": {"expr": "datum.dy"}}
+    mark = {"align": "left", "baseline": "middle", "fontSize": size, "lineBreak": "\n", **moved}
+    return [each.encode(text="text:N", **place) for each in rimmed(chart, colour=colour, **mark)]
+
+
+def names_above(rows: Sequence[Mapping[str, Any]], y: Any, *, dy: float = -6, numbers: bool = True) -> list[Any]:
+    """Return the names of rows (field `label`) above them, and their numbers (field `said`) on the right."""
     alt = altair()
-    chart = alt.Chart(data(rows))
-    shared = {
-        "align": "left",
-        "baseline": "middle",
-        "fontSize": size,
-        "dx": {"expr": "datum.dx"},
-        "dy": {"expr": "datum.dy"},
-        "lineBreak": "\n",
-        "aria": False,
-    }
-    rim = chart.mark_text(**shared, stroke=LIGHT["surface"], strokeWidth=4, strokeJoin="round")
-    letters = chart.mark_text(**shared, color=colour)
-    return [each.encode(text="text:N", **place) for each in (rim, letters)]
+    chart, shared = alt.Chart(data(rows)), {"baseline": "bottom", "dy": dy}
+    found = [each.encode(x=alt.value(0), y=y, text="label:N") for each in rimmed(chart, align="left", **shared)]
+    if numbers:
+        right = alt.value({"expr": "width"})
+        found += [each.encode(x=right, y=y, text="said:N") for each in rimmed(chart, align="right", **shared)]
+    return found

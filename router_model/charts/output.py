@@ -7,6 +7,7 @@ import html
 import json
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -116,7 +117,7 @@ def _plain_svg(drawn: str, description: str) -> str:
     """Keep of Vega's SVG what a page needs: names of marks become titles, and ids differ between pictures."""
     ET.register_namespace("", _SVG)
     root = ET.fromstring(drawn)  # noqa: S314  (from our own renderer)
-    prefix = f"c{sha256(drawn.encode()).hexdigest()[:8]}-"
+    numbers: dict[str, str] = {}  # Vega counts ids on from picture to picture
     for element in root.iter():
         label, kind = element.get("aria-label"), element.get("aria-roledescription")
         is_mark = element.get("role") == "graphics-symbol" and kind not in _GUIDES
@@ -126,9 +127,39 @@ def _plain_svg(drawn: str, description: str) -> str:
             title = ET.Element(f"{{{_SVG}}}title")
             title.text = label
             element.insert(0, title)
-        for name, value in element.attrib.items():
-            element.set(name, f"{prefix}{value}" if name == "id" else _URL.sub(rf"url(#{prefix}\1)", value))
+        if "id" in element.attrib:
+            numbers[element.attrib["id"]] = f"{len(numbers)}"
+    _rename(root, numbers)
+    digest = sha256(ET.tostring(root)).hexdigest()[:8]
+    _rename(root, {number: f"c{digest}-{number}" for number in numbers.values()})
     root.attrib.pop("class", None)
     root.set("role", "img")
     root.set("aria-label", description)
     return ET.tostring(root, encoding="unicode")
+
+
+def stacked(pictures: Sequence[str], *, gap: float = 16.0) -> str:
+    """Return several SVGs of `to_svg` below each other as one; as wide as the widest."""
+    if not pictures:
+        raise ValueError("no pictures to stack; expected at least one")
+    roots = [ET.fromstring(picture) for picture in pictures]  # noqa: S314  (from our own renderer)
+    whole = ET.Element(f"{{{_SVG}}}svg", {"version": "1.1", "role": "img"})
+    top = 0.0
+    for root in roots:
+        root.set("y", f"{top:g}")
+        top += float(root.get("height", "0")) + gap
+        whole.append(root)
+    width, height = max(float(root.get("width", "0")) for root in roots), top - gap
+    whole.attrib |= {"width": f"{width:g}", "height": f"{height:g}", "viewBox": f"0 0 {width:g} {height:g}"}
+    whole.set("aria-label", "; ".join(root.get("aria-label", "") for root in roots))
+    return ET.tostring(whole, encoding="unicode")
+
+
+def _rename(root: ET.Element, names: Mapping[str, str]) -> None:
+    """Exchange ids, and what refers to them."""
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            if name == "id":
+                element.set(name, names[value])
+            elif "url(#" in value:
+                element.set(name, _URL.sub(lambda found: f"url(#{names[found.group(1)]})", value))

@@ -1,5 +1,6 @@
 """Predicted probabilities of success against observed success rates."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from altair import LayerChart
 
 _Z: Final = 1.96
+_HIGH: Final = 0.3  # above it, the axes begin where the bins do
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,9 @@ def reliability(
         for name, bins in curves.items()
         for one in bins
     ]
-    scale = alt.Scale(domain=[0, 1], nice=False, clamp=True)
+    lowest = min(min(one.predicted, one.interval[0]) for bins in curves.values() for one in bins)
+    start = math.floor(10 * lowest) / 10 if lowest > _HIGH else 0.0
+    scale = alt.Scale(domain=[start, 1], nice=False, clamp=True)
     x_axis = alt.Axis(title="predicted probability of success", format=".1f", tickCount=5)
     y_axis = alt.Axis(title=None, format=".1f", tickCount=5)
     on = {"x": alt.X("predicted:Q", scale=scale, axis=x_axis), "y": alt.Y("observed:Q", scale=scale, axis=y_axis)}
@@ -92,7 +96,7 @@ def reliability(
         legend=legend,
         scale=alt.Scale(domain=names, range=[colours[place % len(colours)] for place in range(len(names))]),
     )
-    equal = alt.Chart(data([{"predicted": 0, "observed": 0}, {"predicted": 1, "observed": 1}]))
+    equal = alt.Chart(data([{"predicted": start, "observed": start}, {"predicted": 1, "observed": 1}]))
     chart = alt.Chart(data(rows))
     layers = [
         equal.mark_line(color=LIGHT["rule"], strokeDash=[4, 3], strokeWidth=1.3, aria=False).encode(**on),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from altair import LayerChart
 
 PointKind = Literal["single", "router", "option", "chosen", "candidate", "excluded"]
-CurveKind = Literal["ours", "mix", "bound", "simple", "rival"]
+CurveKind = Literal["ours", "mix", "bound", "simple", "rival", "other"]
 
 _LEFT: Final = 50
 _BOTTOM: Final = 44
@@ -32,6 +32,7 @@ _CURVES: Final[Mapping[str, tuple[str, float, list[int]]]] = {
     "mix": ("rule", 1.4, [4, 3]),
     "bound": ("ink", 1.2, [7, 4]),
     "simple": ("neutral", 1.3, [2, 2]),
+    "other": ("rest", 1.2, [1, 0]),
 }
 
 
@@ -68,13 +69,15 @@ class CostCurve:
     ----------
     label : shown in the legend, or at the pointer
     cost_usd, value : of equal length
-    kind : ``rival`` curves have colours of their own
+    kind : ``rival`` curves have colours of their own, ``other`` ones are all alike
+    named : whether its label stands beside it
     """
 
     label: str
     cost_usd: Sequence[float]
     value: Sequence[float]
     kind: CurveKind = "ours"
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,17 +268,34 @@ def _labels(
         for point in points
         if point.low is not None and point.high is not None
     ]
+    of_curves = _curve_labels(curves, frame)
+    anchors += [anchor for anchor, _ in of_curves]
     places = place_labels(anchors, lines, width=frame.width, height=frame.height, font_size=font_size)
     layers = []
     for roles, colour in ((("router", "chosen", "option"), "ours"), (("single", "candidate", "excluded"), "ink")):
         rows = [
             _label(point, place, frame)
-            for point, place in zip(points, places, strict=True)
+            for point, place in zip(points, places[: len(points)], strict=True)
             if place is not None and point.kind in roles
         ]
         if rows:
             layers += words(rows, size=font_size, colour=LIGHT[colour], **on("cost:Q", "value:Q"))
+    for (_, curve), place in zip(of_curves, places[len(points) :], strict=True):
+        if place is not None:
+            row = _label(CostPoint(curve.label, *_middle(curve)), place, frame)
+            role = _CURVES.get(curve.kind, ("muted", 0.0, []))[0]
+            layers += words([row], size=font_size, colour=LIGHT[role], **on("cost:Q", "value:Q"))
     return layers
+
+
+def _curve_labels(curves: Sequence[CostCurve], frame: _Frame) -> list[tuple[Anchor, CostCurve]]:
+    named = [curve for curve in curves if curve.named and len(curve.cost_usd)]
+    return [(Anchor(*frame.at(*_middle(curve)), curve.label, needed=True, radius=3), curve) for curve in named]
+
+
+def _middle(curve: CostCurve) -> tuple[float, float]:
+    place = 3 * len(curve.cost_usd) // 10
+    return curve.cost_usd[place], curve.value[place]
 
 
 def _label(point: CostPoint, place: Place, frame: _Frame) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from router_model.charts.extra import altair
 from router_model.charts.intervals import names_of_rows
-from router_model.charts.layout import NARROW, Width, data, finished, pixels
+from router_model.charts.layout import NARROW, Width, data, finished, names_above, pixels
 from router_model.charts.names import short_model
 from router_model.charts.theme import LIGHT, RAMP
 
@@ -92,8 +92,7 @@ def _bars(
     text = chart.mark_text(align="left", dx=6, dy=4 if is_narrow else 0, color=LIGHT["ink"], aria=False)
     layers = [bars, text.encode(x="share:Q", y=y, text="said:N")]
     if is_narrow:
-        above = chart.mark_text(align="left", baseline="bottom", dy=-5, color=LIGHT["ink"], aria=False)
-        layers.append(above.encode(x=alt.value(0), y=y, text="label:N"))
+        layers += names_above(rows, y, numbers=False)
     height = len(rows) * (_NARROW_ROW if is_narrow else _ROW) + 50 + 28 * bool(title)
     return finished(layers, width=width, height=height, description=description, title=title)
 
@@ -147,9 +146,8 @@ def _segments(
     )
     layers = [bars]
     if is_narrow:
-        first = alt.Chart(data([{"row": str(place), "label": name} for place, name in enumerate(names)]))
-        above = first.mark_text(align="left", baseline="bottom", dy=-5, color=LIGHT["ink"], aria=False)
-        layers.append(above.encode(x=alt.value(0), y=y, text="label:N"))
+        named = [{"row": str(place), "label": name} for place, name in enumerate(names)]
+        layers += names_above(named, y, numbers=False)
     height = len(names) * (_NARROW_ROW if is_narrow else _ROW) + 70 + 20 * -(-len(shown) // columns) + 28 * bool(title)
     return finished(layers, width=width, height=height, description=description, title=title)
 

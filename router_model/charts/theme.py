@@ -72,7 +72,7 @@ PAGE: Final[Mapping[str, str]] = {role: f"var(--chart-{role})" for role in LIGHT
 
 PALETTES: Final[Mapping[str, Mapping[str, str]]] = {"light": LIGHT, "dark": DARK, "page": PAGE}
 
-FONT: Final = "'Segoe UI', Helvetica, Arial, sans-serif"
+FONT: Final = "Arial, 'Liberation Sans', Helvetica, sans-serif"
 FONT_SIZE: Final = 12
 
 

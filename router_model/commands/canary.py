@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from router_model.errors import ArtifactError
+from router_model.help_pages import Command
 from router_model.serving.commands.log import DEFAULT_LOG, DEFAULT_SPOOL, with_log
 from router_model.serving.common.extra import needing_serve
+from router_model.tables import print_table
 
 if TYPE_CHECKING:
     from router_model.serving.engine.canary import CanaryReport
@@ -17,7 +19,19 @@ if TYPE_CHECKING:
 _EXIT_STOPPED = 1
 
 
-@click.command("canary")
+@click.command(
+    "canary",
+    cls=Command,
+    examples="""
+    router-model canary routers --log sqlite:///router-log.db
+    router-model canary routers --log sqlite:///router-log.db --dry-run
+    """,
+    sections={
+        "Which log": "--log",
+        "When it is stopped": "--alpha",
+        "Output": "--json",
+    },
+)
 @click.argument("place", type=click.Path(path_type=Path))
 @click.option("--log", "url", default=DEFAULT_LOG, envvar="ROUTER_LOG", show_default=True, help="URL of the log.")
 @click.option(
@@ -54,10 +68,7 @@ def command(
     A service that serves PLACE does the same by itself. You may look as often
     as you like. The exit status is 0 if the canary goes on, 1 if it is
     stopped (or was, before), and 2 if it cannot be told because of an error.
-
-    \b
-    router-model canary routers --log sqlite:///router-log.db
-    """  # noqa: D301  (click's mark for text that is not wrapped)
+    """
     with needing_serve("'canary'"):
         from router_model.saved.place import Place  # noqa: PLC0415  (--help stays fast)
         from router_model.sequential.canary import Limits  # noqa: PLC0415
@@ -106,7 +117,7 @@ def _show(report: "CanaryReport", *, dry_run: bool) -> None:
     for one in report.findings:
         style = {"worse": "red", "better": "green"}.get(one.shown)
         table.add_row(one.metric, one.shown, escape(one.says), style=style)
-    console.print(table)
+    print_table(console, table)
     done = " (not stopped: --dry-run)" if dry_run else "" if report.stopped_now else " (it was stopped already)"
     verdict = report.says if report.stopped_by is None else f"stopped{done} by {report.says}"
     console.print(f"[bold]Verdict:[/] {escape(verdict)}.", highlight=False)

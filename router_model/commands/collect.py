@@ -1,7 +1,7 @@
 """The command ``router-model collect``: ask models prompts, and write an outcome table of their answers."""
 
 import json
-import sys
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from router_model.commands.amounts import counted, in_usd, shortened
+from router_model.commands.asking import progress_of_calls, say_stop, saying_how_to_go_on
 from router_model.commands.log_source import LogSource, is_table
 from router_model.errors import RequestError
+from router_model.help_pages import Command
+from router_model.pages.command_option import html_option
 from router_model.serving.commands.log import DEFAULT_SPOOL
 from router_model.serving.common.extra import needing_serve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from router_model.catalog import ModelCard
     from router_model.commands.collect_plan import Plan
     from router_model.serving.paid_calls.calls import CallOutcome, PaidCall
@@ -31,7 +33,23 @@ MAX_OUTPUT_TOKENS: Final = 8192
 """The limit of prompts that set none. It bounds what has to be reserved for a call."""
 
 
-@click.command("collect")
+@click.command(
+    "collect",
+    cls=Command,
+    examples=r"""
+    router-model collect prompts.jsonl --models openai/gpt-5-mini,qwen/qwen3-32b \
+      --providers providers.toml --budget-usd 5 --dry-run --out outcomes.parquet
+    router-model collect prompts.jsonl --models openai/gpt-5-mini,qwen/qwen3-32b \
+      --providers providers.toml --budget-usd 5 --out outcomes.parquet
+    """,
+    sections={
+        "Who is asked, and for how much": "--models",
+        "Files": "--out",
+        "What is asked": "--max-output-tokens",
+        "What is left out": "--adaptive",
+        "Output": "--json",
+    },
+)
 @click.argument("prompts", nargs=-1, required=True, metavar="PROMPTS...")
 @click.option("--models", required=True, metavar="A,B,C", help="The models to ask, as the providers file names them.")
 @click.option(
@@ -43,9 +61,8 @@ MAX_OUTPUT_TOKENS: Final = 8192
 )
 @click.option(
     "--budget-usd",
-    required=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="The most to spend, earlier runs into the same table included.",
+    help="The most to spend, earlier runs into the same table included; --dry-run can do without.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The table to write, a .parquet file.")
 @click.option(
@@ -82,7 +99,7 @@ MAX_OUTPUT_TOKENS: Final = 8192
     help="Ask the first prompts, and after you have graded them into OUT, only models that a router may choose.",
 )
 @click.option("--router", type=click.Path(path_type=Path), help="A router that predicts the lengths of answers.")
-@click.option("--dry-run", is_flag=True, help="Show what it would cost; send nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what it would cost; send nothing, and need no keys.")
 @click.option(
     "--spool",
     type=click.Path(path_type=Path),
@@ -91,13 +108,14 @@ MAX_OUTPUT_TOKENS: Final = 8192
     show_default=True,
     help="Of a decision log: folder of records that are not in it yet.",
 )
+@html_option
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(
     prompts: tuple[str, ...],
     *,
     models: str,
     providers: Path,
-    budget_usd: float,
+    budget_usd: float | None,
     out: Path,
     answers: Path | None,
     no_answers: bool,
@@ -111,6 +129,7 @@ def command(
     router: Path | None,
     dry_run: bool,
     spool: Path,
+    html: Path | None,
     as_json: bool,
 ) -> int:
     """Ask models the PROMPTS, and write what each answered, took and cost.
@@ -126,42 +145,53 @@ def command(
     Grade the answers then; what OUT says of the same answers already, and
     of other prompts and models, is kept. Exit status: 0 all pairs were
     asked, 3 some are left (budget, failing models), 130 Ctrl-C.
-
-    \b
-      router-model collect prompts.jsonl --models openai/gpt-5-mini,qwen/qwen3 \\
-        --providers providers.toml --budget-usd 5 --out outcomes.parquet
-    """  # noqa: D301  (click's mark for text that is not wrapped)
-    with needing_serve("'collect'"):
-        from router_model.commands.collect_plan import OutputLengths, Plan, price  # noqa: PLC0415  (--help stays fast)
-        from router_model.commands.collect_report import CollectReport, show_plan  # noqa: PLC0415
-        from router_model.commands.collect_tables import answers_path, grades_of, write_tables  # noqa: PLC0415
-        from router_model.serving.providers.fleet import Fleet  # noqa: PLC0415
-
-    named = _models(models)
+    """
     journal_path = out.with_name(f"{out.stem}.calls.db")
-    _check_out(out, journal_path)
-    cards = _cards(catalog, named)
-    fleet = Fleet(providers, lambda: cards)
-    _check_served(fleet, named)
-    read = _read(prompts, columns, reference, spool)
-    _say_not_sent(read)
-    plan = Plan.of(read.prompts, named, seed=seed, max_output_tokens=max_output_tokens)
-    with _journal(journal_path, budget_usd, is_read_only=dry_run) as journal:
-        n_known = _recall(plan, journal)
-        if adaptive:
-            plan.narrow(grades_of(out, plan))
-        predicted = {} if router is None else _predicted(router, plan)
-        # Before a run, too: a body that has no price is refused before anything is sent.
-        prices = price(plan.open, OutputLengths(plan, predicted), fleet, cards)
-        if dry_run or journal is None:
-            spent_usd = 0.0 if journal is None else journal.spent / 1e9
-            show_plan(prices, budget_usd=budget_usd, spent_usd=spent_usd, n_known=n_known, as_json=as_json)
-            return 0
-        _check_budget(plan, fleet, journal)
-        asked = _ask(plan, fleet, journal, concurrency)
-        prices = price(plan.open, OutputLengths(plan, predicted), fleet, cards)
-        written = write_tables(plan, out, None if no_answers else answers or answers_path(out))
-        report = CollectReport.of(plan, read, journal, asked=asked, prices=prices, written=written, n_known=n_known)
+    with saying_how_to_go_on(journal_path):
+        named = _models(models)
+        _check_out(out, journal_path)
+        if budget_usd is None and not dry_run:
+            raise click.UsageError("--budget-usd is missing, the most to spend; --dry-run shows what it will cost")
+        with needing_serve("'collect'"):
+            from router_model.commands.collect_plan import OutputLengths, Plan, price  # noqa: PLC0415  (--help: fast)
+            from router_model.commands.collect_report import CollectReport, show_plan  # noqa: PLC0415
+            from router_model.commands.collect_tables import answers_path, grades_of, write_tables  # noqa: PLC0415
+            from router_model.serving.providers.fleet import Fleet  # noqa: PLC0415
+            from router_model.serving.providers.secret_values import as_if_set  # noqa: PLC0415
+
+        cards = _cards(catalog, named)
+        fleet = Fleet(providers, lambda: cards, environ=as_if_set(os.environ) if dry_run else os.environ)
+        _check_served(fleet, named)
+        read = _read(prompts, columns, reference, spool)
+        _say_not_sent(read)
+        plan = Plan.of(read.prompts, named, seed=seed, max_output_tokens=max_output_tokens)
+        with _journal(journal_path, budget_usd or 0.0, is_read_only=dry_run) as journal:
+            n_known = _recall(plan, journal)
+            if adaptive:
+                plan.narrow(grades_of(out, plan))
+            predicted = {} if router is None else _predicted(router, plan)
+            # Before a run, too: a body that has no price is refused before anything is sent.
+            prices = price(plan.open, OutputLengths(plan, predicted), fleet, cards)
+            if dry_run or journal is None:
+                show_plan(
+                    prices,
+                    budget_usd=budget_usd,
+                    spent_usd=0.0 if journal is None else journal.spent / 1e9,
+                    n_known=n_known,
+                    unset_keys=_unset_keys(fleet, named),
+                    as_json=as_json,
+                )
+                return 0
+            _check_budget(plan, fleet, journal)
+            asked = _ask(plan, fleet, journal, concurrency)
+            prices = price(plan.open, OutputLengths(plan, predicted), fleet, cards)
+            written = write_tables(plan, out, None if no_answers else answers or answers_path(out))
+            report = CollectReport.of(plan, read, journal, asked=asked, prices=prices, written=written, n_known=n_known)
+    if html is not None:
+        from router_model.commands.collect_page import collect_page  # noqa: PLC0415
+        from router_model.pages.render import write_page  # noqa: PLC0415
+
+        write_page(collect_page(report), html)
     click.echo(json.dumps(report.as_dict()) if as_json else report.text())
     return report.exit_code
 
@@ -179,10 +209,11 @@ def _models(text: str) -> tuple[str, ...]:
 
 
 def _check_out(out: Path, journal: Path) -> None:
-    if out.exists() and out.suffix == ".parquet" and not journal.exists():
+    from router_model.training.importing.output import check_table_name  # noqa: PLC0415  (--help stays fast)
+
+    check_table_name(out)
+    if out.exists() and not journal.exists():
         raise click.UsageError(f"--out: {out} exists, and {journal} does not: another command wrote it; name another")
-    if out.suffix != ".parquet" or not out.parent.is_dir() or out.is_dir():
-        raise click.UsageError(f"--out: got {out}, expected the name of a .parquet file in a folder that exists")
 
 
 def _cards(catalog: Path | None, models: Sequence[str]) -> "dict[str, ModelCard]":
@@ -215,13 +246,33 @@ def _read(prompts: Sequence[str], columns: Sequence[str], reference: str | None,
         return read_prompts(paths, columns=parse_columns(columns), reference=reference)
 
 
+def _unset_keys(fleet: "Fleet", models: Sequence[str]) -> list[str]:
+    """Return the environment variables that asking these models needs, and that are not set."""
+    names = (name for model in models for target in fleet.targets(model) for name in target.provider.key_variables)
+    return [name for name in dict.fromkeys(names) if not os.environ.get(name, "").strip()]
+
+
 def _say_not_sent(read: "AskedPrompts") -> None:
-    """Say which fields only have the name of a parameter, before anything is paid for."""
-    for name, n in Counter(name for prompt in read.prompts for name in prompt.not_sent).items():
-        click.echo(
-            f"{name}: of {n:,} prompts it is no JSON object, so it is not sent as a parameter; it is kept in 'extra'",
-            err=True,
+    """Say what of the source is not asked as it stands there, before anything is paid for."""
+    lines = [
+        f"{name}: of {counted(n, 'prompt')} it is no JSON object, so it is not sent as a parameter; it is kept in "
+        "'extra'"
+        for name, n in Counter(name for prompt in read.prompts for name in prompt.not_sent).items()
+    ]
+    if read.n_other_bodies:
+        lines.append(
+            f"parameters: {counted(read.n_other_bodies, 'prompt')} of several records with other parameters; those of "
+            "the first record are sent. Records with a prompt_id of their own are asked apart"
         )
+    if read.other_references:
+        prompt_id, several = next(iter(read.other_references.items()))
+        kept, other = (shortened(one, 40) for one in several)
+        lines.append(
+            f"references: {counted(len(read.other_references), 'prompt')} with several; the first is kept (of prompt "
+            f"{prompt_id!r} {kept!r}, and not {other!r}). If all of them are right, make them one JSON list"
+        )
+    for line in lines:
+        click.echo(line, err=True)
 
 
 def _predicted(router: Path, plan: "Plan") -> dict[tuple[str, str], float]:
@@ -268,55 +319,21 @@ def _check_budget(plan: "Plan", fleet: "Fleet", journal: "Journal") -> None:
         worst = worst_usd(fleet, pair.call)
         if nanos(worst) > journal.left and not plan.outcomes:
             raise RequestError(
-                f"--budget-usd: the first call, of {pair.call.model}, may cost up to ${worst:.4f}, and "
-                f"${journal.left / 1e9:.4f} is left; give a larger budget, or a lower --max-output-tokens"
+                f"--budget-usd: the first call, of {pair.call.model}, may cost up to {in_usd(float(worst))}, and "
+                f"{in_usd(journal.left / 1e9)} is left; give a larger budget, or a lower --max-output-tokens"
             )
 
 
 def _ask(plan: "Plan", fleet: "Fleet", journal: "Journal", concurrency: int) -> "Asked":
-    """Ask what is open, with a progress bar; an interrupt says how to go on."""
-    from router_model.commands.collect_report import again  # noqa: PLC0415  (--help stays fast)
-    from router_model.serving.paid_calls.session import ask_models  # noqa: PLC0415
+    """Ask what is open, with a progress bar, and put the outcomes into the plan."""
+    from router_model.serving.paid_calls.session import ask_models  # noqa: PLC0415  (--help stays fast)
 
-    with _progress_bar(plan, journal) as show:
-        try:
-            return ask_models(
-                [[pair.call for pair in plan.open]],
-                fleet,
-                journal,
-                per_provider=concurrency,
-                on_outcome=show,
-                on_stop=_say_stop,
-            )
-        except KeyboardInterrupt as exc:
-            exc.add_note(f"what had come until then is kept; go on with: {again()}")
-            raise
+    calls = [pair.call for pair in plan.open]
+    with progress_of_calls(journal) as progress:
+        progress.expect(len(calls))
 
-
-def _say_stop(n_under_way: int) -> None:
-    click.echo(f"\nstopping: {n_under_way} calls are under way; Ctrl-C once more ends them at once", err=True)
-
-
-@contextmanager
-def _progress_bar(plan: "Plan", journal: "Journal") -> "Iterator[Callable[[PaidCall, CallOutcome], None]]":
-    """Show on a terminal's stderr how much was asked and spent; put outcomes into the plan."""
-    from rich.console import Console  # noqa: PLC0415  (--help stays fast)
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    console = Console(file=sys.stderr)
-    columns = (
-        *(BarColumn(bar_width=None), MofNCompleteColumn(), TextColumn("{task.description}")),
-        TimeRemainingColumn(compact=True),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(_money(journal), total=len(plan.open))
-
-        def show(call: "PaidCall", outcome: "CallOutcome") -> None:
+        def note(call: "PaidCall", outcome: "CallOutcome") -> None:
             plan.note(call, outcome)
-            bar.update(task, advance=1, description=_money(journal))
+            progress.advance()
 
-        yield show
-
-
-def _money(journal: "Journal") -> str:
-    return f"${journal.spent / 1e9:,.4f} spent, ${(journal.budget - journal.spent) / 1e9:,.4f} left"
+        return ask_models([calls], fleet, journal, per_provider=concurrency, on_outcome=note, on_stop=say_stop)

@@ -1,10 +1,8 @@
 """What ``router-model collect`` says: the priced plan before, and the summary after."""
 
 import json
-import shlex
-import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
@@ -12,28 +10,49 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from router_model.commands.amounts import counted, in_usd, shortened
+from router_model.commands.asking import again
 from router_model.commands.collect_plan import ASSUMED_OUTPUT_TOKENS, ModelPrice, Plan
 from router_model.commands.collect_tables import Written
 from router_model.serving.paid_calls.journal import Journal
 from router_model.serving.paid_calls.runner import Why
 from router_model.serving.paid_calls.session import Asked
+from router_model.tables import print_table
 from router_model.training.prompts_to_ask import AskedPrompts
 
 _SHOWN: Final = 5
-_MESSAGE: Final = 160
 EXITS: Final = {None: 0, Why.BUDGET: 3, Why.FAILING: 3, Why.STOPPED: 130}
 """Exit status of a command that asks models, by why it ended before all calls were asked."""
 
 
 def show_plan(
-    prices: Mapping[str, ModelPrice], *, budget_usd: float, spent_usd: float, n_known: int, as_json: bool
+    prices: Mapping[str, ModelPrice],
+    *,
+    budget_usd: float | None,
+    spent_usd: float,
+    n_known: int,
+    unset_keys: Sequence[str],
+    as_json: bool,
 ) -> None:
-    """Print what the open pairs will cost."""
+    """Print what the open pairs will cost.
+
+    Parameters
+    ----------
+    prices : of the open pairs, by model
+    budget_usd : float or None
+        None: it is not decided yet.
+    spent_usd : float
+        By earlier runs.
+    n_known : int
+        Pairs that earlier runs have settled.
+    unset_keys : environment variables that a run will need
+    as_json : bool
+    """
     total = _sum(prices)
     if as_json:
         fields = {model: _as_floats(one) for model, one in prices.items()}
         said = {"models": fields, "total": _as_floats(total), "budget_usd": budget_usd, "spent_usd": spent_usd}
-        click.echo(json.dumps(said | {"n_known": n_known}))
+        click.echo(json.dumps(said | {"n_known": n_known, "unset_keys": list(unset_keys)}))
         return
     console = Console()
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -47,18 +66,23 @@ def show_plan(
             *(f"{tokens:,.0f}" for tokens in (one.input_tokens, one.output_tokens)),
             *(f"{usd:,.4f}" for usd in (one.usd, one.worst_usd)),
         )
-    console.print(table)
+    print_table(console, table)
     lines = ["Tokens in: the prompts' bytes / 4. At most: every answer as long as it may be."]
     if total.n_assumed:
         lines.append(
-            f"Of {total.n_assumed:,} answers the length is not known; {ASSUMED_OUTPUT_TOKENS} tokens are assumed. "
+            f"Of {counted(total.n_assumed, 'answer')} the length is not known; {ASSUMED_OUTPUT_TOKENS} tokens are "
+            "assumed. "
             "--router names a router that predicts it."
         )
     if n_known:
-        lines.append(f"{n_known:,} pairs are known from earlier runs, which spent ${spent_usd:,.4f}.")
-    left = budget_usd - spent_usd
-    fits = "is enough" if float(total.usd) <= left else "is expected to end before all are asked"
-    lines.append(f"Budget: ${budget_usd:,.4f}, of which ${left:,.4f} is left; it {fits}. Nothing was sent.")
+        lines.append(f"Known from earlier runs, which spent {in_usd(spent_usd)}: {counted(n_known, 'pair')}.")
+    if budget_usd is not None:
+        left = budget_usd - spent_usd
+        fits = "is enough" if float(total.usd) <= left else "is expected to end before all are asked"
+        lines.append(f"Budget: {in_usd(budget_usd)}, of which {in_usd(max(left, 0.0))} is left; it {fits}.")
+    if unset_keys:
+        lines.append(f"Set {', '.join(unset_keys)} before you ask: the providers need it.")
+    lines.append("Nothing was sent.")
     for line in lines:
         console.print(line, highlight=False, markup=False)
 
@@ -72,7 +96,9 @@ class CollectReport:
     written : Written
     n_prompts, n_models, n_pairs : int
     n_repeated, n_sealed : int
-        Prompts of the sources that were left out: the same body again, and prompts that were logged as features.
+        What was left out of the sources: records of the same prompt again, and prompts that were logged as features.
+    n_other_bodies, n_other_references : int
+        Prompts with several records that differ in parameters, or in references. The first one counts.
     n_known, n_asked : int
         Pairs that earlier runs had settled, and pairs that this run has asked.
     n_answered : int
@@ -106,6 +132,8 @@ class CollectReport:
     n_pairs: int
     n_repeated: int
     n_sealed: int
+    n_other_bodies: int
+    n_other_references: int
     n_known: int
     n_asked: int
     n_answered: int
@@ -145,6 +173,8 @@ class CollectReport:
             n_pairs=len(plan.pairs),
             n_repeated=read.n_repeated,
             n_sealed=read.n_sealed,
+            n_other_bodies=read.n_other_bodies,
+            n_other_references=len(read.other_references),
             n_known=n_known,
             n_asked=asked.n_asked,
             n_answered=sum(one.answer is not None for one in outcomes),
@@ -182,54 +212,60 @@ class CollectReport:
 
     def text(self) -> str:
         """Return it as lines for a terminal."""
-        return "\n".join([*self._files(), *self._facts(), *self._unanswered(), *self._left()])
+        facts = [f"  {label:<10} {value}" for label, value in self.facts()]
+        return "\n".join([*self._files(), *facts, *self.unanswered(), *self.what_is_left()])
 
     def _files(self) -> list[str]:
         files = [path for path in (self.written.outcomes, self.written.answers) if path is not None]
         return [f"Wrote {' and '.join(map(str, files))}"]
 
-    def _facts(self) -> list[str]:
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what the run did, as names and values."""
         facts = [
-            ("pairs", f"{self.n_pairs:,} of {self.n_prompts:,} prompts and {self.n_models:,} models"),
+            ("pairs", f"{self.n_pairs:,} of {counted(self.n_prompts, 'prompt')} and {counted(self.n_models, 'model')}"),
             ("answered", f"{self.n_answered:,}"),
             ("asked now", f"{self.n_asked:,}" + (f"; {self.n_known:,} were known" if self.n_known else "")),
-            ("spent", f"${self.spent_usd:,.4f} of ${self.budget_usd:,.4f}, earlier runs included"),
+            ("spent", f"{in_usd(self.spent_usd)} of {in_usd(self.budget_usd)}, earlier runs included"),
         ]
         if self.n_lost:
             facts.append(
-                ("lost", f"{self.n_lost:,} answers of a run that was killed; they count as ${self.lost_usd:,.4f}")
+                (
+                    "lost",
+                    f"{counted(self.n_lost, 'answer')} of a run that was killed, counted as {in_usd(self.lost_usd)}",
+                )
             )
         if self.n_cut:
-            cut = f"{self.n_cut:,} answers ended at their limit; a larger --max-output-tokens does not ask them again"
-            facts.append(("cut", f"{cut} (give their prompts a larger max_output_tokens for that)"))
+            cut = f"{counted(self.n_cut, 'answer')} ended at the limit; a larger --max-output-tokens does not ask again"
+            facts.append(("cut", f"{cut} (give the prompts a larger max_output_tokens for that)"))
         if self.n_other or self.written.n_kept:
-            earlier = f"{self.n_other:,} calls of earlier runs were for other prompts or models"
-            facts.append(("earlier", f"{earlier}; {self.written.n_kept:,} rows of such are kept"))
+            earlier = f"{counted(self.n_other, 'call')} of earlier runs for other prompts or models"
+            facts.append(("earlier", f"{earlier}; {counted(self.written.n_kept, 'row')} of such kept"))
         if self.written.n_outdated:
             facts.append(
-                ("outdated", f"{self.written.n_outdated:,} rows were left out: their prompt_id has another text now")
+                ("outdated", f"{counted(self.written.n_outdated, 'row')} left out: the prompt_id has another text now")
             )
         if self.contenders:
             facts.append(("contenders", f"{', '.join(self.contenders)}: by the grades, a router may choose them"))
         if self.left_out:
             facts.append(("left alone", f"{', '.join(self.left_out)}: by the grades, no router would choose them"))
         if self.n_repeated:
-            facts.append(("left out", f"{self.n_repeated:,} prompts that were there twice"))
+            facts.append(("left out", f"{counted(self.n_repeated, 'record')} of prompts that were there already"))
         if self.n_sealed:
-            facts.append(("left out", f"{self.n_sealed:,} prompts that were logged without their text"))
-        return [f"  {label:<10} {value}" for label, value in facts]
+            facts.append(("left out", f"{counted(self.n_sealed, 'prompt')} that were logged without their text"))
+        return facts
 
-    def _unanswered(self) -> list[str]:
+    def unanswered(self) -> list[str]:
         """Say which pairs have no row, and why."""
         n_refused = sum(n for n, _ in self.refused.values())
-        lines = [f"No answer, and so no row: {n_refused:,} pairs whose prompts were refused."] if n_refused else []
+        lines = [f"Refused prompts, and so no answer and no row: {counted(n_refused, 'pair')}."] if n_refused else []
         for (model, code), (n, message) in list(self.refused.items())[:_SHOWN]:
-            lines.append(f"  {n:,} x {model}, {code}: {_short(message)}")
+            lines.append(f"  {n:,} x {model}, {code}: {shortened(message)}")
         for model, message in self.failing.items():
-            lines.append(f"{model} was left alone after failing again and again: {_short(message)}")
+            lines.append(f"{model} was left alone after failing again and again: {shortened(message)}")
         return lines
 
-    def _left(self) -> list[str]:
+    def what_is_left(self) -> list[str]:
+        """Say what is left, and how to go on."""
         if not self.n_left and self.is_first:
             grade = f"Grade the answers into {self.written.outcomes} (router-model grade)"
             return [f"These are the first prompts. {grade}, and go on: {again()}"]
@@ -241,11 +277,11 @@ class CollectReport:
             Why.FAILING: "Not all models answered",
             None: "Not all pairs were asked",
         }[self.why]
-        lines = [f"{why}: {self.n_left:,} pairs are left, which are expected to cost ${self.left_usd:,.4f}."]
+        lines = [f"{why}: still {counted(self.n_left, 'pair')} to ask, for {in_usd(self.left_usd)} as expected."]
         raised = " with a larger --budget-usd" if self.why is Why.BUDGET else ""
         if self.why is Why.BUDGET and self.left_usd < self.budget_usd - self.spent_usd:
             lines.append(
-                f"${self.budget_usd - self.spent_usd:,.4f} is left, but the next call may cost more than that: each "
+                f"{in_usd(self.budget_usd - self.spent_usd)} is left, but the next call may cost more than that: each "
                 "reserves its longest answer. A lower --max-output-tokens makes that less."
             )
         return [*lines, f"Go on{raised}: {again()}"]
@@ -255,13 +291,8 @@ class CollectReport:
         if n_ungraded == n_rows:
             return "The table has no qualities yet: grade the answers (router-model grade)."
         if n_ungraded:
-            return f"{n_ungraded:,} of {n_rows:,} answers have no quality yet: grade them (router-model grade)."
+            return f"Without a quality: {n_ungraded:,} of {counted(n_rows, 'answer')}. Grade them (router-model grade)."
         return "All answers have a quality."
-
-
-def again() -> str:
-    """Return the command that was typed, which goes on where it was."""
-    return shlex.join(["router-model", *sys.argv[1:]])
 
 
 def _refused(plan: Plan) -> dict[tuple[str, str], tuple[int, str]]:
@@ -289,8 +320,3 @@ def _sum(prices: Mapping[str, ModelPrice]) -> ModelPrice:
 
 def _as_floats(price: ModelPrice) -> dict[str, float]:
     return {name: float(value) for name, value in asdict(price).items()}
-
-
-def _short(message: str) -> str:
-    line = " ".join(message.split())
-    return line if len(line) <= _MESSAGE else f"{line[: _MESSAGE - 1]}…"

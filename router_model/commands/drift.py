@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from router_model.commands.log_source import LogSource, log_options
+from router_model.help_pages import Command
+from router_model.pages.command_option import html_option
+from router_model.progress import working
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,7 +20,19 @@ _EXIT_DRIFTED = 1
 _ABOVE_0 = click.FloatRange(min=0, min_open=True)
 
 
-@click.command("drift")
+@click.command(
+    "drift",
+    cls=Command,
+    examples="""
+    router-model drift my-router --log sqlite:///router-log.db --since 7d
+    router-model drift my-router --log march.parquet --prometheus drift.prom
+    """,
+    sections={
+        "Which log": "--log",
+        "What counts as drift": "--max-traffic",
+        "Output": "--prometheus",
+    },
+)
 @click.argument("artifact", type=click.Path(path_type=Path))
 @log_options
 @click.option("--max-traffic", type=_ABOVE_0, help="AUC above 1/2 that counts as other traffic [0.1].")
@@ -28,6 +43,7 @@ _ABOVE_0 = click.FloatRange(min=0, min_open=True)
 @click.option("--prometheus", type=click.Path(path_type=Path), help="Write metrics here, for node exporter (.prom).")
 @click.option("--all", "show_all", is_flag=True, help="Print every check, not only what has drifted.")
 @click.option("--encoder", help="The encoder, if the router was trained with your own (hub id or folder).")
+@html_option
 @click.option("--json", "as_json", is_flag=True, help="Print every check as JSON.")
 def command(
     artifact: Path,
@@ -41,6 +57,7 @@ def command(
     prometheus: Path | None,
     show_all: bool,
     encoder: str | None,
+    html: Path | None,
     as_json: bool,
 ) -> int:
     """Compare the calls of a log with what the router in ARTIFACT knows.
@@ -48,10 +65,7 @@ def command(
     Looks at traffic, calibration and success, cost and tokens, prices, and at
     the models that answer. The exit status is 0 if nothing has drifted, 1 if
     something has, and 2 if it cannot be told because of an error.
-
-    \b
-    router-model drift my-router --log sqlite:///router-log.db --since 7d
-    """  # noqa: D301  (click's mark for text that is not wrapped)
+    """
     from router_model.features import load_encoder  # noqa: PLC0415  (--help stays fast)
     from router_model.router import Router  # noqa: PLC0415
     from router_model.training.drift.checks import Thresholds  # noqa: PLC0415
@@ -65,9 +79,16 @@ def command(
         "price_days": max_price_age_days,
     }
     limits = Thresholds(**{name: value for name, value in given.items() if value is not None})
-    router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
-    with source.table() as table:
-        report = watch(router, table, limits)
+    with working("reading the log") as work:
+        router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
+        with source.table() as table:
+            work.step("comparing the calls with what the router knows")
+            report = watch(router, table, limits)
+    if html is not None:
+        from router_model.pages.render import write_page  # noqa: PLC0415
+        from router_model.training.reporting.drift_page import drift_page  # noqa: PLC0415
+
+        write_page(drift_page(report), html)
     if prometheus is not None:
         _replace(prometheus, prometheus_text(report.findings))
     if as_json:

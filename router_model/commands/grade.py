@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from router_model.commands.asking import saying_how_to_go_on
 from router_model.commands.judge_options import JudgeOptions, judge_options
+from router_model.help_pages import Command
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,7 +42,23 @@ def grading_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@click.command("grade")
+@click.command(
+    "grade",
+    cls=Command,
+    examples=r"""
+    router-model grade answers.parquet --by math=number --by choice \
+      --out outcomes.parquet
+    router-model grade answers.parquet --by judge --judge openai/gpt-5-mini \
+      --providers providers.toml --budget-usd 2 --labels labels.csv \
+      --out outcomes.parquet
+    """,
+    sections={
+        "Grader": "--by",
+        "Judging model": "--judge",
+        "Files": "--out",
+        "Output": "--json",
+    },
+)
 @click.argument("answers", type=_PATH)
 @grading_options
 @click.option("--out", required=True, type=_PATH, help="The outcome table to write, a .parquet file.")
@@ -69,26 +87,13 @@ def command(
     was not asked about all (budget, failing model), 130 Ctrl-C; the table has
     the grades so far. 2 nothing was written, also because more is left than
     --max-ungraded allows.
-
-    \b
-      router-model grade answers.parquet --by math=number --by choice \\
-        --out outcomes.parquet
-      router-model grade answers.parquet --by judge --judge openai/gpt-5-mini \\
-        --providers providers.toml --budget-usd 2 --labels labels.csv \\
-        --out outcomes.parquet
-    """  # noqa: D301  (click's mark for text that is not wrapped)
+    """
     report = grade_answers(answers, out, reference=reference, references=references, **how)
     if as_json:
         click.echo(json.dumps(report.as_dict(), ensure_ascii=False))
     else:
         report.show()
     return report.exit_code
-
-
-def check_out(out: Path) -> None:
-    """Refuse a name that no table can be written to."""
-    if out.suffix != ".parquet" or not out.parent.is_dir() or out.is_dir():
-        raise click.UsageError(f"--out: got {out}, expected the name of a .parquet file in a folder that exists")
 
 
 def check_grading(
@@ -159,9 +164,9 @@ def grade_answers(
     from router_model.training.grading.grade_table import grade_table  # noqa: PLC0415
     from router_model.training.grading.graders import read_by  # noqa: PLC0415
     from router_model.training.grading.labels import measure_graders, read_labels  # noqa: PLC0415
-    from router_model.training.importing.output import write_table  # noqa: PLC0415
+    from router_model.training.importing.output import check_table_name, write_table  # noqa: PLC0415
 
-    check_out(out)
+    check_table_name(out)
     table = read_answers(answers, reference=reference, references=references)
     given = {} if labels is None else read_labels(labels, table)
     with ExitStack() as opened:
@@ -169,11 +174,12 @@ def grade_answers(
 
         def make_judge() -> Any:
             path = journal or out.with_name(f"{out.stem}.judge.db")
+            opened.enter_context(saying_how_to_go_on(path))
             judges.append(opened.enter_context(judge.opened(path)))
             return judges[0]
 
         graded = grade_table(answers, table, read_by(by, judge=make_judge))
         model = judges[0] if judges else None
-        graded.check(max_ungraded)
+        graded.check(max_ungraded, advice=model.advice if model else None)
         write_table(graded.outcomes(given, model.name if model else None), out)
         return GradeReport.of(out, graded, measure_graders(graded, given, bar=quality_bar), model)

@@ -1,10 +1,13 @@
 """What ``router-model grade`` says in the end: what was graded, what was not, and how good the grader is."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from router_model.commands.amounts import counted, in_usd
+from router_model.tables import print_table
 from router_model.training.grading.corrected_means import MIN_LABELS
 from router_model.training.grading.judge_quality import JudgeReport, Shown
 from router_model.training.measuring.verdict import Estimate
@@ -83,15 +86,17 @@ class GradeReport:
     def show(self) -> None:
         """Print the report for a terminal."""
         from rich.console import Console  # noqa: PLC0415  (--json needs none)
+        from rich.markup import escape  # noqa: PLC0415
 
         console = Console(highlight=False)
-        console.print(f"[bold]Wrote[/] {self.out}: {self.n_graded:,} of {self.n_answers:,} answers are graded.")
+        graded = f"{self.n_graded:,} of {counted(self.n_answers, 'answer')} graded"
+        console.print(f"[bold]Wrote[/] {escape(str(self.out))}: {graded}.")
         for name, n in self.by.items():
             console.print(f"  {n:>8,}  by {name}", markup=False)
         for reason, n in self.reasons.items():
             console.print(f"  {n:>8,}  not graded: {reason}", markup=False)
         if self.spent_usd is not None:
-            console.print(f"Judging has cost ${self.spent_usd:,.4f}, earlier runs into this table included.")
+            console.print(f"Judging has cost {in_usd(self.spent_usd)}, earlier runs into this table included.")
         if self.exit_code:
             console.print("The judge was not asked about all answers; give the same command again to go on.")
         for name, report in self.measured.items():
@@ -99,24 +104,26 @@ class GradeReport:
 
 
 def _show_measured(name: str, report: JudgeReport, position_bias: Estimate | None, console: "Console") -> None:
-    from rich.table import Table  # noqa: PLC0415  (--json needs none)
+    from rich.markup import escape  # noqa: PLC0415  (--json needs none)
+    from rich.table import Table  # noqa: PLC0415
 
     console.print()
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column(f"mean quality by {name}", overflow="fold")
+    table.add_column("", overflow="fold")
     is_labelled = report.n_labels > 0
-    titles = ("answers", "grades", "labels", "labels alone", "corrected") if is_labelled else ("answers", "grades")
+    titles = ("labelled", "grades", "labels alone", "corrected") if is_labelled else ("answers", "grades")
     for title in titles:
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", no_wrap=True)
     for one in report.means:
-        cells = [f"{one.n_judged:,}", _shown(one.judge)]
+        cells = [f"{one.n_labels:,}/{one.n_judged:,}" if is_labelled else f"{one.n_judged:,}", _shown(one.judge)]
         if is_labelled:
             few = f"under {MIN_LABELS}"
-            cells += [f"{one.n_labels:,}", _shown(one.labels) or few, _shown(one.corrected) or few]
-        table.add_row(one.model, *cells)
-    console.print(table)
+            cells += [_shown(one.labels) or few, _shown(one.corrected) or few]
+        table.add_row(escape(one.model), *map(escape, cells))
+    console.print(f"[bold]Mean quality[/] by {escape(name)}, with 95 % intervals:")
+    print_table(console, table)
     for line in _biases(report, position_bias):
-        console.print(line)
+        console.print(line, markup=False)
     contested = [pair for pair in report.pairs if pair.shown is not Shown.ALIKE][:_MOST_PAIRS]
     for pair in contested:
         console.print(
@@ -130,9 +137,10 @@ def _show_measured(name: str, report: JudgeReport, position_bias: Estimate | Non
 def _biases(report: JudgeReport, position_bias: Estimate | None) -> list[str]:
     lines = []
     if (found := report.agreement) is not None:
+        of = counted(report.n_labels, "answer")
         lines.append(
-            f"Agrees with the labels on {found.share:.0%} of {report.n_labels:,} answers at quality {found.bar:g} "
-            f"(kappa {_shown(found.kappa)}): both right {found.both_succeed:,}, both wrong {found.both_fail:,}, only "
+            f"Agrees with the labels on {found.share:.0%} of {of} at quality {found.bar:g} "
+            f"({_kappa(found.kappa)}): both right {found.both_succeed:,}, both wrong {found.both_fail:,}, only "
             f"the grade right {found.only_judge:,}, only the label right {found.only_labels:,}."
         )
     if kind := [f"{one.model} {_shown(one.bias, sign=True)}" for one in report.means if one.bias is not None]:
@@ -144,7 +152,13 @@ def _biases(report: JudgeReport, position_bias: Estimate | None) -> list[str]:
     return lines
 
 
+def _kappa(kappa: Estimate) -> str:
+    return f"kappa {_shown(kappa)}" if math.isfinite(kappa.value) else "no kappa, because both always say the same"
+
+
 def _shown(estimate: Estimate | None, *, sign: bool = False) -> str:
-    if estimate is None:
+    """Return an estimate with its interval; nothing if there is none."""
+    if estimate is None or not math.isfinite(estimate.value):
         return ""
-    return f"{estimate.value:{'+' if sign else ''}.3f} ± {estimate.half_width:.3f}"
+    form = "+.2f" if sign else ".2f"
+    return f"{estimate.value:{form}} [{estimate.low:{form}}, {estimate.high:{form}}]"

@@ -1,11 +1,15 @@
 """The command ``router-model inspect``: verify a saved router and show what it contains."""
 
 import json
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from router_model.help_pages import Command
+from router_model.tables import print_table
 
 if TYPE_CHECKING:
     from datetime import date
@@ -19,7 +23,13 @@ _CARRIED_OVER = (
 )
 
 
-@click.command("inspect")
+@click.command(
+    "inspect",
+    cls=Command,
+    examples="""
+    router-model inspect my-router
+    """,
+)
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(artifact: Path, *, as_json: bool) -> None:
@@ -113,10 +123,10 @@ def _show(description: dict[str, Any]) -> None:
             f"{row['usd_per_mtok_input']:g}",
             f"{row['usd_per_mtok_output']:g}",
             "unknown" if row["context_window"] is None else f"{row['context_window']:,}",
-            escape(row["price_source"]),
+            escape(row["price_source"].partition(" (")[0]),
         )
     if description["models"]:
-        console.print(table)
+        print_table(console, table)
     if any(row["carried_over"] for row in description["models"]):
         console.print(_CARRIED_OVER, style="dim", highlight=False, soft_wrap=True)
     point = description["operating_point"]
@@ -142,7 +152,9 @@ def _show(description: dict[str, Any]) -> None:
         facts["no outcomes"] = f"{', '.join(description['without_outcomes'])} (never chosen; see 'add-model')"
     facts |= {f"certificate {n}": text for n, text in enumerate(_certificates(description), start=1)}
     for name, value in facts.items():
-        console.print(f"[dim]{name:>14}[/]  {escape(value)}", highlight=False, soft_wrap=True)
+        first, *others = textwrap.wrap(value, console.width - 16, break_long_words=False, break_on_hyphens=False)
+        lines = [f"[dim]{name:>14}[/]  {escape(first)}", *(f"{'':16}{escape(line)}" for line in others)]
+        console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
 
 def _default_rule(point: dict[str, Any]) -> str:

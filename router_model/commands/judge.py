@@ -7,18 +7,20 @@ graded.
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
+from router_model.commands.amounts import shortened
+from router_model.commands.asking import CallProgress, progress_of_calls, say_stop
 from router_model.commands.collect_report import EXITS
 from router_model.errors import RequestError
 from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.paid_calls.calls import CallOutcome, PaidCall
 from router_model.serving.paid_calls.journal import Journal
-from router_model.serving.paid_calls.runner import OnOutcome, Why, worst_usd
+from router_model.serving.paid_calls.runner import Why, worst_usd
 from router_model.serving.paid_calls.session import Asked, ask_models
 from router_model.serving.providers.fleet import Fleet
 from router_model.training.grading.answers import NO_REFERENCE, Answer, Grade, not_graded
@@ -29,12 +31,23 @@ from router_model.training.measuring.verdict import Estimate
 _CALL_ID: Final = "judge"
 """The same for all calls, so that the same question is paid for once."""
 _UNREADABLE: Final = "the judge's verdict could not be read"
+_NO_VERDICT: Final = "the judge did not answer"
 _WHY_LEFT: Final = {
     Why.BUDGET: "the budget ended before the judge was asked",
     Why.STOPPED: "the run was stopped before the judge was asked",
     Why.FAILING: "the judge's model fails",
 }
+_ADVICE: Final = {
+    _UNREADABLE: "give the judge a larger --judge-max-tokens (one that thinks needs more), or ask another --judge",
+    _WHY_LEFT[Why.BUDGET]: "go on with a larger --budget-usd",
+    _WHY_LEFT[Why.STOPPED]: "give the same command again to go on",
+    _WHY_LEFT[Why.FAILING]: "see what its provider says of it, or ask another --judge",
+    _NO_VERDICT: "see what its provider says of these prompts, or ask another --judge",
+}
+"""What to do about answers that were not graded, by the reason."""
 _MIN_FOR_POSITION: Final = 10
+_SHOWN: Final = 80
+"""Characters of a verdict that could not be read, in its reason."""
 
 
 @dataclass(slots=True)
@@ -78,7 +91,6 @@ class Judge:
         Of the orders.
     per_provider : int
         Calls at a time.
-    on_outcome : is told of each outcome
     position_bias : Estimate or None
         For pairwise, after grading: how much more an answer gets if it stands first, over those judged in both orders.
     asked : what the last `grade` has done
@@ -92,7 +104,6 @@ class Judge:
     both_orders: float = 0.2
     seed: int = 0
     per_provider: int = 8
-    on_outcome: OnOutcome = field(default=lambda _, __: None)
     position_bias: Estimate | None = None
     asked: Asked | None = None
 
@@ -100,6 +111,11 @@ class Judge:
     def name(self) -> str:
         """What the column ``judge`` says: the model and the version of the prompt."""
         return f"judge:{self.model}@{self.prompt.version}"
+
+    @property
+    def advice(self) -> Mapping[str, str]:
+        """What to do about answers that it did not grade, by the reason."""
+        return _ADVICE
 
     @property
     def exit_code(self) -> int:
@@ -155,20 +171,23 @@ class Judge:
         questions = self.questions(answers)
         outcomes: dict[str, CallOutcome] = {}
 
-        def note(call: PaidCall, outcome: CallOutcome) -> None:
-            outcomes[call.key] = outcome
-            self.on_outcome(call, outcome)
+        with progress_of_calls(self.journal) as progress:
 
-        try:
-            self.asked = ask_models(
-                self._batches(questions, outcomes),
-                self.fleet(),
-                self.journal,
-                per_provider=self.per_provider,
-                on_outcome=note,
-            )
-        except InvalidRequestError as exc:
-            raise RequestError(f"--judge: {exc.message}") from exc
+            def note(call: PaidCall, outcome: CallOutcome) -> None:
+                outcomes[call.key] = outcome
+                progress.advance()
+
+            try:
+                self.asked = ask_models(
+                    self._batches(questions, outcomes, progress),
+                    self.fleet(),
+                    self.journal,
+                    per_provider=self.per_provider,
+                    on_outcome=note,
+                    on_stop=say_stop,
+                )
+            except InvalidRequestError as exc:
+                raise RequestError(f"--judge: {exc.message}") from exc
         for question in questions:
             self._settle(question, outcomes.get(question.call.key))
         self.position_bias = self._position_bias(questions)
@@ -177,8 +196,11 @@ class Judge:
             of_row.setdefault(question.row, []).append(question)
         return [_grade(of_row.get(row, [])) for row in range(len(answers))]
 
-    def _batches(self, questions: list[_Question], outcomes: dict[str, CallOutcome]) -> Iterator[list[PaidCall]]:
+    def _batches(
+        self, questions: list[_Question], outcomes: dict[str, CallOutcome], progress: CallProgress
+    ) -> Iterator[list[PaidCall]]:
         """Yield all questions, and then those whose verdict could not be read, asked once more."""
+        progress.expect(len({question.call.key for question in questions}))
         yield [question.call for question in questions]
         unreadable = []
         for question in questions:
@@ -190,6 +212,7 @@ class Judge:
                     question.call = self._call(self.prompt.repair(messages, said))
                     unreadable.append(question.call)
         if unreadable:
+            progress.expect(len({call.key for call in unreadable}))
             yield unreadable
 
     def _settle(self, question: _Question, outcome: CallOutcome | None) -> None:
@@ -197,10 +220,11 @@ class Judge:
             why = self.asked.why if self.asked else None
             question.reason = _WHY_LEFT[why] if why else _UNREADABLE
         elif outcome.error is not None:
-            question.reason = f"the judge did not answer: {outcome.error.code}"
+            question.reason = f"{_NO_VERDICT}: {outcome.error.code}"
         else:
             question.quality = read_verdict(self.prompt.kind, outcome.text or "", is_first=question.is_first)
-            question.reason = "" if question.quality is not None else _UNREADABLE
+            if question.quality is None:
+                question.reason = f"{_UNREADABLE}: {shortened(outcome.text or '(nothing)', _SHOWN)}"
 
     def _position_bias(self, questions: Sequence[_Question]) -> Estimate | None:
         first = {one.row: one.quality for one in questions if one.is_first and one.quality is not None}
@@ -208,7 +232,7 @@ class Judge:
         gains = np.array([first[row] - second[row] for row in first if row in second])
         if self.prompt.kind == "score" or len(gains) < _MIN_FOR_POSITION:
             return None
-        return mean_of(gains, np.arange(len(gains)), len(gains), added=True).interval()
+        return mean_of(gains, np.arange(len(gains)), len(gains), added=True).interval().within(-1, 1)
 
 
 def _grade(questions: Sequence[_Question]) -> Grade:

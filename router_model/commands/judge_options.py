@@ -1,6 +1,5 @@
 """The options of ``--by judge``, and the judge that they describe."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +15,6 @@ from router_model.serving.common.extra import needing_serve
 
 if TYPE_CHECKING:
     from router_model.commands.judge import Judge
-    from router_model.serving.paid_calls.calls import CallOutcome, PaidCall
-    from router_model.serving.paid_calls.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ class JudgeOptions:
 
         own = None if self.catalog is None else Catalog.load(self.catalog)
         cards = dict(complete_catalog(own, [model]).cards)
-        with Journal(journal, nanos(Decimal(str(budget_usd)))) as kept, _progress_bar(kept) as show:
+        with Journal(journal, nanos(Decimal(str(budget_usd)))) as kept:
             yield Judge(
                 model,
                 JudgePrompt.of_file(self.judge_kind, self.rubric),
@@ -83,26 +80,7 @@ class JudgeOptions:
                 both_orders=self.both_orders,
                 seed=self.seed,
                 per_provider=self.concurrency,
-                on_outcome=show,
             )
-
-
-@contextmanager
-def _progress_bar(journal: "Journal") -> Iterator[Callable[["PaidCall", "CallOutcome"], None]]:
-    """Show on a terminal's stderr how many verdicts there are, and what they have cost."""
-    from rich.console import Console  # noqa: PLC0415  (--help stays fast)
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
-    console = Console(file=sys.stderr)
-    columns = (SpinnerColumn(), TextColumn("{task.completed} verdicts, {task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-
-        def show(_: "PaidCall", __: "CallOutcome") -> None:
-            spent, left = journal.spent / 1e9, journal.left / 1e9
-            bar.update(task, advance=1, description=f"${spent:,.4f} spent, ${left:,.4f} left")
-
-        yield show
 
 
 _PATH = click.Path(path_type=Path)

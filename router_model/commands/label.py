@@ -6,18 +6,35 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from router_model.commands.asking import saying_how_to_go_on
 from router_model.commands.collect import command as collect
-from router_model.commands.grade import check_grading, check_out, grade_answers, grading_options
+from router_model.commands.grade import check_grading, grade_answers, grading_options
 from router_model.commands.judge_options import JudgeOptions
 from router_model.commands.log_source import LogSource, log_options
 from router_model.errors import RequestError, TableError
+from router_model.help_pages import Command
 from router_model.serving.common.private_files import making_private
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-@click.command("label")
+@click.command(
+    "label",
+    cls=Command,
+    examples=r"""
+    router-model label --log sqlite:///router-log.db --sample 300 \
+      --models openai/gpt-5-mini,qwen/qwen3-32b --providers providers.toml \
+      --by judge --judge openai/gpt-5 --budget-usd 5 --out labelled.parquet
+    """,
+    sections={
+        "Which prompts of which log": "--log",
+        "Who is asked": "--models",
+        "Grader": "--by",
+        "Judging model": "--judge",
+        "Output": "--out",
+    },
+)
 @log_options
 @click.option("--models", required=True, metavar="A,B,C", help="The models to ask, as the providers file names them.")
 @click.option("--sample", type=click.IntRange(min=1), default=200, show_default=True, help="How many prompts.")
@@ -46,18 +63,38 @@ def command(
 
     Exit status: 0 all was asked and graded, 2 nothing was graded, 3 some is
     left (budget, failing models), 130 Ctrl-C.
+    """
+    journal = out.with_name(f"{out.stem}.collected.calls.db")
+    with saying_how_to_go_on(journal):
+        return _label(
+            *(ctx, source, out, journal),
+            models=models,
+            sample=sample,
+            one_per_session=one_per_session,
+            judge=judge,
+            how=how,
+        )
 
-    \b
-      router-model label --log sqlite:///router-log.db --sample 300 \\
-        --models openai/gpt-5-mini,qwen/qwen3 --providers providers.toml \\
-        --by judge --judge openai/gpt-5 --budget-usd 5 --out labelled.parquet
-    """  # noqa: D301  (click's mark for text that is not wrapped)
+
+def _label(
+    ctx: click.Context,
+    source: LogSource,
+    out: Path,
+    journal: Path,
+    *,
+    models: str,
+    sample: int,
+    one_per_session: bool,
+    judge: JudgeOptions,
+    how: dict[str, Any],
+) -> int:
     from router_model.training.grading.answers import read_table  # noqa: PLC0415  (--help stays fast)
     from router_model.training.grading.graders import needs_reference  # noqa: PLC0415
+    from router_model.training.importing.output import check_table_name, write_whole  # noqa: PLC0415
 
     if judge.providers is None or judge.budget_usd is None:
         raise RequestError("label needs --providers FILE and --budget-usd USD, to ask the models")
-    check_out(out)
+    check_table_name(out)
     drawn, collected = out.with_name(f"{out.stem}.sample.parquet"), out.with_name(f"{out.stem}.collected.parquet")
     answers = out.with_name(f"{out.stem}.answers.parquet")
     is_drawn = drawn.exists()
@@ -74,7 +111,7 @@ def command(
     # All of these files have whole prompts of the log.
     with making_private():
         if not is_drawn:
-            _write(prompts, drawn)
+            write_whole(prompts, drawn, is_private=True)
         status = ctx.invoke(
             collect,
             prompts=(str(drawn),),
@@ -91,7 +128,7 @@ def command(
         click.echo("Nothing is graded before all answers are there; give the same command again to go on.")
         return int(status)
     # One journal for both has one budget for both.
-    report = grade_answers(answers, out, judge=judge, journal=collected.with_name(f"{collected.stem}.calls.db"), **how)
+    report = grade_answers(answers, out, judge=judge, journal=journal, **how)
     report.show()
     return report.exit_code
 
@@ -116,17 +153,6 @@ def _pairs(prompts: "pl.DataFrame", models: str) -> "pl.DataFrame":
 
     names = [name.strip() for name in models.split(",")]
     return prompts.select("prompt_id").join(pl.DataFrame({"model": names}), how="cross")
-
-
-def _write(sample: "pl.DataFrame", path: Path) -> None:
-    """Write the sample; a run that is killed meanwhile leaves none, and not a part of one."""
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        sample.write_parquet(beside)
-        beside.replace(path)
-    except OSError as exc:
-        beside.unlink(missing_ok=True)
-        raise TableError(f"{path}: cannot be written ({exc.strerror or exc}); check the folder and its space") from exc
 
 
 def draw_prompts(table: "pl.DataFrame", n: int, *, seed: int, one_per_session: bool = False) -> "pl.DataFrame":

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router_model.errors import TableError
+from router_model.progress import note
 from router_model.serving.commands.log import DEFAULT_SPOOL, moment, with_log
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class LogSource:
             )
         if not report.n_rows:
             raise TableError(f"the log has no call of this time. {report.lines()[1]}")
-        click.echo(report.lines()[1], err=True)  # the first line names a file that the user never sees
+        note(report.lines()[1])  # the first line names a file that the user never sees
 
 
 def read_log(

@@ -20,6 +20,7 @@ import click
 from router_model.commands.log_source import LogSource, is_table
 from router_model.errors import ArtifactError, RouterModelError, TableError, TrainingError
 from router_model.features import FeatureError
+from router_model.help_pages import Command
 from router_model.serving.commands.log import DEFAULT_SPOOL, moment
 
 if TYPE_CHECKING:
@@ -121,7 +122,20 @@ def _since(context: click.Context, option: click.Parameter, text: str | None) ->
     return text
 
 
-@click.command("loop")
+@click.command(
+    "loop",
+    cls=Command,
+    examples=r"""
+    router-model loop --log sqlite:///router-log.db --to routers --state loop \
+      --table outcomes.parquet --held-out unseen.parquet --every 24h
+    """,
+    sections={
+        "Which log": "--log",
+        "Files": "--to",
+        "What a router that passes gets": "--publish",
+        "Schedule and record": "--every",
+    },
+)
 @click.option("--log", required=True, envvar="ROUTER_LOG", metavar="URL|TABLE", help="Decision log of the service.")
 @click.option(
     "--spool", type=_PATH, default=DEFAULT_SPOOL, envvar="ROUTER_LOG_SPOOL", show_default=True,
@@ -180,11 +194,7 @@ def command(
     The exit status is 0 if a router is promoted or its canary has started, 1
     if it was refused, with the reason, and 2 after an error. With --every,
     errors are printed and the next run starts at its time.
-
-    \b
-      router-model loop --log sqlite:///router-log.db --to routers --state loop \\
-        --table outcomes.parquet --held-out unseen.parquet
-    """  # noqa: D301  (click's mark for text that is not wrapped)
+    """
     from router_model.commands.resumable import Runs  # noqa: PLC0415  (--help stays fast)
     from router_model.saved.place import Place  # noqa: PLC0415
     from router_model.training.tracking import is_configured  # noqa: PLC0415

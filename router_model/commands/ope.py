@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from router_model.commands.log_source import LogSource, log_options
+from router_model.help_pages import Command
+from router_model.pages.command_option import html_option
+from router_model.progress import working
+from router_model.tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +23,19 @@ if TYPE_CHECKING:
 _TASKS_SHOWN = 20
 
 
-@click.command("ope")
+@click.command(
+    "ope",
+    cls=Command,
+    examples="""
+    router-model ope challenger --log sqlite:///router-log.db --since 30d
+    router-model ope challenger --log march.parquet --against my-router
+    """,
+    sections={
+        "Which log": "--log",
+        "What is compared": "--against",
+        "Output": "--track",
+    },
+)
 @click.argument("artifact", type=click.Path(path_type=Path))
 @log_options
 @click.option(
@@ -35,6 +51,7 @@ _TASKS_SHOWN = 20
 @click.option(
     "--track/--no-track", default=None, help="Record it in MLflow [if MLFLOW_TRACKING_URI or mlflow.db is there]."
 )
+@html_option
 @click.option("--json", "as_json", is_flag=True, help="Print the evaluation as JSON.")
 def command(
     artifact: Path,
@@ -46,6 +63,7 @@ def command(
     catalog: Path | None,
     encoder: str | None,
     track: bool | None,
+    html: Path | None,
     as_json: bool,
 ) -> None:
     """Estimate from a log what the router in ARTIFACT would have brought.
@@ -65,13 +83,20 @@ def command(
     from router_model.training.tracking import is_configured, track_log_evaluation  # noqa: PLC0415
 
     own = None if encoder is None else load_encoder(encoder)
-    challenger = Router.load(artifact, catalog=catalog, encoder=own)
-    champion = None if against is None else Router.load(against, catalog=catalog, encoder=own)
-    with source.table() as table:
-        decisions, table_sha256 = read_logged(table), file_sha256(table)
-    found = evaluate_on_log(
-        challenger, decisions, against=champion, supported_only=supported_only, margin=max_quality_loss
-    )
+    with working("reading the log") as work:
+        challenger = Router.load(artifact, catalog=catalog, encoder=own)
+        champion = None if against is None else Router.load(against, catalog=catalog, encoder=own)
+        with source.table() as table:
+            decisions, table_sha256 = read_logged(table), file_sha256(table)
+        work.step("estimating what the router would have brought")
+        found = evaluate_on_log(
+            challenger, decisions, against=champion, supported_only=supported_only, margin=max_quality_loss
+        )
+    if html is not None:
+        from router_model.pages.render import write_page  # noqa: PLC0415
+        from router_model.training.reporting.log_evaluation_page import log_evaluation_page  # noqa: PLC0415
+
+        write_page(log_evaluation_page(found, name=artifact.name), html)
     paths = {"challenger_path": str(artifact), "champion_path": None if against is None else str(against)}
     tracked = None
     if is_configured() if track is None else track:
@@ -112,7 +137,7 @@ def _table(console: "Console", titles: "Sequence[str]", rows: "Sequence[Sequence
         table.add_column(title, justify="right" if column else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    console.print(table)
+    print_table(console, table)
 
 
 def _with_error(estimate: "Estimate", scale: float, digits: int) -> str:

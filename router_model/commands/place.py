@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from router_model.help_pages import Command
+
 if TYPE_CHECKING:
     from router_model.saved.place import Place
 
@@ -17,7 +19,13 @@ if TYPE_CHECKING:
 _SHARES = {"shadow": 0.1, "explore": 0.5, "canary": 0.1}
 
 
-@click.command("rollback")
+@click.command(
+    "rollback",
+    cls=Command,
+    examples="""
+    router-model rollback routers
+    """,
+)
 @click.argument("place", type=click.Path(path_type=Path))
 @click.option(
     "--track/--no-track",
@@ -52,7 +60,14 @@ def _track(place: "Place", registered_model: str, *, always: bool) -> str | None
     return track_rollback(place, registered=registered_model) if always or is_configured() else None
 
 
-@click.command("challenge")
+@click.command(
+    "challenge",
+    cls=Command,
+    examples="""
+    router-model challenge challenger --to routers --mode canary --share 0.1
+    router-model challenge --to routers --stop --reason "too slow"
+    """,
+)
 @click.argument("challenger", type=click.Path(path_type=Path), required=False)
 @click.option("--to", "place", required=True, type=click.Path(path_type=Path), help="Folder of published routers.")
 @click.option("--mode", type=click.Choice([*_SHARES]), default="shadow", show_default=True, help="What it does.")
@@ -73,11 +88,11 @@ def challenge(
     """Let services that run 'serve PLACE' try the router in CHALLENGER.
 
     \b
-    shadow   It decides after the answer, and its choice is only logged. --share is
-             the most that it may take of a processor, in each worker.
-    explore  Where it would choose another model, the choice is drawn between the
-             two, with known propensities. --share is the challenger's probability,
-             at most 0.5.
+    shadow   It decides after the answer, and its choice is only logged. --share
+             is the most that it may take of a processor, in each worker.
+    explore  Where it would choose another model, the choice is drawn between
+             the two, with known propensities. --share is the challenger's
+             probability, at most 0.5.
     canary   It decides for a --share of the sessions.
 
     The router is verified and copied into the folder of --to. Services follow

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from router_model.commands.log_source import LogSource, optional_log_options
+from router_model.help_pages import Command
+from router_model.pages.command_option import html_option
+from router_model.progress import working
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,7 +18,21 @@ if TYPE_CHECKING:
     from router_model.training.promotion.promote import Promotion
 
 
-@click.command("promote")
+@click.command(
+    "promote",
+    cls=Command,
+    examples=r"""
+    router-model promote challenger --to routers --table unseen.parquet
+    router-model promote challenger --to routers \
+      --log sqlite:///router-log.db --since 30d
+    router-model serve routers --insecure
+    """,
+    sections={
+        "On what it is compared": "--table",
+        "What a router has to pass": "--retrain-check",
+        "Record": "--track",
+    },
+)
 @click.argument("challenger", type=click.Path(path_type=Path))
 @click.option("--to", "place", required=True, type=click.Path(path_type=Path), help="Folder of published routers.")
 @click.option("--table", type=click.Path(path_type=Path), help="Outcomes on which to compare it with the champion.")
@@ -36,6 +53,7 @@ if TYPE_CHECKING:
 )
 @click.option("--registered-model", default="router-model", show_default=True, help="Its name in MLflow's registry.")
 @click.option("--force", is_flag=True, help="Publish even if a check fails; the place's history says so.")
+@html_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     challenger: Path,
@@ -49,6 +67,7 @@ def command(
     track: bool | None,
     registered_model: str,
     force: bool,
+    html: Path | None,
     as_json: bool,
     **limits: float | None,
 ) -> None:
@@ -70,7 +89,7 @@ def command(
     from router_model.training.promotion.promote import promote  # noqa: PLC0415
     from router_model.training.tracking import is_configured, track_promotion  # noqa: PLC0415
 
-    with nullcontext() if source is None else source.table() as log:
+    with working("comparing it with the champion"), nullcontext() if source is None else source.table() as log:
         promotion = promote(
             challenger,
             place,
@@ -83,6 +102,11 @@ def command(
             catalog=catalog,
             encoder=None if encoder is None else load_encoder(encoder),
         )
+    if html is not None:
+        from router_model.pages.render import write_page  # noqa: PLC0415
+        from router_model.training.reporting.promotion_page import promotion_page  # noqa: PLC0415
+
+        write_page(promotion_page(promotion), html)
     if not as_json:
         show_promotion(promotion, Console())
     tracked = None

@@ -6,11 +6,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from router_model.help_pages import Command
+
 if TYPE_CHECKING:
     from router_model.saved.artifact import Artifact
 
 
-@click.command("remove-model")
+@click.command(
+    "remove-model",
+    cls=Command,
+    examples="""
+    router-model remove-model my-router --model openai/gpt-4o --out smaller-router
+    """,
+)
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--model", required=True, help="Id of the model to take out.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the new router [ARTIFACT is replaced].")

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from router_model.commands.log_source import LogSource, log_options
+from router_model.help_pages import Command
+from router_model.progress import Steps, working
+from router_model.tables import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,7 +17,19 @@ if TYPE_CHECKING:
     from router_model.training.retrain import RetrainReport
 
 
-@click.command("retrain")
+@click.command(
+    "retrain",
+    cls=Command,
+    examples=r"""
+    router-model retrain --log sqlite:///router-log.db --base my-router \
+      --table outcomes.parquet --out challenger
+    """,
+    sections={
+        "Which log": "--log",
+        "What is trained": "--base",
+        "Output": "--json",
+    },
+)
 @log_options
 @click.option("--base", required=True, type=click.Path(path_type=Path), help="The router that serves.")
 @click.option(
@@ -49,20 +64,18 @@ def command(
     The settings are those of --base, which stays as it is. The new router is
     not saved if it moves more traffic than the new grades support. To serve it,
     promote it.
-
-    \b
-      router-model retrain --log sqlite:///router-log.db --base my-router \
-        --table outcomes.parquet --out challenger
-    """  # noqa: D301  (click's mark for text that is not wrapped)
+    """
     from router_model.catalog import Catalog  # noqa: PLC0415  (--help stays fast)
     from router_model.interrupts import after_saving  # noqa: PLC0415
-    from router_model.training.commands.train import show_progress, show_report  # noqa: PLC0415
+    from router_model.training.commands.train import show_report  # noqa: PLC0415
     from router_model.training.retrain import retrain  # noqa: PLC0415
     from router_model.training.table.prices import look_up  # noqa: PLC0415
     from router_model.training.tracking import track_run  # noqa: PLC0415
+    from router_model.training.train import STEPS  # noqa: PLC0415
 
     cards = None if catalog is None else Catalog.load(catalog, look_up=look_up)
-    with source.table() as log, show_progress(hidden=as_json) as advance:
+    with working("reading the log") as work, source.table() as log:
+        advance = Steps(work, STEPS)
         report = retrain(log, base, out, tables=tables, catalog=cards, accept_moves=accept_moves, advance=advance)
     with after_saving(out):
         tracked = track_run(report.training, report.config) if track else "not tracked (--no-track)"
@@ -84,4 +97,4 @@ def _show_logged(report: "RetrainReport", console: "Console") -> None:
         table.add_column(title, justify="right")
     for one in report.logged:
         table.add_row(one.model, f"{one.n_calls:,}", f"{one.n_graded:,}", f"{one.n_effective:,.0f}")
-    console.print(table)
+    print_table(console, table)

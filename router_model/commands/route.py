@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from router_model.help_pages import Command
+from router_model.tables import print_table
+
 if TYPE_CHECKING:
     from router_model.certificate import Certificate
     from router_model.decision import Decision, PlanStep
@@ -15,7 +18,21 @@ if TYPE_CHECKING:
 _SHOWN = 10  # candidates shown in the table; --json has all
 
 
-@click.command("route")
+@click.command(
+    "route",
+    cls=Command,
+    examples="""
+    router-model route my-router "How long is the journey?"
+    router-model route my-router "Is 2027 prime?" --explain
+    router-model route my-router - --json < chat-body.json
+    """,
+    sections={
+        "Rule": "--quality-bar",
+        "Which models may be chosen": "--allow",
+        "Router and prompt": "--catalog",
+        "Output": "--explain",
+    },
+)
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.argument("prompt")
 @click.option("--quality-bar", type=float, help="Quality an answer needs to succeed [default: the router's].")
@@ -93,7 +110,7 @@ def _show(decision: "Decision", about_target: str) -> None:
         table.add_column(title, justify="right")
     for step in decision.plan[:_SHOWN]:
         table.add_row(escape(step.model) + " (announced)" * step.announced, *_cells(step, with_latency=with_latency))
-    console.print(table)
+    print_table(console, table)
     if len(decision.plan) > _SHOWN:
         console.print(f"… and {len(decision.plan) - _SHOWN} more (--json lists all)", style="dim")
     for exclusion in decision.excluded:

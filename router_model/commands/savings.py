@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from router_model.commands.log_source import LogSource, log_options
+from router_model.help_pages import Command
+from router_model.progress import working
+from router_model.saving import saving_cell
+from router_model.tables import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,7 +19,19 @@ if TYPE_CHECKING:
     from router_model.training.offpolicy.savings import Ledger
 
 
-@click.command("savings")
+@click.command(
+    "savings",
+    cls=Command,
+    examples="""
+    router-model savings --log sqlite:///router-log.db --since 30d
+    router-model savings --log sqlite:///router-log.db --artifact my-router
+    """,
+    sections={
+        "Which log": "--log",
+        "What is counted": "--artifact",
+        "Output": "--json",
+    },
+)
 @log_options
 @click.option("--artifact", type=click.Path(path_type=Path), help="A router whose predictions narrow the intervals.")
 @click.option(
@@ -56,15 +72,17 @@ def command(
     own = None if encoder is None else load_encoder(encoder)
     router = None if artifact is None else Router.load(artifact, encoder=own)
     cards = None if catalog is None else Catalog.load(catalog)
-    with source.table() as table:
-        decisions = read_logged(table)
-    ledger = savings(
-        decisions,
-        router=router,
-        catalog=cards,
-        router_cost_usd_per_request=router_cost_usd_per_request,
-        margin=max_quality_loss,
-    )
+    with working("reading the log") as work:
+        with source.table() as table:
+            decisions = read_logged(table)
+        work.step("estimating what each model would have cost")
+        ledger = savings(
+            decisions,
+            router=router,
+            catalog=cards,
+            router_cost_usd_per_request=router_cost_usd_per_request,
+            margin=max_quality_loss,
+        )
     if as_json:
         click.echo(json.dumps(ledger.as_dict(), ensure_ascii=False))
     else:
@@ -92,13 +110,13 @@ def show_ledger(ledger: "Ledger", console: "Console") -> None:
         ("routed, as it ran", routed, ledger.routed_cache_usd, ""),
         *(
             (f"{model}{' *' if model == ledger.best else ''}", value, ledger.cache_usd[model],
-             _saved(ledger.against[model].saving))
+             saving_cell(ledger.against[model].saving.value, ledger.against[model].saving.half_width))
             for model, value in ledger.singles.items()
         ),
     ):  # fmt: skip
         cells = [_with_error(value.quality, 1, 3), _with_error(value.cost_usd, 1000, 4)]
         table.add_row(name, *cells, *([f"{1000 * cached:.4f}"] * caches), saved)
-    console.print(table)
+    print_table(console, table)
     console.print("Models: always called. * The best one, by the lower end of its interval.", highlight=False)
     if caches:
         console.print(
@@ -113,15 +131,6 @@ def show_ledger(ledger: "Ledger", console: "Console") -> None:
     for model, why in ledger.unknown.items():
         console.print(f"Nothing can be said of {model}: {why}.", highlight=False, markup=False)
     console.print(f"[bold]Verdict:[/] {ledger.verdict.sentence}.", highlight=False)
-
-
-def _saved(saving: "Estimate") -> str:
-    """Return a share of the cost; what costs more than twice as much is said as a multiple."""
-    if saving.value >= -1:
-        return f"{_with_error(saving, 100, 0)} %"
-    if not saving.half_width < float("inf"):
-        return "it is free"
-    return f"costs {1 - saving.value:.1f} ± {saving.half_width:.1f} x"
 
 
 def _with_error(estimate: "Estimate", scale: float, digits: int) -> str:

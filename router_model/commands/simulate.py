@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from router_model.help_pages import Command
+from router_model.progress import working
 from router_model.serving.common.extra import needing_serve
+from router_model.tables import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,7 +49,29 @@ def _change_options(command: Any) -> Any:
     return command
 
 
-@click.command("simulate")
+@click.command(
+    "simulate",
+    cls=Command,
+    examples=r"""
+    # a model's quality falls by 20 points in the middle of a week
+    router-model simulate my-router table.parquet --log sqlite:///a.db \
+      --explore 0.1 --feedback 0.3 --quality-change 0.5 large -0.2
+    # a task is asked half as often, and a name is answered by another model
+    router-model simulate my-router table.parquet --log sqlite:///b.db \
+      --task-change 0.3 poetry 0.5 --redirect 0.6 small large
+    # then learn from it as from any log
+    router-model log export --log sqlite:///a.db --out sim.parquet
+    """,
+    sections={
+        "Log": "--log",
+        "Traffic": "--requests",
+        "Exploration and a challenger": "--explore",
+        "Feedback": "--feedback",
+        "What changes": "--quality-change",
+        "Router": "--catalog",
+        "Output": "--json",
+    },
+)
 @click.argument("artifact", type=_PATH)
 @click.argument("table", type=_PATH)
 @click.option("--log", required=True, help="URL of a log of its own, such as sqlite:///sim.db; 'none' keeps nothing.")
@@ -96,19 +121,8 @@ def command(artifact: Path, table: Path, *, include_seen: bool, as_json: bool, *
 
     Changes happen AT a share of the requests, from 0 to 1. Each of their
     options can be repeated.
-
-    \b
-    A model's quality falls by 20 points in the middle of a week:
-      router-model simulate my-router table.parquet --log sqlite:///a.db
-        --explore 0.1 --feedback 0.3 --quality-change 0.5 large -0.2
-    A task is asked half as often, and a name is answered by another model:
-      router-model simulate my-router table.parquet --log sqlite:///b.db
-        --task-change 0.3 poetry 0.5 --redirect 0.6 small large
-    Then learn from it as from any log:
-      router-model log export --log sqlite:///a.db --out sim.parquet
-    """  # noqa: D301  (click's mark for text that is not wrapped)
+    """
     from rich.console import Console  # noqa: PLC0415  (--help stays fast)
-    from rich.progress import Progress  # noqa: PLC0415
 
     from router_model.features import load_encoder  # noqa: PLC0415
     from router_model.router import Router  # noqa: PLC0415
@@ -134,12 +148,10 @@ def command(artifact: Path, table: Path, *, include_seen: bool, as_json: bool, *
     read = read_world(
         table, router, changes, include_seen=include_seen, challenger=None if trying is None else trying.router
     )
-    errors = Console(stderr=True)
-    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress, _said_if_interrupted():
-        task = progress.add_task("simulating", total=traffic.n_requests)
+    with working("simulating", total=traffic.n_requests) as work, _said_if_interrupted():
         done = simulate(
             settings, read.world, traffic, changes=changes, seed=seed, append=append, challenger=trying,
-            on_request=lambda: progress.advance(task),
+            on_request=work.advance,
         )  # fmt: skip
     if as_json:
         left_out = {"n_prompts": len(read.world.prompts), "n_seen": read.n_seen, "n_incomplete": read.n_incomplete}
@@ -256,7 +268,7 @@ def show(done: "Simulated", read: Read, console: "Console") -> None:
     for value in list(values)[:_SHOWN]:
         star = " *" if value is values.singles[0] else ""
         table.add_row(f"{value.label}{star}", f"{value.quality:.3f}", f"{value.cost_usd * 1000:.4f}")
-    console.print(table)
+    print_table(console, table)
     if (n_more := len(list(values)) - _SHOWN) > 0:
         console.print(f"… and {n_more} other models (--json lists all)", style="dim", highlight=False)
     console.print(

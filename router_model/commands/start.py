@@ -6,11 +6,23 @@ from typing import TYPE_CHECKING
 
 import click
 
+from router_model.help_pages import Command
+from router_model.tables import print_table
+
 if TYPE_CHECKING:
     from router_model.starter import Starter
 
 
-@click.command("start")
+@click.command(
+    "start",
+    cls=Command,
+    examples=r"""
+    router-model start --catalog catalog.toml --out first-router
+    router-model serve first-router --insecure --providers providers.toml
+    router-model retrain --log sqlite:///router-log.db --base first-router \
+      --out my-router
+    """,
+)
 @click.option("--catalog", required=True, type=click.Path(path_type=Path), help="The models and their prices (TOML).")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the router.")
 @click.option(
@@ -29,13 +41,7 @@ def command(*, catalog: Path, out: Path, quality_value_usd: float | None, as_jso
     counted on 400 prompts (accuracy, accuracy_prompts); else it calls one
     model and says so. It holds no certificate, and a service explores with it, so that
     its log can teach a router of your own.
-
-    \b
-      router-model start --catalog catalog.toml --out first-router
-      router-model serve first-router --insecure --providers providers.toml
-      router-model retrain --log sqlite:///router-log.db --base first-router \
-        --out my-router
-    """  # noqa: D301  (click's mark for text that is not wrapped)
+    """
     from router_model.catalog import Catalog  # noqa: PLC0415  (--help stays fast)
     from router_model.interrupts import after_saving  # noqa: PLC0415
     from router_model.saved.artifact import save_artifact  # noqa: PLC0415
@@ -76,5 +82,5 @@ def _show(started: "Starter") -> None:
     for model, level in started.as_dict()["levels"].items():
         low, high = level["interval"]
         table.add_row(escape(model), f"{level['mean_quality']:.2f}", f"{low:.2f} to {high:.2f}")
-    Console().print(table)
+    print_table(Console(), table)
     click.echo(f"It {started.why}.")

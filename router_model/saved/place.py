@@ -252,10 +252,14 @@ class Place:
                 sync_folder(self.folder)
         return folder
 
-    def rollback(self) -> tuple[Path, Path]:
+    def rollback(self, reason: str | None = None) -> tuple[Path, Path]:
         """Let `current` name the previous router again; return the folders of the one left and the one returned to.
 
         Afterwards there is no previous router, so that a second rollback cannot return to the one that was left.
+
+        Parameters
+        ----------
+        reason : what the history says
 
         Raises
         ------
@@ -275,7 +279,10 @@ class Place:
                     f"{self.folder}: the previous router cannot serve, so {left.name} stays; publish another one with "
                     f"'router-model promote' ({exc})"
                 ) from exc
-            self._write_history({"action": "rollback", "artifact": previous.name, "before": left.name})
+            self._write_history(
+                {"action": "rollback", "artifact": previous.name, "before": left.name}
+                | ({} if reason is None else {"reason": reason})
+            )
             self._point(CURRENT, previous)
             (self.folder / PREVIOUS).unlink()
             sync_folder(self.folder)

@@ -108,6 +108,46 @@ class Access:
         self._count(key, roles, scope)
         return Caller(key.id, key.roles)
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether callers need a key; else everybody is `INSECURE`."""
+        return self._keyring is not None
+
+    def identify(self, credential: bytes) -> Caller:
+        """Return the caller whose key's text this is, as a person typed it.
+
+        Raises
+        ------
+        UnauthenticatedError
+            If it is no key of this service, or a revoked one.
+        """
+        if self._keyring is None:
+            return INSECURE
+        key = self._key(credential, self._keyring)
+        return Caller(key.id, key.roles)
+
+    def caller(self, key_id: str) -> Caller | None:
+        """Return the caller with a key's id, with the roles that the key has now; None: unknown or revoked."""
+        if self._keyring is None:
+            return None
+        self._keyring.keep_current()
+        key = self._keyring.get(key_id)
+        return None if key is None or key.revoked is not None else Caller(key.id, key.roles)
+
+    def key_name(self, key_id: str) -> str:
+        """Return what people call a key; its id, if it is not known."""
+        key = None if self._keyring is None else self._keyring.get(key_id)
+        return key_id if key is None else key.name
+
+    @property
+    def key_names(self) -> dict[str, str]:
+        """What people call the keys, by their ids; revoked ones, too."""
+        return {} if self._keyring is None else {key.id: key.name for key in self._keyring.all_keys}
+
+    def derived_secret(self, purpose: bytes) -> bytes | None:
+        """Derive a secret of the keyring's for another purpose; None without keys."""
+        return None if self._keyring is None else self._keyring.derived_secret(purpose)
+
     def admit(
         self, scope: MutableMapping[str, Any], caller: Caller, worst_usd: Callable[[], Decimal], *, within_s: float
     ) -> Admission:
@@ -162,6 +202,23 @@ class Access:
         if key is None or key.budget is None or self._budgets is None:
             return caller.key_id if key is None else key.name, None, None
         return key.name, key.budget, self._budgets.balance(key.id, key.budget)
+
+    def standings(self) -> list[tuple[str, KeyBudget, Balance]]:
+        """Return whose budget is how far spent: of each key that has one, and of the service (`SERVICE`).
+
+        Raises
+        ------
+        LedgerError
+            If the file of budgets cannot be used now.
+        """
+        keys = () if self._keyring is None else self._keyring.all_keys
+        return (
+            []
+            if self._budgets is None
+            else self._budgets.standings(
+                [(key.id, key.budget) for key in keys if key.budget is not None and key.revoked is None]
+            )
+        )
 
     def close(self) -> None:
         """Close the budgets' file."""

@@ -14,7 +14,7 @@ bills more than its list price, the settled cost may exceed the reservation; the
 import logging
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -213,6 +213,11 @@ class Budgets:
         """Return the state of a key's budget."""
         now = self._now()
         return self._ledger().balance(_account(key_id, budget, now), now=now.timestamp())
+
+    def standings(self, keys: Iterable[tuple[str, KeyBudget]]) -> list[tuple[str, KeyBudget, Balance]]:
+        """Return the state of the budgets of keys, and of the service's if it has one."""
+        service = [] if self._service is None else [(SERVICE, self._service)]
+        return [(name, budget, self.balance(name, budget)) for name, budget in (*service, *keys)]
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""

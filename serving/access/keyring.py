@@ -69,14 +69,18 @@ class Keyring:
         credential : bytes
             Whatever the request brought, of any length and content.
         """
-        if self._clock() - self._checked_at >= CHECK_EVERY_S:
-            self.refresh()
+        self.keep_current()
         key_id = key_id_of(credential)
         if key_id is None:
             return None
         key = self._by_id.get(key_id)
         expected = _NOBODY if key is None else key.hash
         return key if hmac.compare_digest(key_hash(credential, self._secret), expected) else None
+
+    def keep_current(self) -> None:
+        """Look at the file, if that was not done within the last second."""
+        if self._clock() - self._checked_at >= CHECK_EVERY_S:
+            self.refresh()
 
     def get(self, key_id: str) -> Key | None:
         """Return the key with an id, even a revoked one."""

@@ -42,9 +42,17 @@ async def feedback(request: Request) -> Response:
     parts = parts_of(request)
     caller = parts.access.authenticate(request.scope, *_ROLES)
     given = await parts.bodies.read(request, caller, partial(validated, FeedbackRequest))
+    record = await take_feedback(parts, caller, given, report_id("fb", caller.key_id, request))
+    return json_response(
+        {"id": record.feedback_id, "object": "routing.feedback", "decision_id": record.decision_id}, status=_ACCEPTED
+    )
+
+
+async def take_feedback(parts: Parts, caller: Caller, given: FeedbackRequest, feedback_id: str) -> FeedbackRecord:
+    """Keep a judgement, if the caller may give it."""
     await _check_ids(parts, caller, given)
     record = FeedbackRecord(
-        feedback_id=report_id("fb", caller.key_id, request),
+        feedback_id=feedback_id,
         created_at=datetime.now(UTC),
         decision_id=given.decision_id,
         response_id=given.response_id,
@@ -58,9 +66,7 @@ async def feedback(request: Request) -> Response:
     # Before the telemetry counts it: a report that is refused here is sent again, and must not count twice.
     _keep(parts, record)
     parts.telemetry.count_feedback()
-    return json_response(
-        {"id": record.feedback_id, "object": "routing.feedback", "decision_id": record.decision_id}, status=_ACCEPTED
-    )
+    return record
 
 
 async def outcomes(request: Request) -> Response:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from router_model.help_pages import Group
 from router_model.serving.access.key_budget import KeyBudget, Per
 from router_model.serving.common.callers import Role
 
@@ -41,7 +42,14 @@ class _Usd(click.ParamType[Decimal]):
             self.fail(str(exc), param, ctx)
 
 
-@click.group("keys")
+@click.group(
+    "keys",
+    cls=Group,
+    examples="""
+    router-model keys create --name alice --role decide --role proxy
+    router-model keys list
+    """,
+)
 def command() -> None:
     """Make, list and revoke the keys of the service.
 
@@ -50,7 +58,13 @@ def command() -> None:
     """
 
 
-@command.command("create")
+@command.command(
+    "create",
+    examples=r"""
+    router-model keys create --name alice --role decide --role proxy \
+      --budget-usd 20
+    """,
+)
 @click.option("--name", required=True, help="What you call it, such as who uses it.")
 @click.option(
     "--role",
@@ -110,7 +124,12 @@ def create(
         )
 
 
-@command.command("list")
+@command.command(
+    "list",
+    examples="""
+    router-model keys list
+    """,
+)
 @_FILE
 @_JSON
 def list_(*, path: Path, as_json: bool) -> None:
@@ -126,7 +145,12 @@ def list_(*, path: Path, as_json: bool) -> None:
         _show(list(keys))
 
 
-@command.command("revoke")
+@command.command(
+    "revoke",
+    examples="""
+    router-model keys revoke k_8f3a
+    """,
+)
 @click.argument("key_id", metavar="ID")
 @_FILE
 def revoke(key_id: str, *, path: Path) -> None:

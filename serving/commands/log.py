@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from router_model.help_pages import Group
+from router_model.progress import note
 from router_model.serving.common.extra import needing_serve
 
 if TYPE_CHECKING:
@@ -43,14 +45,21 @@ _spool = click.option(
 )  # fmt: skip
 
 
-class _Log(click.Group):
+class _Log(Group):
     def invoke(self, ctx: click.Context) -> Any:
         # Around the call, because the commands import the libraries of the extra only when they run.
         with needing_serve("'log'"):
             return super().invoke(ctx)
 
 
-@click.group("log", cls=_Log)
+@click.group(
+    "log",
+    cls=_Log,
+    examples="""
+    router-model log stats --log sqlite:///router-log.db
+    router-model log export --log sqlite:///router-log.db --out march.parquet
+    """,
+)
 def command() -> None:
     """Export, delete from or look into the decision log of a service (docs/decision-log.md).
 
@@ -58,7 +67,12 @@ def command() -> None:
     """
 
 
-@command.command("export")
+@command.command(
+    "export",
+    examples="""
+    router-model log export --since 30d --out march.parquet
+    """,
+)
 @_log
 @_spool
 @click.option("--since", type=moment, metavar="TIME", help="Decisions since then [all].")
@@ -88,7 +102,13 @@ def export(
     click.echo("\n".join(report.lines()))
 
 
-@command.command("delete")
+@command.command(
+    "delete",
+    examples="""
+    router-model log delete --user 42
+    router-model log delete --before 2026-01-01
+    """,
+)
 @_log
 @_spool
 @click.option("--user", help="Decisions of this user, with their attempts and feedback.")
@@ -105,7 +125,12 @@ def delete(url: str, spool: Path, user: str | None, session: str | None, before:
     _delete(url, spool, Selection(bounded(user), bounded(session), before))
 
 
-@command.command("prune")
+@command.command(
+    "prune",
+    examples="""
+    router-model log prune --days 90
+    """,
+)
 @_log
 @_spool
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), required=True, help="Keep records of these days.")
@@ -116,7 +141,12 @@ def prune(url: str, spool: Path, days: float) -> None:
     _delete(url, spool, Selection(before=datetime.now(UTC) - timedelta(days=days)))
 
 
-@command.command("show")
+@command.command(
+    "show",
+    examples="""
+    router-model log show 0198f2a4-6c1e-7c1b-9f7e-2f1f5d0c7a11
+    """,
+)
 @click.argument("decision_id")
 @_log
 @_spool
@@ -130,7 +160,14 @@ def show(decision_id: str, url: str, spool: Path) -> None:
     click.echo(json_bytes(row).decode())
 
 
-@command.command("new-key")
+@command.command(
+    "new-key",
+    examples=r"""
+    router-model log new-key log.key
+    router-model serve my-router --insecure --log-prompts features \
+      --log-key log.key
+    """,
+)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def new_key(file: Path) -> None:
     """Make a key that seals features of prompts, for 'serve --log-prompts features --log-key FILE'.
@@ -147,7 +184,12 @@ def new_key(file: Path) -> None:
     )
 
 
-@command.command("stats")
+@command.command(
+    "stats",
+    examples="""
+    router-model log stats --log sqlite:///router-log.db
+    """,
+)
 @_log
 @_spool
 def stats(url: str, spool: Path) -> None:
@@ -198,14 +240,11 @@ async def _take_in(store: "Store", spool: "Spool") -> None:
             raise StoreError(
                 f"{spool.depth} records lie in {spool.folder}, and the log does not take them; see the warnings"
             )
-        click.echo(f"Took {n_left:,} records of processes that have ended out of {spool.folder}.", err=True)
+        note(f"Took {n_left:,} records of processes that have ended out of {spool.folder}.")
         if spool.rejects.n:
-            click.echo(
-                f"note: {spool.rejects.n:,} of them cannot be put into the log; see {spool.rejects.path}", err=True
-            )
+            note(f"note: {spool.rejects.n:,} of them cannot be put into the log; see {spool.rejects.path}")
     if n_waiting := spool.n_waiting_elsewhere():
-        click.echo(
+        note(
             f"note: {n_waiting:,} records of running services still wait in {spool.folder} and are not seen here; "
-            "run this again when they are in the log, in about a minute",
-            err=True,
+            "run this again when they are in the log, in about a minute"
         )

@@ -8,6 +8,8 @@ from typing import Any, Final, Union, get_args, get_origin
 
 import click
 
+from router_model.help_pages import Command
+from router_model.progress import working
 from router_model.serving.common.extra import needing_serve
 from router_model.serving.common.lean_imports import import_lightgbm_alone
 
@@ -59,7 +61,30 @@ def _kind(annotation: Any) -> Any:
     return click.Path(path_type=Path) if annotation is Path else annotation
 
 
-@click.command("serve")
+@click.command(
+    "serve",
+    cls=Command,
+    examples=r"""
+    # this machine only
+    router-model serve my-router --insecure --providers providers.toml
+    # callers show a key, and the folder's router may be replaced while it serves
+    router-model serve routers --host 0.0.0.0 --keys keys.toml \
+      --providers providers.toml
+    """,
+    sections={
+        "Router and decisions": "--catalog",
+        "Exploration": "--explore-share",
+        "Canary": "--canary-every-s",
+        "Levels between retrains": "--follow-levels",
+        "Sessions": "--session-ttl-s",
+        "Forwarded calls": "--providers",
+        "Decision log": "--log",
+        "Address and processes": "--host",
+        "Access and budgets": "--keys",
+        "Limits of a request": "--max-body-bytes",
+        "Ending": "--drain-s",
+    },
+)
 @click.argument("artifact", type=click.Path(path_type=Path), required=False)
 @settings_options
 def command(**options: Any) -> None:
@@ -80,7 +105,8 @@ def command(**options: Any) -> None:
         from router_model.serving.server import in_url, listen, serve  # noqa: PLC0415  (--help stays fast)
 
     with listen(settings.host, settings.port) as sock:  # first: what is in use is said before the router is loaded
-        lines = about(settings)
+        with working("reading the router"):
+            lines = about(settings)
         address = in_url(settings.host, sock.getsockname()[1])
         click.echo(f"listening on http://{address}")
         for line in lines:

@@ -1,7 +1,8 @@
-"""Name the missing extra when an import fails."""
+"""Find out which extras are installed, and name the one that is missing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 
 @contextmanager
@@ -19,3 +20,8 @@ def needing_serve(what: str) -> Iterator[None]:
         raise ImportError(
             f"{what} needs the extra 'serve' ({exc.name} is missing): pip install 'router-model[serve]'"
         ) from exc
+
+
+def has_console() -> bool:
+    """Whether the extra ``console`` is installed."""
+    return all(find_spec(name) is not None for name in ("jinja2", "altair", "vl_convert"))

@@ -1,9 +1,9 @@
 """The decision log's interface for the rest of the service."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from router_model.serving.decision_log.log_records import (
     AttemptRecord,
@@ -13,6 +13,9 @@ from router_model.serving.decision_log.log_records import (
     SessionRecord,
 )
 from router_model.serving.decision_log.rows import Row
+from router_model.serving.decision_log.store import LogReader
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +105,6 @@ class DecisionLog(Protocol):
 
     async def responses(self, response_key: str, most: int) -> list[ResponseRecord]:
         """Look a response up with those that it goes on from, the newest first; what is missing ends the list."""
+
+    async def ask(self, question: Callable[[LogReader], Coroutine[Any, Any, T]]) -> T:
+        """Return the answer to a question of the console, which may take some seconds."""

@@ -8,12 +8,13 @@
 ==============================================  =========================================================
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
+from router_model.serving.common.extra import has_console
 from router_model.serving.common.masking import masked_url
 from router_model.serving.common.service_errors import NotReadyError, SettingsError
 from router_model.serving.common.settings import Settings
@@ -21,7 +22,9 @@ from router_model.serving.decision_log.log import DecisionLog, Loggable, LogStat
 from router_model.serving.decision_log.log_records import AttemptRecord, DecisionRecord, ResponseRecord, SessionRecord
 from router_model.serving.decision_log.queued_log import QueuedLog
 from router_model.serving.decision_log.spool import Spool, log_tag
-from router_model.serving.decision_log.store import Store
+from router_model.serving.decision_log.store import LogReader, Store
+
+T = TypeVar("T")
 
 NONE: Final = "none"
 PARQUET: Final = "parquet:"
@@ -68,6 +71,7 @@ def open_log(settings: Settings) -> DecisionLog:
         queue=settings.log_queue,
         flush_s=settings.log_flush_s,
         retention_days=settings.log_retention_days,
+        rolls=has_console(),
     )
 
 
@@ -124,6 +128,7 @@ def _sql_store(url: str, driver: str) -> Store:
     from sqlalchemy.engine import make_url  # noqa: PLC0415
     from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
 
+    from router_model.serving.decision_log.reading import SqlReader  # noqa: PLC0415
     from router_model.serving.decision_log.sql_store import SqlStore  # noqa: PLC0415
 
     try:
@@ -135,7 +140,9 @@ def _sql_store(url: str, driver: str) -> Store:
     elif "sslmode" in parsed.query:  # libpq's name for what asyncpg calls ssl
         mode = parsed.query["sslmode"]
         parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
-    return SqlStore(parsed)
+    store = SqlStore(parsed)
+    store.reader = SqlReader(store.reading, store.writing)
+    return store
 
 
 def _make_parent(database: str | None) -> None:
@@ -215,3 +222,15 @@ class NoLog:
         """Find nothing."""
         del response_key, most
         return []
+
+    async def ask(self, question: Callable[[LogReader], Coroutine[Any, Any, T]]) -> T:
+        """Refuse, because nothing is kept.
+
+        Raises
+        ------
+        NotReadyError
+        """
+        del question
+        raise NotReadyError(
+            "there is no decision log (--log none), so there is nothing to show; give it one with --log"
+        )

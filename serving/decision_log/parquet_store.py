@@ -45,6 +45,7 @@ class ParquetStore:
     """
 
     rows_at_once = 200_000
+    reader = None
 
     def __init__(self, folder: Folder, spool_batching: SpoolBatching = SPOOL_BATCHING) -> None:
         self.folder = folder

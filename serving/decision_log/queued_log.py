@@ -29,7 +29,7 @@ from router_model.serving.decision_log.log_records import (
 from router_model.serving.decision_log.replay import Replayer
 from router_model.serving.decision_log.rows import TIME_FIELD, WHOLE_TEXTS, Kind, Row, kind_of, record_of
 from router_model.serving.decision_log.spool import Spool
-from router_model.serving.decision_log.store import Selection, Store, StoreError
+from router_model.serving.decision_log.store import LogReader, Selection, Store, StoreError
 from router_model.serving.decision_log.texts import bounded
 from router_model.serving.decision_log.writer import Writer
 
@@ -48,6 +48,10 @@ _POLL_S: Final = 0.005
 _IDLE_S: Final = 0.25
 """Between looks at an empty spool."""
 _READ_TIMEOUT_S: Final = 2.0
+_ASK_TIMEOUT_S: Final = 15.0
+_ROLL_EVERY_S: Final = 30.0
+_ROLL_REST: Final = 3.0
+"""How long a rest after an hour that was summed up takes, in times of what that took."""
 
 
 class QueuedLog:
@@ -64,10 +68,19 @@ class QueuedLog:
         Longest time until a record is in the store or the spool.
     retention_days : float or None
         Older records are deleted.
+    rolls : bool
+        Sum up hours that are over, for the console.
     """
 
     def __init__(
-        self, store: Store, spool: Spool, *, queue: int, flush_s: float, retention_days: float | None = None
+        self,
+        store: Store,
+        spool: Spool,
+        *,
+        queue: int,
+        flush_s: float,
+        retention_days: float | None = None,
+        rolls: bool = False,
     ) -> None:
         self._store = store
         self._spool = spool
@@ -76,6 +89,7 @@ class QueuedLog:
         self._replayer = Replayer(self._gate, spool)
         self._turn_s = flush_s / 2
         self._retention_days = retention_days
+        self._rolls = rolls
         self._most = 2 * queue
         self._records, self._chars = Shares(2 * queue), Shares(MAX_QUEUED_CHARS)
         self._n_put = self._n_overflowed = 0
@@ -235,6 +249,22 @@ class QueuedLog:
             key = found[-1].previous_key
         return found
 
+    async def ask(self, question: Callable[[LogReader], Coroutine[Any, Any, T]]) -> T:
+        """Return the answer to a question of the console; records that wait or lie in the spool do not count yet.
+
+        Raises
+        ------
+        NotReadyError
+            If the store cannot answer now, or ever.
+        """
+        reader = self._store.reader
+        if reader is None:
+            raise NotReadyError(
+                "the decision log is in Parquet files, which are too slow to be looked at here; the console needs a "
+                "log at sqlite:// or postgresql:// (--log)"
+            )
+        return await self._in_thread(_read(question(reader), within_s=_ASK_TIMEOUT_S))
+
     def _has_room(self, record: Loggable) -> bool:
         """Take the room that a record needs in the queue; False if there is too little."""
         caller, n_chars = _size(record)
@@ -283,7 +313,8 @@ class QueuedLog:
             await self._gate.open()
             self._spool.adopt()
             self._opened.set_result(None)
-            others = [asyncio.create_task(self._replay_loop()), asyncio.create_task(self._retain_loop())]
+            loops = (self._replay_loop, self._retain_loop, self._roll_loop)
+            others = [asyncio.create_task(loop()) for loop in loops]
             await self._take_loop()
             await self._stop(others)
         finally:
@@ -330,6 +361,21 @@ class QueuedLog:
                 if any(deleted.values()):
                     logger.info("deleted records older than the retention: %s", dict(deleted))
             await asyncio.sleep(_RETAIN_EVERY_S)
+
+    async def _roll_loop(self) -> None:
+        """Sum up the hours that are over; most of the time this rests, so that requests are not held up."""
+        reader = self._store.reader
+        while self._rolls and reader is not None:
+            began = time.monotonic()
+            try:
+                found = await reader.roll_next()
+            except StoreError as exc:
+                logger.warning("an hour of the log could not be summed up; this is tried again later: %s", exc)
+                found = False
+            except Exception:
+                logger.exception("an hour of the log could not be summed up; this is tried again later")
+                found = False
+            await asyncio.sleep(_ROLL_REST * (time.monotonic() - began) if found else _ROLL_EVERY_S)
 
     async def _stop(self, others: list["asyncio.Task[None]"]) -> None:
         """Empty the queue; as much of the spool as there is time for goes to the store."""
@@ -392,7 +438,7 @@ class QueuedLog:
         return await asyncio.to_thread(lambda: list(self._spool.having(kind, field, texts)))
 
 
-async def _read(asked: Coroutine[Any, Any, T]) -> T:
+async def _read(asked: Coroutine[Any, Any, T], *, within_s: float = _READ_TIMEOUT_S) -> T:
     """Return what a store answers in time.
 
     Raises
@@ -401,7 +447,7 @@ async def _read(asked: Coroutine[Any, Any, T]) -> T:
         If it does not.
     """
     try:
-        async with asyncio.timeout(_READ_TIMEOUT_S):
+        async with asyncio.timeout(within_s):
             return await asked
     except (StoreError, TimeoutError) as exc:
         raise NotReadyError(f"the decision log cannot be read now ({exc}); try again later") from exc

@@ -6,11 +6,12 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import aiosqlite
+import orjson
 from sqlalchemy import ColumnElement, Delete, Select, Table, case, delete, event, func, literal, or_, select
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -18,10 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from router_model.serving.common.private_files import make_private
 from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.decision_log.database_errors import database_failures
+from router_model.serving.decision_log.rolled_hours import forget_hours, forget_older, hour_of, late_hours
 from router_model.serving.decision_log.rows import ID_FIELD, NEWEST_COUNTS, TIME_FIELD, Batch, Kind, Row, json_bytes
 from router_model.serving.decision_log.schema import migrate
 from router_model.serving.decision_log.session_keys import remembered_sessions, with_answers
-from router_model.serving.decision_log.store import Period, Selection, SpoolBatching
+from router_model.serving.decision_log.store import LogReader, Period, Selection, SpoolBatching
 from router_model.serving.decision_log.tables import TABLES, Insertion
 
 logger = logging.getLogger(__name__)
@@ -51,6 +53,8 @@ class SqlStore:
     def __init__(self, url: URL) -> None:
         self.url = url
         self._engine = _engine(url)
+        self.reader: LogReader | None = None
+        """Set by `router_model.serving.decision_log.opening`."""
         self._inserts = {kind: Insertion(kind, self._engine.dialect) for kind in Kind}
 
     async def open(self, *, create: bool = True) -> None:
@@ -58,14 +62,14 @@ class SqlStore:
         if self.url.get_backend_name() == "sqlite":
             self._prepare_file(create=create)
         with database_failures("open"):
-            async with self._writing() as connection:
+            async with self.writing() as connection:
                 await connection.run_sync(migrate)
 
     async def write(self, batch: Batch, name: str) -> None:
         """Insert rows in one transaction."""
         del name
         with database_failures("write"):
-            async with self._writing() as connection:
+            async with self.writing() as connection:
                 for kind, rows in batch.items():
                     ordered = _newest_of_each(kind, rows) if kind in NEWEST_COUNTS else rows
                     for start in range(0, len(ordered), _ROWS_A_STATEMENT):
@@ -73,6 +77,7 @@ class SqlStore:
                         await connection.exec_driver_sql(self._inserts[kind].statement, parameters)
                         # Look-ups share this event loop, and get their turn between two statements.
                         await asyncio.sleep(0)
+                await forget_hours(connection, late_hours(batch, datetime.now(UTC)))
 
     async def read(self, kind: Kind, row_id: str) -> Row | None:
         """Select one row."""
@@ -127,6 +132,8 @@ class SqlStore:
         with database_failures("delete from"):
             if selection.before is not None:
                 counts = {kind: await self._delete_older(kind, selection) for kind in Kind}
+                async with self.writing() as connection:
+                    await forget_older(connection, selection.before)
             else:
                 counts = dict.fromkeys(Kind, 0)
                 counts[Kind.RESPONSE] = await self._delete_responses(selection)
@@ -157,8 +164,13 @@ class SqlStore:
         with database_failures("make"):
             make_private(path)
 
+    def reading(self) -> AsyncConnection:
+        """Open a connection that reads."""
+        return self._engine.connect()
+
     @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection in a transaction that may write."""
         async with self._engine.connect() as plain:
             connection = await plain.execution_options(**{_WRITING: True})
             async with connection.begin():
@@ -191,7 +203,7 @@ class SqlStore:
     async def _repeat(self, statement: Delete) -> int:
         n_deleted = 0
         while True:
-            async with self._writing() as connection:
+            async with self.writing() as connection:
                 n = (await connection.execute(statement)).rowcount
             n_deleted += n
             if n < _DELETED_AT_ONCE:
@@ -201,13 +213,14 @@ class SqlStore:
         """Delete some decisions with what belongs to them; None when there are none left."""
         decisions, attempts, feedback, sessions = (TABLES[kind] for kind in _WITH_DECISIONS)
         chosen = _of(selection, decisions)
-        async with self._writing() as connection:
-            columns = (decisions.c.decision_id, decisions.c.key_id, decisions.c.session_id)
+        async with self.writing() as connection:
+            columns = (decisions.c.decision_id, decisions.c.key_id, decisions.c.session_id, decisions.c.created_at)
             found = (await connection.execute(select(*columns).where(chosen).limit(_DECISIONS_AT_ONCE))).all()
             if not found:
                 return None
-            ids = [decision_id for decision_id, _, _ in found]
-            remembered = remembered_sessions((key_id, session_id) for _, key_id, session_id in found)
+            await forget_hours(connection, {hour_of(created_at) for *_, created_at in found})
+            ids = [decision_id for decision_id, *_ in found]
+            remembered = remembered_sessions((key_id, session_id) for _, key_id, session_id, _ in found)
             calls = attempts.c.decision_id.in_(ids)
             answers = select(attempts.c.response_id).where(calls, attempts.c.response_id.is_not(None))
             statements = {
@@ -239,7 +252,9 @@ def _engine(url: URL) -> AsyncEngine:
         logging.getLogger("aiosqlite").setLevel(logging.INFO)  # at DEBUG it logs every parameter, prompts among them
         # No transaction by the driver itself: it would leave statements that make tables outside.
         arguments = {"timeout": _BUSY_TIMEOUT_S, "isolation_level": None}
-        engine = create_async_engine(url, json_serializer=dump, connect_args=arguments, hide_parameters=True)
+        engine = create_async_engine(
+            url, json_serializer=dump, json_deserializer=orjson.loads, connect_args=arguments, hide_parameters=True
+        )
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
@@ -251,6 +266,7 @@ def _engine(url: URL) -> AsyncEngine:
     return create_async_engine(
         url,
         json_serializer=dump,
+        json_deserializer=orjson.loads,
         connect_args=arguments,
         pool_size=2,
         max_overflow=3,

@@ -79,6 +79,17 @@ TABLES: Final = {
 """The table of each kind of record; its primary key is the record's id."""
 
 
+HOURS: Final = Table(
+    "router_hours",
+    metadata,
+    Column("hour", UtcTime(), primary_key=True),
+    Column("key_id", Text(), primary_key=True),
+    Column("claim", Text(), nullable=False),
+    Column("summary", JSON(none_as_null=True)),
+)
+"""Summaries of hours (`router_model.serving.decision_log.rolled_hours`)."""
+
+
 class Insertion:
     """How rows of one kind are inserted: one that is there already stays, or the newer one (`rows.NEWEST_COUNTS`).
 

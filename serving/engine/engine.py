@@ -257,6 +257,27 @@ class Engine:
                     results[i] = exc
         return [result for result in results if result is not None]
 
+    async def preview(self, router: Router, query: Query) -> Decision:
+        """Return what a router would decide. Nothing is logged, drawn or remembered, and no conversation is looked up.
+
+        Raises
+        ------
+        InvalidRequestError, EmptyPlanError
+            As `decide`.
+        NotReadyError
+            If there is no decision in time. It takes its turn among batches and explanations.
+        """
+        asked = await _read(query)
+        try:
+            return await self._slow.run(decide_one, router, asked, caller=query.key_id)
+        except DeadlineMissedError as exc:
+            raise NotReadyError("the preview was not ready in time; try again, or shorten the prompt") from exc
+        except Exception as exc:
+            error = callers_error(exc)
+            if error is None:
+                raise
+            raise error from exc
+
     def answered(self, routed: Routed, model: str, *, key_id: str | None, session_id: str | None) -> None:
         """Let the conversation go on with the model that answered, if that is not the model that was decided on.
 

@@ -78,10 +78,10 @@ class BodyReader:
             raw += chunk
         coding = request.headers.get("content-encoding", "identity").strip().lower()
         if coding == "identity" and is_short(raw):
-            return then(self._parsed(raw))
+            return then(self.parsed(raw))
         # A short body that is compressed may be a long one.
         request.scope[IS_LONG] = True
-        work = partial(_read, self._parsed, then, raw, coding, request.scope.get(MAX_BODY, _MOST_BYTES))
+        work = partial(_read, self.parsed, then, raw, coding, request.scope.get(MAX_BODY, _MOST_BYTES))
         del raw
         return await self.aside(caller, work)
 
@@ -101,7 +101,16 @@ class BodyReader:
         if self._lane is not None:
             self._lane.close()
 
-    def _parsed(self, raw: Raw) -> dict[str, Any]:
+    def parsed(self, raw: Raw) -> dict[str, Any]:
+        """Return the JSON object of a body that is here as a whole.
+
+        Raises
+        ------
+        InvalidRequestError
+            If it is none, nests too deeply, or lists too much.
+        TooLargeError
+            If it has too many parts.
+        """
         limits = self._limits
         shape = check_shape(raw, max_depth=limits.depth, max_parts=limits.parts)
         body = load_json(raw, shape)

@@ -1,7 +1,7 @@
 """Read keys and proxies from environment variables; a value is never shown."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -10,6 +10,8 @@ from router_model.serving.common.service_errors import SettingsError
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _UNBROKEN: Final = re.compile(r"[A-Za-z0-9]{16,}")
 _FEWEST_DIGITS: Final = 4
+_UNSET: Final = "http://not-set.invalid"
+"""Stands for keys and proxies that nobody will use; it can be read as both."""
 
 
 def read_keys(names: Iterable[str], environ: Mapping[str, str], *, where: str) -> dict[str, str]:
@@ -28,6 +30,32 @@ def read_keys(names: Iterable[str], environ: Mapping[str, str], *, where: str) -
                 "the key alone"
             )
     return keys
+
+
+class _AsIfSet(Mapping[str, str]):
+    """See `as_if_set`."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def __getitem__(self, name: str) -> str:
+        known = self._environ.get(name, "").strip()
+        return known or ("" if _looks_secret(name) else _UNSET)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._environ)
+
+    def __len__(self) -> int:
+        return len(self._environ)
+
+
+def as_if_set(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Return an environment in which every variable is set, for who reads a providers file and sends nothing.
+
+    >>> as_if_set({"OPENAI_API_KEY": "k"})["OPENAI_API_KEY"], as_if_set({})["OPENAI_API_KEY"]
+    ('k', 'http://not-set.invalid')
+    """
+    return _AsIfSet(environ)
 
 
 def read_proxy(name: str, environ: Mapping[str, str], *, where: str) -> str:

@@ -102,30 +102,27 @@ def bernstein(found: Differences) -> np.ndarray:
 
 def draw(delays: dict[tuple[str, float], tuple[float, float]]) -> None:
     """Draw the median and the 90 % quantile of the sessions until it stopped, for each bad canary and share."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
+    from router_model.charts import IntervalRow, intervals, to_svg
 
-    from router_model.training.benchmark.plots.style import DARK, OURS, plain
-
-    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "router-model", "font.family": "sans-serif"})
-    names = [name for name in EFFECTS if name != _EQUAL][::-1]
-    figure = Figure(figsize=(8, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    for i, (share, color) in enumerate(zip(SHARES, ("0.6", OURS, DARK), strict=True)):
-        for row, name in enumerate(names):
-            middle, late = delays[name, share]
-            height = row + 0.25 * (1 - i)
-            label = f"{share:.0%} of the sessions" if row == len(names) - 1 else None
-            is_cut = not np.isfinite(late)
-            late = min(late, MOST[name])
-            axes.plot([middle, late], [height, height], color=color, linewidth=2, linestyle=":" if is_cut else "-")
-            axes.plot([middle], [height], "o", color=color, markersize=6, label=label)
-    axes.set_xscale("log")
-    axes.set_yticks(range(len(names)), names)
-    axes.set_xlabel("sessions of both arms until it stopped: median, line to the 90 % quantile")
-    axes.legend(title="the canary gets", frameon=False, loc="best")
-    plain(axes)
-    figure.savefig(PICTURE, metadata={"Date": None}, facecolor="white")
+    rows = [
+        IntervalRow(f"{name}, {share:.0%} of the sessions", middle, middle, min(late, MOST[name]), kind="ours")
+        for name in EFFECTS
+        if name != _EQUAL
+        for share in SHARES
+        for middle, late in (delays[name, share],)
+    ]
+    ends = [row.value for row in rows], [row.high for row in rows]
+    chart = intervals(
+        rows,
+        axis="sessions of both arms until it stopped: median, line to the 90 % quantile",
+        description="Sessions until a bad canary stopped",
+        reference=None,
+        reach=(0.8 * min(ends[0]), 1.2 * max(ends[1])),
+        logarithmic=True,
+        write="{:,.0f}".format,
+        width=760,
+    )
+    PICTURE.write_text(to_svg(chart), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--tables", default="zeroeval,mmlu_pro")
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--delta", type=float, default=0.1)
-    parser.add_argument("--figure", type=Path, default=Path("docs/figures/certificates.png"))
+    parser.add_argument("--figure", type=Path, default=Path("docs/figures/certificates.svg"))
     options = parser.parse_args()
     worlds = [prepare(options.data / name) for name in options.tables.split(",")]
     figures = []
@@ -178,42 +178,27 @@ def saving(world: World, draws: Draws) -> str:
 
 
 def draw(figures: list[tuple[World, dict[float, Draws], dict[float, Draws]]], path: Path, delta: float) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from router_model.charts import IntervalRow, intervals, stacked, to_svg
 
-    figure = Figure(figsize=(11, 4.8), layout="constrained")
-    FigureCanvasAgg(figure)
-    for axes, (world, alike, shifted) in zip(figure.subplots(1, len(figures), squeeze=False)[0], figures, strict=True):
-        for offset, colour, label, drawn in ((-0.2, "C0", "alike", alike), (0.2, "C3", "other tasks", shifted)):
-            shown = [draws.test_rate[draws.last >= 0] - target for target, draws in drawn.items()]
-            boxes = axes.boxplot(
-                [values if len(values) else [np.nan] for values in shown],
-                positions=np.arange(len(shown)) + offset,
-                widths=0.32,
-                whis=(5, 95),
-                showfliers=False,
-                patch_artist=True,
-                medianprops={"color": "black"},
-            )
-            for box in boxes["boxes"]:
-                box.set(facecolor=colour, alpha=0.5)
-            axes.plot([], [], color=colour, linewidth=6, alpha=0.5, label=f"test prompts: {label}")
-            for i, (target, draws) in enumerate(drawn.items()):
-                text = f"{draws.violations(target, on_test=True):.0%}"
-                axes.annotate(text, (i + offset, 0.01), xycoords=("data", "axes fraction"), ha="center", color=colour)
-        axes.axhline(0, color="black", linewidth=0.8, linestyle="--")
-        axes.set_xticks(np.arange(len(alike)), [f"{target:g}" for target in alike])
-        axes.margins(y=0.12)
-        axes.set(xlabel="certified target", ylabel="success rate on test prompts - target")
-        axes.set_title(f"{world.name}, {world.n_calibration:,} calibration prompts")
-        axes.legend(loc="upper left", fontsize=8)
-    figure.suptitle(
-        f"Certified rules over random splits (delta {delta:g}; boxes 25-75 %, whiskers 5-95 %; below, the share of "
-        "splits under the target)",
-        fontsize=10,
-    )
+    pictures = []
+    for world, alike, shifted in figures:
+        rows = []
+        for label, drawn in (("alike", alike), ("other tasks", shifted)):
+            for target, draws in drawn.items():
+                values = draws.test_rate[draws.last >= 0] - target
+                low, middle, high = np.quantile(values, [0.05, 0.5, 0.95]) if len(values) else (None, None, None)
+                under = f"{draws.violations(target, on_test=True):.0%} under"
+                rows.append(IntervalRow(f"target {target:g}, {label}", middle, low, high, note=under))
+        chart = intervals(
+            rows,
+            axis="success rate on test prompts - target; median and 5 to 95 %",
+            description=f"Success over certified targets, {world.name}",
+            title=f"{world.name}, {world.n_calibration:,} calibration prompts, delta {delta:g}",
+            width=760,
+        )
+        pictures.append(to_svg(chart))
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    path.write_text(stacked(pictures), encoding="utf-8")
 
 
 if __name__ == "__main__":

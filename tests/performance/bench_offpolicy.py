@@ -17,10 +17,8 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from bench_quality import prepare
-from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from logged_replay import DESIGNS, Replay, World, replay
@@ -220,29 +218,22 @@ def coverage(table: str, world: World, design: str, n: int, replications: int) -
 
 def draw(found: list[Coverage], path: Path) -> None:
     """Draw the share of intervals that cover, over the challenger's own graded answers."""
-    # Text stays text, ids and dates do not change: the same figures make the same file.
-    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "router-model", "font.family": "sans-serif"})
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    axes = figure.add_subplot()
-    axes.axhspan(0.93, 0.97, color="0.9", zorder=0)
-    axes.axvline(ENOUGH_ROWS, color="0.5", linestyle=":", zorder=1)
-    axes.annotate(
-        f" a verdict takes {ENOUGH_ROWS}", (ENOUGH_ROWS, 0.5), xycoords=("data", "axes fraction"), color="0.35"
+    from router_model.charts import Grown, growth, to_svg
+
+    values = [Grown(max(one.n_challenger, 1), one.without, "variance of the log alone") for one in found]
+    values += [Grown(max(one.n_challenger, 1), one.covers, f"as ope prints it, {one.table}") for one in found]
+    chart = growth(
+        values,
+        axis=f"graded answers of the challenger's own choices, where the two disagree; a verdict takes {ENOUGH_ROWS}",
+        unit="95 % intervals that cover the truth",
+        description="Coverage of intervals over graded answers",
+        reference=0.95,
+        joined=False,
+        from_zero=False,
+        width=760,
     )
-    rows = [one.n_challenger for one in found]
-    axes.scatter(rows, [one.without for one in found], s=18, facecolors="none", edgecolors="0.55", zorder=2,
-                 label="variance of the log alone")  # fmt: skip
-    for marker, table in zip("os^", dict.fromkeys(one.table for one in found), strict=False):
-        own = [one for one in found if one.table == table]
-        axes.scatter([one.n_challenger for one in own], [one.covers for one in own], s=26, marker=marker, zorder=3,
-                     label=f"as ope prints it, {table}")  # fmt: skip
-    axes.set_xscale("log")
-    axes.set_xlabel("graded answers of the challenger's own choices, where the two disagree")
-    axes.set_ylabel("95 % intervals that cover the truth")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="lower right")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, facecolor="white")
+    path.write_text(to_svg(chart), encoding="utf-8")
 
 
 def variance(world: World, design: str, baseline: np.ndarray | None) -> float:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model.prediction.evidence import Bank
@@ -50,7 +50,6 @@ def test_a_model_learns_from_anothers_outcome():
 
 
 @given(st.integers(0, 50), st.floats(0.1, 0.9))
-@settings(max_examples=20, deadline=None)
 def test_shared_weights_solve_the_dense_problem_of_all_pairs(seed, sharing):
     """The oracle: (W (K (x) B) + penalty) alpha = W y over pairs of prompts and models, and B alpha as weights."""
     embedding, bags, forms, bank = logged(seed, 30)
@@ -63,7 +62,6 @@ def test_shared_weights_solve_the_dense_problem_of_all_pairs(seed, sharing):
 
 
 @given(st.integers(0, 50))
-@settings(max_examples=20, deadline=None)
 def test_weights_solve_the_dense_problem_of_every_output(seed):
     """The oracle: (W K + penalty) alpha = W y, for each output's own weights."""
     embedding, bags, forms, bank = logged(seed, 40)
@@ -89,7 +87,6 @@ def test_the_matrix_is_that_of_pairs(n):
 
 
 @given(st.integers(0, 50), st.floats(0.1, 10))
-@settings(max_examples=20, deadline=None)
 def test_a_failure_never_speaks_for_the_model(seed, penalty):
     """Whatever the others made of it: a prompt's score is higher had the model succeeded on the very prompt."""
     embedding, bags, forms, bank = logged(seed, 20)

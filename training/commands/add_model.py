@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from router_model.help_pages import Command
+from router_model.progress import working
+
 if TYPE_CHECKING:
     from router_model.catalog import ModelCard
     from router_model.router import Router
@@ -13,7 +16,20 @@ if TYPE_CHECKING:
     from router_model.training.new_model.add_model import Added
 
 
-@click.command("add-model")
+@click.command(
+    "add-model",
+    cls=Command,
+    examples=r"""
+    router-model add-model my-router graded.parquet --model openai/gpt-6
+    # nobody has graded it: its level comes from an accuracy
+    router-model add-model my-router --model openai/gpt-6 \
+      --accuracy 0.81 --accuracy-prompts 500
+    """,
+    sections={
+        "The new model": "--model",
+        "Output": "--out",
+    },
+)
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.argument("table", type=click.Path(path_type=Path), required=False)
 @click.option("--model", required=True, help="Id of the new model, as in TABLE.")
@@ -70,7 +86,8 @@ def command(
             if not as_json:
                 click.echo(_announcement(model, level))
         return
-    added = add_model(router, outcomes, card, table_sha256=file_sha256(table))
+    with working("learning from its grades"):
+        added = add_model(router, outcomes, card, table_sha256=file_sha256(table))
     content_hash = save_artifact(added.artifact, out or artifact)
     n_dropped = len(router.artifact.certificates)
     with after_saving(out or artifact):

@@ -3,13 +3,14 @@
 import json
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+
+from router_model.help_pages import Command
+from router_model.progress import Work, working
 
 if TYPE_CHECKING:
     from router_model.training.benchmark.benchmark import Bench
@@ -17,7 +18,20 @@ if TYPE_CHECKING:
     from router_model.training.benchmark.results import Results
 
 
-@click.command("benchmark")
+@click.command(
+    "benchmark",
+    cls=Command,
+    examples=r"""
+    router-model benchmark outcomes.parquet --methods in-house --out bench
+    router-model benchmark outcomes.parquet --test unseen.parquet --seeds 1 \
+      --out benchmark
+    """,
+    sections={
+        "What is measured": "--test",
+        "How": "--dedupe",
+        "Output": "--title",
+    },
+)
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for results.json and report.html.")
 @click.option("--test", "test_table", type=click.Path(path_type=Path), help="Learn from TABLE, test on this table.")
@@ -96,7 +110,8 @@ def command(
     )
     if out.exists() and not out.is_dir():
         raise RequestError(f"{out}: is a file; expected a folder for results.json and report.html")
-    with _progress(hidden=as_json) as bar:
+    with working("reading the table") as work:
+        bar = _Bar(work)
         bench = Bench.prepare(
             table,
             test_table=test_table,
@@ -144,29 +159,16 @@ def _reproducible(results: "Results") -> "Results":
 
 
 class _Bar:
-    """A progress line with the current step and the remaining work."""
+    """The current step and the remaining work."""
 
-    def __init__(self, progress: Any) -> None:
-        self._progress = progress
-        self._task = progress.add_task("reading", total=None)
+    def __init__(self, work: Work) -> None:
+        self._work = work
 
     def encoding(self, n_done: int, n_prompts: int) -> None:
-        self._progress.update(self._task, description="encoding", completed=n_done, total=n_prompts)
+        self._work.reached(n_done, n_prompts, "encoding")
 
     def expect(self, n_trials: int, methods: "list[Method]") -> None:
-        self._progress.reset(self._task, description="splitting", total=n_trials * len(methods))
+        self._work.begin("splitting", n_trials * len(methods))
 
     def advance(self, trial: str, method: str, step: str) -> None:
-        done = 1 if step == "measured" else 0
-        self._progress.update(self._task, description=f"{trial}: {method}, {step}", advance=done)
-
-
-@contextmanager
-def _progress(*, hidden: bool) -> "Iterator[_Bar]":
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal) as progress:
-        yield _Bar(progress)
+        self._work.advance(f"{trial}: {method}, {step}", n=1 if step == "measured" else 0)

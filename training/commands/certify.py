@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from router_model.help_pages import Command
+from router_model.progress import working
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,7 +22,14 @@ if TYPE_CHECKING:
     from router_model.training.table.outcomes import Outcomes
 
 
-@click.command("certify")
+@click.command(
+    "certify",
+    cls=Command,
+    examples="""
+    router-model certify my-router unseen.parquet --target-success 0.9
+    router-model route my-router "How long is the journey?" --target-success 0.9
+    """,
+)
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option(
@@ -70,10 +80,12 @@ def command(
     from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
 
     check_targets(targets, delta)
-    router = Router.load(artifact, encoder=None if encoder is None else load_encoder(encoder))
-    outcomes = read_outcomes(table)
-    rows, source = calibration_rows(router.artifact, table, outcomes)
-    found = certify(router, outcomes.take(rows), targets=targets, delta=delta, quality_bar=quality_bar)
+    with working("reading the router and the table") as work:
+        router = Router.load(artifact, encoder=None if encoder is None else load_encoder(encoder))
+        outcomes = read_outcomes(table)
+        rows, source = calibration_rows(router.artifact, table, outcomes)
+        work.step("testing the targets")
+        found = certify(router, outcomes.take(rows), targets=targets, delta=delta, quality_bar=quality_bar)
     replaced = router.certificates
     content_hash = save_artifact(replace(router.artifact, certificates=found.certificates), artifact)
     with after_saving(artifact):

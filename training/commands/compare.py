@@ -6,13 +6,29 @@ from typing import TYPE_CHECKING
 
 import click
 
+from router_model.help_pages import Command
+from router_model.pages.command_option import html_option
+from router_model.progress import working
+from router_model.tables import print_table
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from router_model.training.measuring.compare import Comparison
 
 
-@click.command("compare")
+@click.command(
+    "compare",
+    cls=Command,
+    examples="""
+    router-model compare my-router challenger unseen.parquet
+    """,
+    sections={
+        "Rule": "--quality-bar",
+        "What is measured": "--catalog",
+        "Output": "--json",
+    },
+)
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
 @click.argument("table", type=click.Path(path_type=Path))
@@ -27,6 +43,7 @@ if TYPE_CHECKING:
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities instead of the routers'.")
 @click.option("--include-seen", is_flag=True, help="Count prompts that A or B was trained on, too.")
 @click.option("--encoder", help="The encoder, if both were trained with your own (hub id or folder).")
+@html_option
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def command(
     a: Path,
@@ -37,6 +54,7 @@ def command(
     catalog: Path | None,
     include_seen: bool,
     encoder: str | None,
+    html: Path | None,
     as_json: bool,
     **knobs: float | None,
 ) -> None:
@@ -55,10 +73,16 @@ def command(
 
     goal = read_goal(**knobs)
     own = None if encoder is None else load_encoder(encoder)
-    first, second = (Router.load(path, catalog=catalog, encoder=own) for path in (a, b))
-    comparison = compare(
-        first, second, read_outcomes(table), goal=goal, include_seen=include_seen, margin=max_quality_loss
-    )
+    with working("reading the routers and the table") as work:
+        first, second = (Router.load(path, catalog=catalog, encoder=own) for path in (a, b))
+        outcomes = read_outcomes(table)
+        work.step("deciding with both, and measuring the difference")
+        comparison = compare(first, second, outcomes, goal=goal, include_seen=include_seen, margin=max_quality_loss)
+    if html is not None:
+        from router_model.pages.render import write_page  # noqa: PLC0415
+        from router_model.training.reporting.compare_page import compare_page  # noqa: PLC0415
+
+        write_page(compare_page(comparison, first=a.name, second=b.name), html)
     if as_json:
         click.echo(json.dumps({"a": str(a), "b": str(b), **comparison.as_dict()}, ensure_ascii=False))
     else:
@@ -113,4 +137,4 @@ def _show_figures(comparison: "Comparison", console: "Console") -> None:
         bounds = f"{scale * estimate.low:+.4f} to {scale * estimate.high:+.4f}"
         values = (f"{scale * mine:.4f}", f"{scale * theirs:.4f}", f"{scale * estimate.value:+.4f}")
         table.add_row(name, *values, bounds)
-    console.print(table)
+    print_table(console, table)

@@ -6,6 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from router_model.help_pages import Command
+from router_model.progress import working
+from router_model.saving import saving_cell, say_saving
+from router_model.tables import print_table
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -15,7 +20,20 @@ if TYPE_CHECKING:
 _TASKS_SHOWN = 20
 
 
-@click.command("evaluate")
+@click.command(
+    "evaluate",
+    cls=Command,
+    examples="""
+    router-model evaluate my-router unseen.parquet
+    router-model evaluate my-router unseen.parquet --success-value-usd 0.01
+    router-model evaluate my-router unseen.parquet --json
+    """,
+    sections={
+        "Rule": "--quality-bar",
+        "What is measured": "--catalog",
+        "Output": "--json",
+    },
+)
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("--quality-bar", type=float, help="Quality an answer needs to succeed [default: the router's].")
@@ -52,15 +70,18 @@ def command(
     from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
 
     goal = read_goal(**knobs)
-    router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
-    outcomes = read_outcomes(table)
-    evaluation = evaluate(router, outcomes, goal=goal, include_seen=include_seen)
-    measured = None
-    if robustness:
-        from router_model.training.measuring.robustness import measure_robustness  # noqa: PLC0415
+    with working("reading the router and the table") as work:
+        router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
+        outcomes = read_outcomes(table)
+        work.step("deciding, and measuring what came of it")
+        evaluation = evaluate(router, outcomes, goal=goal, include_seen=include_seen)
+        measured = None
+        if robustness:
+            from router_model.training.measuring.robustness import measure_robustness  # noqa: PLC0415
 
-        bar, rule = evaluation.quality_bar, router.rule(goal)
-        measured = measure_robustness(router, outcomes, rule=rule, quality_bar=bar, include_seen=include_seen)
+            work.step("deciding on reworded prompts")
+            bar, rule = evaluation.quality_bar, router.rule(goal)
+            measured = measure_robustness(router, outcomes, rule=rule, quality_bar=bar, include_seen=include_seen)
     if as_json:
         extra = {} if measured is None else {"robustness": measured.as_dict()}
         click.echo(json.dumps(evaluation.as_dict() | extra, ensure_ascii=False))
@@ -129,7 +150,7 @@ def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
         fresh = evaluation.unseen
         console.print(
             f"[yellow]Without[/] prompts it was trained on, or nearly ({fresh.n_prompts:,} are left): quality "
-            f"{fresh.router.quality:.3f}, {_saving(fresh.router.saving)} saved, AUC {_number(fresh.metrics['auc'])}.",
+            f"{fresh.router.quality:.3f}, {say_saving(fresh.router.saving)}, AUC {_number(fresh.metrics['auc'])}.",
             highlight=False,
         )
 
@@ -146,9 +167,9 @@ def _show_models(evaluation: "Evaluation", console: "Console") -> None:
         saving = evaluation.savings[single.label]
         best = " *" if single.label == evaluation.best_single else ""
         table.add_row(
-            *_cells(single, f"{single.label}{best}"), _saving(saving), f"{evaluation.shares[single.label]:.1%}"
+            *_cells(single, f"{single.label}{best}"), saving_cell(saving), f"{evaluation.shares[single.label]:.1%}"
         )
-    console.print(table)
+    print_table(console, table)
     console.print(
         "* the best single model. Saves: what the router saves against it. Share: of prompts the router sends to it.",
         style="dim",
@@ -160,12 +181,12 @@ def _show_tradeoffs(evaluation: "Evaluation", console: "Console") -> None:
         "On these prompts, in hindsight, the router could have kept of the best single model's quality", style="dim"
     )
     for tradeoff in evaluation.tradeoffs:
-        quality = f"  {tradeoff.share:>4.0%}"
+        quality = f"  {100 * tradeoff.share:>3.0f} %"
         if tradeoff.saving is None:
             console.print(f"{quality}: not at any setting", style="dim", highlight=False)
         else:
-            said = f"{tradeoff.saving:.1%} less cost  (--quality-value-usd {tradeoff.quality_value_usd:g})"
-            console.print(f"{quality} for {said}", style="dim", highlight=False)
+            said = f"{say_saving(tradeoff.saving)}  (--quality-value-usd {tradeoff.quality_value_usd:g})"
+            console.print(f"{quality}: {said}", style="dim", highlight=False)
 
 
 def _show_tasks(evaluation: "Evaluation", console: "Console") -> None:
@@ -173,13 +194,15 @@ def _show_tasks(evaluation: "Evaluation", console: "Console") -> None:
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("task")
-    for title in ("prompts", "router quality", "best single's", "router saves"):
+    table.add_column("task", overflow="fold")
+    for title in ("prompts", "quality", "the best's", "saves"):
         table.add_column(title, justify="right")
     largest = sorted(evaluation.by_task.items(), key=lambda item: -item[1][0])
     for task, (n, router, single) in largest[:_TASKS_SHOWN]:
-        table.add_row(escape(task), f"{n:,}", f"{router.quality:.3f}", f"{single.quality:.3f}", f"{router.saving:.1%}")
-    console.print(table)
+        table.add_row(
+            escape(task), f"{n:,}", f"{router.quality:.3f}", f"{single.quality:.3f}", saving_cell(router.saving)
+        )
+    print_table(console, table)
     if len(largest) > _TASKS_SHOWN:
         console.print(f"… and {len(largest) - _TASKS_SHOWN} smaller tasks (--json lists all)", style="dim")
 
@@ -197,7 +220,7 @@ def _show_metrics(evaluation: "Evaluation", console: "Console") -> None:
         )
     ]
     parts.insert(4, f"AIQ gain over single models {metrics['aiq_gain']:+.4f} (null {metrics['aiq_null']:+.4f})")
-    console.print("  ".join(parts), style="dim", highlight=False, soft_wrap=True)
+    console.print("  ".join(parts), style="dim", highlight=False)
 
 
 def show_robustness(robustness: "Robustness", console: "Console") -> None:
@@ -229,7 +252,7 @@ def show_robustness(robustness: "Robustness", console: "Console") -> None:
             f"{flips.cost_change:+.1%}",
             style="bold" if row >= n_rewordings else None,
         )
-    console.print(table)
+    print_table(console, table)
     console.print(
         "Bold: means of a kind. Costly: gives up over 5% of the predicted net value. Quality, cost: realised change "
         "over all prompts.",
@@ -246,13 +269,6 @@ def _cells(realised: "Realised", label: str) -> tuple[str, str, str, str]:
         f"{realised.success:.3f}",
         f"{realised.cost_usd * 1000:.4f}",
     )
-
-
-def _saving(saving: float | None) -> str:
-    """Format a share of cost saved; if the router costs more than twice as much, say how many times as much."""
-    if saving is None:
-        return "-"
-    return f"{saving:.1%}" if saving >= -1 else f"{1 - saving:.0f}x cost"
 
 
 def _number(value: float | None) -> str:

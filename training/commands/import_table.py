@@ -1,19 +1,16 @@
 """The command ``router-model import``: convert outcome tables and logs of other tools into one table to train on."""
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from router_model.errors import TableError
+from router_model.help_pages import Command
+from router_model.progress import Work, working
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from router_model.training.importing import ImportReport, Preview, Progress
 
 # This list is repeated here (a test compares it), because importing the converters would load polars for every --help.
@@ -48,7 +45,20 @@ _MAX_LISTED = 12
 _WIDTH = 80
 
 
-@click.command("import")
+@click.command(
+    "import",
+    cls=Command,
+    examples="""
+    router-model import log.csv --preview
+    router-model import log.csv --column quality=stars --scale 1:5 --out o.parquet
+    router-model import 'traces/*.jsonl.gz' --model openai/gpt-5 --out o.parquet
+    """,
+    sections={
+        "What the fields mean": "--format",
+        "Bad rows": "--on-error",
+        "Output": "--json",
+    },
+)
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--out", type=click.Path(), help="The table to write, a .parquet file.")
 @click.option("--preview", is_flag=True, help="Show the first three rows as they would be read; write nothing.")
@@ -56,9 +66,11 @@ _WIDTH = 80
     "--format",
     "format_name",
     type=click.Choice(FORMAT_NAMES),
+    metavar="FORMAT",
     default="auto",
     show_default=True,
-    help="Format of the sources; auto finds it from each file's first record.",
+    help=f"Format of the sources; auto finds it from each file's first record. The others: "
+    f"{', '.join(FORMAT_NAMES[1:])}.",
 )
 @click.option(
     "--column",
@@ -112,11 +124,7 @@ def command(sources: tuple[str, ...], out: str | None, *, preview: bool, as_json
     A SOURCE is a file, a folder or a quoted pattern: Parquet, CSV, JSON or JSON lines, the text formats also
     compressed (.gz, .zst). If columns have other names or another scale, the import stops and prints the
     command that reads them. data/README.md describes the columns and formats.
-
-    \b
-      router-model import log.csv --preview
-      router-model import log.csv --column quality=stars --scale 1:5 --out o.parquet
-    """  # noqa: D301  (click's mark for text that is not wrapped)
+    """
     # Imported here so that --help needs no polars.
     from router_model.training.importing import import_sources, make_options, preview_sources  # noqa: PLC0415
 
@@ -129,8 +137,8 @@ def command(sources: tuple[str, ...], out: str | None, *, preview: bool, as_json
         return
     if out is None:
         raise click.UsageError("Missing option '--out': name the table to write, or use --preview to write nothing.")
-    with _progress_bar() as show:
-        report = import_sources(sources, out, progress=show, **chosen)
+    with working("reading") as work:
+        report = import_sources(sources, out, progress=lambda now: _show_progress(work, now), **chosen)
     click.echo(json.dumps(summary(report)) if as_json else summary_text(report))
 
 
@@ -187,6 +195,10 @@ def preview_text(preview: "Preview") -> str:
     return "\n".join([*lines, "Nothing was written."])
 
 
+def _show_progress(work: Work, now: "Progress") -> None:
+    work.reached(now.bytes_read, now.bytes_total, f"reading {now.path.name}")
+
+
 def _one_line(value: object) -> str:
     return " ".join(f"{value:.10g}".split() if isinstance(value, float) else str(value).split())
 
@@ -208,26 +220,3 @@ def _formats(formats: dict[str, str]) -> list[tuple[str, str]]:
     shown = [(name, file) for file, name in list(formats.items())[:_MAX_LISTED]]
     more = len(formats) - _MAX_LISTED
     return [*shown, ("…", f"and {more} more files, see --json")] if more > 0 else shown
-
-
-@contextmanager
-def _progress_bar() -> "Iterator[Callable[[Progress], None]]":
-    """Show how much of the sources has been read, on a terminal's stderr only."""
-    from rich.console import Console  # noqa: PLC0415 not needed for --help
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-    from rich.progress import Progress as Bar  # noqa: PLC0415
-
-    console = Console(file=sys.stderr)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("Reading", total=None)
-
-        def show(progress: "Progress") -> None:
-            bar.update(
-                task,
-                description=f"Reading {progress.path.name}",
-                completed=progress.bytes_read,
-                total=progress.bytes_total,
-            )
-
-        yield show

@@ -1,17 +1,36 @@
 """The command ``router-model train``: train a router from an outcome table and save it."""
 
 import json
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from router_model.help_pages import Command
+from router_model.progress import Steps, working
+
 if TYPE_CHECKING:
     from router_model.training.train import TrainingReport
 
 
-@click.command("train")
+@click.command(
+    "train",
+    cls=Command,
+    examples=r"""
+    router-model train outcomes.parquet --out my-router
+    # all prompts are learned from, and none is kept to measure on
+    router-model train outcomes.parquet --out my-router --no-holdout
+    router-model train outcomes.parquet --out my-router --catalog catalog.toml \
+      --target-success 0.9
+    """,
+    sections={
+        "What is learned": "--catalog",
+        "Certificates and the default": "--target-success",
+        "What is kept": "--keep-prompts",
+        "A router that it replaces": "--former",
+        "Output": "--json",
+    },
+)
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the trained router.")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities (TOML).")
@@ -71,7 +90,7 @@ def command(
     from router_model.training.config import read_config  # noqa: PLC0415
     from router_model.training.table.prices import look_up  # noqa: PLC0415
     from router_model.training.tracking import track_run  # noqa: PLC0415
-    from router_model.training.train import train  # noqa: PLC0415
+    from router_model.training.train import STEPS, train  # noqa: PLC0415
 
     overrides: dict[str, Any] = {
         "encoder": encoder,
@@ -86,9 +105,15 @@ def command(
     }
     settings = read_config(config, {key: value for key, value in overrides.items() if value is not None})
     cards = None if catalog is None else Catalog.load(catalog, look_up=look_up)
-    with show_progress(hidden=as_json) as advance:
+    with working("reading the table") as work:
         report = train(
-            table, out, catalog=cards, config=settings, former=former, accept_moves=accept_moves, advance=advance
+            table,
+            out,
+            catalog=cards,
+            config=settings,
+            former=former,
+            accept_moves=accept_moves,
+            advance=Steps(work, STEPS),
         )
     with after_saving(out):
         tracked = track_run(report, settings) if track else "not tracked (--no-track)"
@@ -105,51 +130,6 @@ def _numbers(text: str) -> tuple[float, ...]:
         raise click.BadParameter(
             f"got {text!r}, expected numbers separated by commas, e.g. 0.5,0.9", param_hint="--quality-bars"
         ) from None
-
-
-def show_progress(*, hidden: bool) -> Any:
-    """Return a context manager that yields a function to call after each step."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
-    console = Console(stderr=True)
-    if hidden or not console.is_terminal:
-        return nullcontext(lambda _: None)
-    return _Steps(
-        Progress(
-            TextColumn("{task.description:<10}"),
-            BarColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-        )
-    )
-
-
-class _Steps:
-    """A progress bar over the steps of `router_model.training.train.train`."""
-
-    def __init__(self, progress: Any) -> None:
-        from router_model.training.train import STEPS  # noqa: PLC0415
-
-        self.progress = progress
-        self.left = list(STEPS)
-        self.task = progress.add_task(self.left[0], total=len(self.left))
-
-    def __enter__(self) -> Any:
-        self.progress.start()
-        return self.advance
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
-
-    def advance(self, step: str) -> None:
-        """Move past a finished step and name the next one; any other text is shown as it is."""
-        described = step
-        if step in self.left:
-            del self.left[: self.left.index(step) + 1]
-            described = self.left[0] if self.left else "done"
-        self.progress.update(self.task, completed=self.progress.tasks[0].total - len(self.left), description=described)
 
 
 def _dominance(report: "TrainingReport") -> str:

@@ -43,7 +43,8 @@ _FROM_EXTRA: Final = {
     "artifact": pl.String,
 }
 _DRAWN: Final = 20
-_NEEDED: Final = ("model", "quality", "timestamp", "extra", "input_tokens", "output_tokens", "cost_usd")
+NEEDED: Final = ("model", "quality", "timestamp", "extra", "input_tokens", "output_tokens", "cost_usd")
+"""Columns of a log without which nothing is checked."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -131,7 +132,7 @@ def read_calls(table: Table) -> pl.DataFrame:
     """
     checked_table(table)  # for its error messages
     frame = pl.read_parquet(table) if is_path(table) else as_frame(table)
-    missing = [name for name in _NEEDED if name not in frame.columns]
+    missing = [name for name in NEEDED if name not in frame.columns]
     if missing:
         raise TableError(
             f"{name_of(table)}: column {', '.join(missing)} missing; give a table of 'router-model log export'"

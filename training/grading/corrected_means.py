@@ -72,6 +72,11 @@ class Influence:
         return Estimate(self.value, self.value - half, self.value + half)
 
 
+def unseen_variance(n_groups: int) -> float:
+    """Return what groups that all agree cannot show of the variance of a mean; see the rule of three above."""
+    return _ADDED / n_groups**2 if n_groups else 0.0
+
+
 def mean_of(values: Float64Array, groups: Groups, n_groups: int, *, added: bool = False) -> Influence:
     """Return the mean of the values that are known.
 
@@ -96,7 +101,7 @@ def mean_of(values: Float64Array, groups: Groups, n_groups: int, *, added: bool 
     deviation = (values[known] - mean) / max(n, 1)
     of_group = np.asarray(np.bincount(groups[known], deviation, minlength=n_groups), dtype=np.float64)
     n_known = len(np.unique(groups[known]))
-    return Influence(mean, of_group, n_known, _ADDED / n_known**2 if added and n_known else 0.0)
+    return Influence(mean, of_group, n_known, unseen_variance(n_known) if added else 0.0)
 
 
 def corrected_mean(

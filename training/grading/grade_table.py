@@ -19,6 +19,7 @@ MAX_UNGRADED: Final = 0.5
 """If a larger share of the answers could not be graded, something is wrong with the references or the grader."""
 
 _NO_GRADER: Final = "the task has no grader"
+_LOOK_AT_GRADER: Final = "check --by, the grader and --reference"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,14 @@ class GradedTable:
         """How many answers have a quality."""
         return sum(grade.quality is not None for grade in self.grades)
 
-    def check(self, most: float = MAX_UNGRADED) -> None:
+    def check(self, most: float = MAX_UNGRADED, *, advice: Mapping[str, str] | None = None) -> None:
         """Refuse a table if too many answers of a model could not be graded.
+
+        Parameters
+        ----------
+        most : float
+            Share.
+        advice : what to do, by the reason; of other reasons, the set-up of the grader is to be looked at
 
         Raises
         ------
@@ -69,11 +76,12 @@ class GradedTable:
         if worst <= most:
             return
         reasons = "; ".join(f"{n:,}: {reason}" for reason, n in list(self.reasons.items())[:5])
+        found = dict.fromkeys((advice or {}).get(reason, _LOOK_AT_GRADER) for reason in self.reasons)
         n_not, n = len(self.grades) - self.n_graded, len(self.grades)
         of_one = "" if len(shares) == 1 else f", {worst:.0%} of those of {model}"
         raise TableError(
             f"{n_not:,} of {n:,} answers could not be graded{of_one} ({reasons}); expected at most {most:.0%} of each "
-            "model. Check --by, the grader and --reference, or allow more with --max-ungraded"
+            f"model. To do: {'; '.join(found)}; or allow more with --max-ungraded"
         )
 
     def outcomes(self, labels: Mapping[tuple[str, str], float], judge: str | None) -> pl.DataFrame:

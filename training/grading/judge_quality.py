@@ -29,6 +29,7 @@ from router_model.training.grading.corrected_means import (
     Influence,
     corrected_mean,
     mean_of,
+    unseen_variance,
 )
 from router_model.training.measuring.verdict import Estimate
 from router_model.training.metrics import interval, resample_weights
@@ -273,17 +274,20 @@ def _of_model(grades: LabelledGrades, column: int, alpha: float) -> tuple[ModelM
     groups, n_groups, n_labels = grades.groups, grades.n_groups, int(both.sum())
     judge = mean_of(judged, groups, n_groups)
     about = (grades.models[column], int((~np.isnan(judged)).sum()), n_labels)
+    # Many grades show their spread, unless there is none.
+    is_flat = len(np.unique(judged[~np.isnan(judged)])) == 1
+    at_face_value = mean_of(judged, groups, n_groups, added=is_flat).interval(alpha).within(0, 1)
     if n_labels < MIN_LABELS:
-        return ModelMeans(*about, judge=judge.interval(alpha)), None
+        return ModelMeans(*about, judge=at_face_value), None
     corrected, tuning = corrected_mean(judged, labels, groups, n_groups)
     bias = mean_of(np.where(both, judged - labels, np.nan), groups, n_groups, added=True)
     alone = mean_of(np.where(both, labels, np.nan), groups, n_groups, added=True)
     means = ModelMeans(
         *about,
-        judge=judge.interval(alpha),
-        corrected=corrected.interval(alpha),
-        labels=alone.interval(alpha),
-        bias=bias.interval(alpha),
+        judge=at_face_value,
+        corrected=corrected.interval(alpha).within(0, 1),
+        labels=alone.interval(alpha).within(0, 1),
+        bias=bias.interval(alpha).within(-1, 1),
         tuning=tuning,
     )
     return means, _Known(judge, corrected, bias, n_labels)
@@ -306,7 +310,7 @@ def _pair(one: tuple[str, _Known], two: tuple[str, _Known], alpha: float) -> Pai
     needed = None
     if shown is Shown.OPEN:
         needed = math.ceil(min(n_labels * _POWER * (corrected.half_width / judge.value) ** 2, _MOST_LABELS))
-    return PairFinding(better, worse, judge, corrected, shown, needed)
+    return PairFinding(better, worse, judge.within(-1, 1), corrected.within(-1, 1), shown, needed)
 
 
 def _shown(judge: Estimate, corrected: Estimate, favours: Estimate) -> Shown:
@@ -331,7 +335,13 @@ def _agreement(grades: LabelledGrades, bar: float) -> Agreement:
     drawn = _kappa(resample_weights(len(counts)) @ counts)
     ends = interval(drawn[~np.isnan(drawn)]) if np.isfinite(drawn).any() else (np.nan, np.nan)
     fail, only_labels, only_judge, succeed = total.astype(int).tolist()
-    return Agreement(bar, succeed, only_judge, only_labels, fail, Estimate(float(_kappa(total[None])[0]), *ends))
+    low, high = ends
+    if not only_labels and not only_judge:
+        # A bootstrap of answers without a disagreement has none; by the rule of three, there may be 3 in n.
+        share = succeed / (succeed + fail)
+        low = max(1 - 3 / len(counts) / (2 * share * (1 - share)), -1.0) if 0 < share < 1 else low
+    kappa = Estimate(float(_kappa(total[None])[0]), low, high)
+    return Agreement(bar, succeed, only_judge, only_labels, fail, kappa)
 
 
 def _kappa(counts: Float64Array) -> Float64Array:
@@ -362,7 +372,9 @@ def _length_bias(grades: LabelledGrades, alpha: float) -> Estimate | None:
         return None
     slope = float((x * y).sum()) / total
     of_group = np.bincount(grades.groups, (x * (y - slope * x)).sum(axis=1), minlength=grades.n_groups) / total
-    return Influence(slope, of_group, len(np.unique(grades.groups[used.any(axis=1)]))).interval(alpha)
+    n_used = len(np.unique(grades.groups[used.any(axis=1)]))
+    added = unseen_variance(n_used) / (total / used.sum())
+    return Influence(slope, of_group, n_used, added).interval(alpha)
 
 
 def _within(values: Float64Array, used: npt.NDArray[np.bool_]) -> Float64Array:

@@ -152,7 +152,7 @@ class Regex:
             except pl.exceptions.PolarsError as exc:
                 raise RequestError(
                     f"--by regex: got the pattern {self.pattern!r}, expected one of Rust's regex (no look-around, no "
-                    f"back references; --by python takes any): {str(exc).splitlines()[-1]}"
+                    f"back references; --by python takes any): {_why(exc)}"
                 ) from exc
 
     def grade(self, answers: Sequence[Answer]) -> list[Grade]:
@@ -162,6 +162,18 @@ class Regex:
         frame = pl.DataFrame(columns, schema={"text": pl.String, "pattern": pl.String})
         found = frame.select(pl.col("text").str.contains(pl.col("pattern"), strict=False)).to_series()
         return [_of_match(is_there, pattern) for is_there, pattern in zip(found, patterns, strict=True)]
+
+
+def _why(exc: Exception) -> str:
+    r"""Return what is wrong with a pattern, of an error of polars.
+
+    >>> _why(ValueError("regex error: regex parse error:\n  (\n  ^\nerror: unclosed group\n\nThis error occurred ..."))
+    'unclosed group'
+    """
+    lines = str(exc).splitlines()
+    return next((line for line in lines if line.startswith("error: ")), lines[0].removeprefix("regex ")).removeprefix(
+        "error: "
+    )
 
 
 def _of_match(found: bool | None, pattern: str | None) -> Grade:  # noqa: FBT001  (one row of a column)

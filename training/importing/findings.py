@@ -58,11 +58,14 @@ class Call(NamedTuple):
         Empty if no table was named.
     given : tuple of (str, str)
         Options.
+    for_prompts : bool
+        Whether another command reads the prompts alone; it knows the option --column.
     """
 
     sources: Sequence[str]
     out: str
     given: Arguments
+    for_prompts: bool = False
 
 
 def message(found: Mapping[Path, Sequence[Finding]], all_paths: Sequence[Path], call: Call) -> str:
@@ -80,7 +83,10 @@ def message(found: Mapping[Path, Sequence[Finding]], all_paths: Sequence[Path], 
     if len(found) > _MAX_TOLD:
         lines.append(f"and {len(found) - _MAX_TOLD} more files like these")
     commands = _commands(found, all_paths, call)
-    if commands:
+    added = dict.fromkeys(pair for findings in found.values() for finding in findings for pair in finding.add)
+    if added and call.for_prompts and all(name == "--column" for name, _ in added):
+        lines += ["Add to the command:", f"  {shlex.join(word for pair in added for word in pair)}"]
+    elif commands:
         lines += ["To import it like this, type:", *(f"  {command}" for command in commands)]
         lines.append("Add --preview to see three rows first; nothing is written then.")
     notes = dict.fromkeys(finding.otherwise for findings in found.values() for finding in findings if finding.otherwise)

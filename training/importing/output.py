@@ -24,6 +24,25 @@ _AVERAGED = frozenset({"quality", "input_tokens", "output_tokens", "cost_usd", "
 VERSION_KEY = "router_model.schema_version"
 
 
+def check_table_name(out: Path) -> None:
+    """Refuse a name that no table can be written to.
+
+    Raises
+    ------
+    TableError
+        If it does not end in .parquet, is a folder, or is in a folder that does not exist.
+    """
+    if out.suffix != ".parquet":
+        raise TableError(f"{out}: got a table ending in {out.suffix!r}, expected '.parquet'; change the name")
+    if out.is_dir():
+        raise TableError(f"{out}: got a folder, expected a file to write; name one in it")
+    if not out.parent.is_dir():
+        raise TableError(
+            f"{out}: got a folder that does not exist, expected a file to write in a folder that exists; make "
+            f"{out.parent}, or name another"
+        )
+
+
 def write_table(table: pl.DataFrame, out: Path, *, is_private: bool = False) -> None:
     """Write a finished table in the form of an import's; an earlier file stays until the new one is complete.
 
@@ -37,11 +56,18 @@ def write_table(table: pl.DataFrame, out: Path, *, is_private: bool = False) -> 
     TableError
         If it cannot be written.
     """
+    write_whole(table, out, is_private=is_private, metadata={VERSION_KEY: str(SCHEMA_VERSION)})
+
+
+def write_whole(
+    table: pl.DataFrame, out: Path, *, is_private: bool = False, metadata: dict[str, str] | None = None
+) -> None:
+    """Write a Parquet file whose earlier version stays until the new one is complete; otherwise as `write_table`."""
     unfinished = out.with_name(f".{out.name}.unfinished")
     try:
         unfinished.unlink(missing_ok=True)  # one that a kill has left has the rights of that time
         unfinished.touch(mode=0o600 if is_private else 0o666)
-        table.write_parquet(unfinished, metadata={VERSION_KEY: str(SCHEMA_VERSION)})
+        table.write_parquet(unfinished, metadata=metadata)
         unfinished.replace(out)
     except OSError as exc:
         raise TableError(

@@ -28,7 +28,13 @@ from router_model.training.importing.frames import frame_of_rows
 from router_model.training.importing.notes import Notes
 from router_model.training.importing.number_text import DecimalMark
 from router_model.training.importing.options import DEFAULT_MAX_REJECTED, ImportOptions, OnError, make_options
-from router_model.training.importing.output import TableOutput, is_own_table, open_output, rejects_path
+from router_model.training.importing.output import (
+    TableOutput,
+    check_table_name,
+    is_own_table,
+    open_output,
+    rejects_path,
+)
 from router_model.training.importing.problems import Problem
 from router_model.training.importing.report import ImportReport, Progress
 from router_model.training.importing.sources import expand_sources, total_bytes
@@ -55,6 +61,7 @@ def import_sources(
     decimal: DecimalMark | None = None,
     max_rejected: str | float = DEFAULT_MAX_REJECTED,
     catalog: str | Path | None = None,
+    for_prompts: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> ImportReport:
     """Import files into one table of outcomes.
@@ -88,6 +95,9 @@ def import_sources(
         1, ``"20%"``) or a number of rows (an int). One bad row is always allowed, unless a number of rows is given.
     catalog : path, optional
         A catalog. Answers of a model with an effort become those of the candidate that it has of both.
+    for_prompts : bool, default False
+        Read what was asked, whatever came of it: all rows of a prompt and model are kept. The table is no outcome table
+        then, because that has one row for each prompt and model.
     progress : callable, optional
         Called after each batch.
 
@@ -111,21 +121,17 @@ def import_sources(
     )
     paths, target = expand_sources(sources), Path(out)
     _check_target(target, paths)
-    call = Call([str(source) for source in sources], str(out), options.given)
+    call = Call([str(source) for source in sources], str(out), options.given, for_prompts=for_prompts)
     with open_output(target) as output, Notes(output.folder) as notes:
         take_notes(paths, options, notes)
-        run = _Run(paths, output, notes, options, call, progress=progress)
+        run = _Run(paths, output, notes, options, call, for_prompts=for_prompts, progress=progress)
         for number in range(len(paths)):
             run.import_file(number)
         return run.finish(target)
 
 
 def _check_target(out: Path, paths: Sequence[Path]) -> None:
-    if out.suffix != ".parquet":
-        raise TableError(f"{out}: got a table ending in {out.suffix!r}, expected '.parquet'; change the name")
-    if out.is_dir() or not out.parent.is_dir():
-        what = "a folder" if out.is_dir() else "a folder that does not exist"
-        raise TableError(f"{out}: got {what}, expected a file to write in a folder that exists; make or name one")
+    check_table_name(out)
     ours = {out.resolve(), rejects_path(out).resolve()}
     for path in paths:
         if path.resolve() in ours:
@@ -146,9 +152,11 @@ class _Run:
         options: ImportOptions,
         call: Call,
         *,
+        for_prompts: bool,
         progress: Callable[[Progress], None] | None,
     ) -> None:
         self._paths = paths
+        self._for_prompts = for_prompts
         self._output = output
         self._notes = notes
         self._options = options
@@ -235,6 +243,8 @@ class _Run:
         kept = np.delete(np.arange(len(batch.rows)), list(by_index))
         places = np.asarray(batch.places, dtype=np.int64)[kept]
         again, ungraded, replaced = self._seen.add(good, number, places)
+        if self._for_prompts:
+            return good
         averaged = {index for index, file, _ in again if self._are_averaged(number, file)}
         for index, file, first_row in again:
             if index in averaged:

@@ -202,7 +202,8 @@ class Survey:
                     "Write the model's name for NAME, or name the field that has it: --column model=FIELD.",
                 )
             )
-        if self._wanting["quality"] and "quality" not in named:
+        is_left_out = not any(self._options.columns.get("quality", ("?",)))
+        if self._wanting["quality"] and "quality" not in named and not is_left_out:
             wanting.append(Finding("no field looks like quality; name it with --column quality=FIELD if there is one"))
         return wanting
 

@@ -5,7 +5,7 @@ Where the outcome of a model is missing, doubly robust estimates stand for it
 predictions are off where outcomes are known. Complete prompts count as they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from router_model.router import Router
 from router_model.saved.artifact import hash_of
 from router_model.screening.constraints import Constraints
 from router_model.training.measuring.calibration_check import ALL_MODELS
-from router_model.training.measuring.evaluation import Evaluation, Realised, Tradeoff
+from router_model.training.measuring.evaluation import Decided, Evaluation, Realised, Tradeoff
 from router_model.training.measuring.operating_point import (
     MAX_QUALITY_LOSS,
     best_single_model,
@@ -34,6 +34,7 @@ from router_model.training.measuring.operating_point import (
 )
 from router_model.training.measuring.paired import (
     Resampling,
+    against_mix,
     against_singles,
     independent_groups,
     paired_difference,
@@ -77,6 +78,8 @@ def evaluate(
     features: PromptFeatures | None = None,
     goal: Goal = OWN_TRADEOFF,
     include_seen: bool = False,
+    mix: Mapping[str, float] | None = None,
+    keep_decisions: bool = False,
 ) -> Evaluation:
     """Evaluate a router on a table of outcomes.
 
@@ -89,6 +92,8 @@ def evaluate(
     goal : instead of the artifact's operating point
     include_seen : bool
         Count prompts the router was trained on, and their near duplicates, too.
+    mix : model -> share of the prompts that it gets today, by lot; see `read_mix`
+    keep_decisions : give the decisions themselves, too, for reports
 
     Raises
     ------
@@ -125,17 +130,26 @@ def evaluate(
         unseen = _evaluation(realised.take(fresh), of_fresh, chosen[fresh], rule=rule.in_words())
         result = replace(result, unseen=unseen)
     texts = [hash_of(prompt) for prompt in kept.prompts]
-    drawn = Resampling.of(independent_groups(kept.split_keys, texts))
+    groups = independent_groups(kept.split_keys, texts)
+    drawn = Resampling.of(groups)
     against = against_singles(chosen, kept.models, realised.quality, realised.cost, drawn)
-    best = np.full_like(chosen, kept.models.index(result.best_single))
+    column = kept.models.index(result.best_single)
+    best = np.full_like(chosen, column)
     cheaper = {}
     for position in CHEAPER_POSITIONS if isinstance(goal, OwnTradeoff) else ():
         asked = router.rule(read_goal(cost_quality_tradeoff=position, quality_bar=goal.quality_bar))
         other = router.rank(asked, table, eligible)[:, 0]
         cheaper[position] = paired_difference(other, best, realised.quality, realised.cost, drawn)
     n_billed, n_assumed = int((~np.isnan(kept.cost_usd)).sum()), int(np.isnan(cost).sum())
+    arrays = realised.quality, realised.success, realised.cost
+    decided = Decided(kept, features.take(rows), table, chosen, column, *arrays, groups, drawn)
+    by_column = (
+        {kept.models.index(model): share for model, share in read_mix(mix, kept.models).items()} if mix else None
+    )
     return replace(
         result,
+        decided=decided if keep_decisions else None,
+        against_mix=against_mix(chosen, by_column, realised.quality, realised.cost, drawn) if by_column else None,
         against=against,
         verdict=routing_verdict(against, result.best_single, margin=_margin(router)),
         cheaper=cheaper,
@@ -148,6 +162,29 @@ def evaluate(
         n_without_text=int((~kept.has_text).sum()),
         cost_sources={"billed": n_billed, "listed": cost.size - n_billed - n_assumed, "assumed": n_assumed},
     )
+
+
+def read_mix(mix: Mapping[str, float], models: Sequence[str]) -> dict[str, float]:
+    """Return a mix of models with shares that add up to 1.
+
+    Raises
+    ------
+    TableError
+        If a model is not among those that were measured, or a share is not above 0.
+
+    Examples
+    --------
+    >>> read_mix({"a": 3, "b": 1}, ["a", "b", "c"])
+    {'a': 0.75, 'b': 0.25}
+    """
+    unknown = [model for model in mix if model not in models]
+    if unknown or not mix:
+        raise TableError(f"today's mix names {unknown or 'no model'}; expected models with outcomes: {list(models)}")
+    wrong = {model: share for model, share in mix.items() if not 0 < share < np.inf}
+    if wrong:
+        raise TableError(f"today's mix has the shares {wrong}; expected numbers above 0")
+    total = sum(mix.values())
+    return {model: share / total for model, share in mix.items()}
 
 
 def _margin(router: Router) -> float:

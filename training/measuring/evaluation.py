@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+import numpy as np
+import numpy.typing as npt
+
 from router_model.charts import (
     CostCurve,
     CostPoint,
@@ -14,15 +17,20 @@ from router_model.charts import (
     shares,
 )
 from router_model.charts.drawing import Drawing
+from router_model.decision import PredictionTable
+from router_model.features.featuriser import PromptFeatures
 from router_model.summary import Summarised, Summary
 from router_model.training.measuring.calibration_check import ALL_MODELS, CalibrationCheck
+from router_model.training.measuring.paired import Resampling
 from router_model.training.measuring.verdict import Difference, Verdict
 from router_model.training.metrics import Points
 from router_model.training.metrics.prediction import Reliability
+from router_model.training.table.outcomes import Outcomes
 
 if TYPE_CHECKING:
     import altair as alt
 
+Float64Array = npt.NDArray[np.float64]
 Picture = Literal["frontier", "tasks", "shares", "reliability"]
 
 _TASKS_DRAWN = 15
@@ -65,6 +73,35 @@ class Tradeoff:
     share: float
     saving: float | None
     quality_value_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a router decided on n prompts, and what all models brought.
+
+    Attributes
+    ----------
+    outcomes : Outcomes
+    features : of the prompts
+    table : the router's predictions
+    chosen : columns of the chosen models, shape (n,)
+    best : column of the best single model
+    quality, success, cost_usd : shape (n, n_models)
+        Estimated where they are not known.
+    groups : number of each prompt's group of conversation and text, shape (n,)
+    drawn : Resampling
+    """
+
+    outcomes: Outcomes
+    features: PromptFeatures
+    table: PredictionTable
+    chosen: npt.NDArray[np.intp]
+    best: int
+    quality: Float64Array
+    success: Float64Array
+    cost_usd: Float64Array
+    groups: npt.NDArray[np.intp]
+    drawn: Resampling
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -122,6 +159,10 @@ class Evaluation(Summarised):
         Whether routing pays, in words; None in `unseen`.
     cheaper : position of the dial -> Difference
         What cheaper settings, which a request asks for by name, bring against the best single model.
+    against_mix : Difference or None
+        The router minus a mix of models that gets each prompt by lot, if one was given.
+    decided : Decided or None
+        The decisions themselves, if they were asked for.
     cost_sources : where the counted costs come from
         Numbers of (prompt, model) pairs ``billed`` in the table, ``listed`` (its tokens at list prices) and
         ``assumed`` (the router's own expectation, which proves nothing).
@@ -172,6 +213,8 @@ class Evaluation(Summarised):
     against: Mapping[str, Difference] = field(default_factory=dict)
     verdict: Verdict | None = None
     cheaper: Mapping[int, Difference] = field(default_factory=dict)
+    against_mix: Difference | None = None
+    decided: Decided | None = field(default=None, repr=False, compare=False)
     reliability: Mapping[str, Reliability] = field(default_factory=dict)
 
     def summary(self) -> Summary:
@@ -260,6 +303,7 @@ class Evaluation(Summarised):
             "against": {model: difference.as_dict() for model, difference in self.against.items()},
             "verdict": None if self.verdict is None else self.verdict.as_dict(),
             "cheaper": {str(position): difference.as_dict() for position, difference in self.cheaper.items()},
+            "against_mix": None if self.against_mix is None else self.against_mix.as_dict(),
         }
 
     def plot(self, picture: Picture = "frontier", *, width: int = 640) -> Drawing:

@@ -49,6 +49,10 @@ class Resampling:
         n_resamples = int(np.clip(_MOST_WEIGHTS // len(groups), 200, 1000))
         return cls(resample_weights(n_groups, n_resamples, seed=seed)[:, groups], n_groups)
 
+    def take(self, rows: npt.NDArray[np.intp], n_groups: int) -> "Resampling":
+        """Return the same draws of some prompts, which belong to so many groups."""
+        return Resampling(self.weights[:, rows], n_groups)
+
     def mean(self, values: Float64Array) -> Float64Array:
         """Return the mean over prompts in every resample, shape (n_resamples,)."""
         return resampled_means(self.weights, values[:, None])[:, 0]
@@ -91,13 +95,51 @@ def paired_difference(
     drawn : Resampling
     """
     rows = np.arange(len(quality))
-    costs = cost_usd[rows, chosen], cost_usd[rows, reference]
+    return _difference(
+        quality[rows, chosen] - quality[rows, reference],
+        (cost_usd[rows, chosen], cost_usd[rows, reference]),
+        chosen != reference,
+        drawn,
+    )
+
+
+def against_mix(
+    chosen: Choices, mix: Mapping[int, float], quality: Float64Array, cost_usd: Float64Array, drawn: Resampling
+) -> Difference:
+    """Return what `chosen` brought minus what a mix of models brings that gets each prompt by lot.
+
+    Parameters
+    ----------
+    mix : column -> share of the prompts; shares add up to 1
+    chosen, quality, cost_usd, drawn : see `paired_difference`
+
+    Examples
+    --------
+    Half of the prompts go to each of two models, which cost 1 and 3; the cheap one is as good on the first prompt only:
+
+    >>> drawn = Resampling.of(np.arange(2))
+    >>> found = against_mix(np.array([0, 1]), {0: 0.5, 1: 0.5}, np.array([[1.0, 1.0], [0.0, 1.0]]),
+    ...                     np.array([[1.0, 3.0], [1.0, 3.0]]), drawn)
+    >>> found.quality.value, found.saving.value
+    (0.25, 0.0)
+    """
+    rows, columns, shares = np.arange(len(quality)), list(mix), np.array(list(mix.values()))
+    by_lot = quality[:, columns] @ shares, cost_usd[:, columns] @ shares
+    differs = np.full(len(rows), True) if len(columns) > 1 else chosen != columns[0]
+    return _difference(quality[rows, chosen] - by_lot[0], (cost_usd[rows, chosen], by_lot[1]), differs, drawn)
+
+
+def _difference(
+    quality: Float64Array, costs: tuple[Float64Array, Float64Array], differs: npt.NDArray[np.bool_], drawn: Resampling
+) -> Difference:
+    saved = costs[1] - costs[0]
     return Difference(
-        quality=_quality_difference(quality[rows, chosen] - quality[rows, reference], chosen != reference, drawn),
+        quality=_quality_difference(quality, differs, drawn),
         saving=_saving(*costs, drawn),
-        n_prompts=len(rows),
+        n_prompts=len(quality),
         n_independent=drawn.n_groups,
-        same_choices=bool((chosen == reference).all()),
+        same_choices=not differs.any(),
+        saved_usd=Estimate(float(saved.mean()), *interval(drawn.mean(saved))) if saved.any() else NOTHING_SAVED,
     )
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from router_model.saving import say_saving
+
 MARGIN = 0.01
 """The loss of quality that does not matter, if the caller names no other: one point."""
 
@@ -56,6 +58,14 @@ class Estimate:
         low, high = (self.value + factor * (end - self.value) for end in (self.low, self.high))
         return Estimate(self.value, low, high)
 
+    def within(self, least: float, most: float) -> "Estimate":
+        """Return the estimate cut to the values that there can be.
+
+        >>> Estimate(0.75, 0.5, 1.25).within(0, 1)
+        Estimate(value=0.75, low=0.5, high=1.0)
+        """
+        return Estimate(*(min(max(one, least), most) for one in (self.value, self.low, self.high)))
+
     def as_dict(self) -> dict[str, float | None]:
         """Return the estimate as plain JSON types; an infinite number is None."""
         return {
@@ -80,6 +90,7 @@ class Difference:
     n_prompts : int
     n_independent : number of conversations and texts that are independent of each other
     same_choices : True if both chose the same model for every prompt
+    saved_usd : the mean cost of a prompt by the reference, minus that by this one; None if nobody computed it
     """
 
     quality: Estimate
@@ -87,6 +98,7 @@ class Difference:
     n_prompts: int
     n_independent: int
     same_choices: bool = False
+    saved_usd: Estimate | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the difference as plain JSON types."""
@@ -96,6 +108,7 @@ class Difference:
             "n_prompts": self.n_prompts,
             "n_independent": self.n_independent,
             "same_choices": self.same_choices,
+            "saved_usd": None if self.saved_usd is None else self.saved_usd.as_dict(),
         }
 
 
@@ -297,14 +310,7 @@ def describe(difference: Difference) -> str:
     'costs 20 ± 2 times as much at -0.4 ± 0.6 points'
     """
     quality, saving = difference.quality, difference.saving
-    if not math.isfinite(saving.value):
-        cost = "costs money where the other is free"
-    elif saving.value < -1:
-        digits = 0 if saving.value <= -9 else 1  # noqa: PLR2004
-        cost = f"costs {1 - saving.value:,.{digits}f} ± {saving.half_width:,.{digits}f} times as much"
-    else:
-        verb, more = ("costs", " more") if round(saving.value, 2) < 0 else ("saves", "")
-        cost = f"{verb} {100 * abs(saving.value):.0f} % ± {100 * saving.half_width:.0f}{more}"
+    cost = say_saving(saving.value, saving.half_width)
     return f"{cost} at {100 * quality.value:+.1f} ± {100 * quality.half_width:.1f} points"
 
 

@@ -261,7 +261,7 @@ def evaluate_on_log(
     models = tuple(dict.fromkeys([*log.outcomes.models, *(model for router in routers for model in router.models)]))
     log = with_models(log, models)
     views = [view_of(router, log, models) for router in routers]
-    log, views = _supported(log, views, models, supported_only=supported_only)
+    log, views = supported(log, views, models, supported_only=supported_only)
     name, other = _champion(log, views)
     challenger_policy, champion = (
         LoggedPolicy.choosing(chosen, log.taken, log.propensity_taken, n_models=len(models))
@@ -357,9 +357,16 @@ def with_models(log: LoggedDecisions, models: tuple[str, ...]) -> LoggedDecision
     )
 
 
-def _supported(
+def supported(
     log: LoggedDecisions, views: Sequence[RouterView], models: Sequence[str], *, supported_only: bool
 ) -> tuple[LoggedDecisions, list[RouterView]]:
+    """Return the decisions that the log could have made as the routers do.
+
+    Raises
+    ------
+    SupportError
+        If a choice had propensity 0, and such decisions are not to be left out.
+    """
     n = np.arange(len(log))
     missing = np.any([log.propensity[n, view.chosen] == 0 for view in views], axis=0)
     if not missing.any():
@@ -448,6 +455,7 @@ def _evaluation(
         n_prompts=len(log),
         n_independent=n_sessions,
         same_choices=bool((challenger.probabilities == champion.probabilities).all()),
+        saved_usd=Estimate(-of_cost["DR"].value, -of_cost["DR"].high, -of_cost["DR"].low),
     )
     variance = len(log) * (difference.quality.half_width / 1.96) ** 2
     n_asked = n_logged / len(log)

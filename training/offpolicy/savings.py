@@ -53,6 +53,7 @@ from router_model.training.offpolicy.evaluate_on_log import (
     as_logged,
     cannot_tell,
     rewards_of,
+    supported,
     unseen_by,
     view_of,
     with_models,
@@ -81,8 +82,10 @@ class Ledger:
     routed_cache_usd : what caches did save of the mean cost of a decision
     routed : PolicyValue
         The policy that wrote the log, as it ran, with the cost of the router.
+        Or the router that is judged; see `savings`.
     singles : model -> its PolicyValue, best first
-    against : model -> the log's policy minus this model
+    against : model -> the log's policy, or the router that is judged, minus this model
+    against_log : the router that is judged minus the policy that wrote the log; None if no router is judged
     unknown : model -> why nothing can be said about it
     best : the best single model
     verdict : Verdict
@@ -102,6 +105,7 @@ class Ledger:
     unknown: Mapping[str, str]
     best: str
     verdict: Verdict
+    against_log: Difference | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the ledger as plain JSON types."""
@@ -120,6 +124,7 @@ class Ledger:
                 }
                 for model, value in self.singles.items()
             },
+            "against_log": None if self.against_log is None else self.against_log.as_dict(),
             "verdict": self.verdict.as_dict(),
         }
 
@@ -131,6 +136,8 @@ def savings(
     catalog: Catalog | None = None,
     router_cost_usd_per_request: float = 0.0,
     margin: float = MARGIN,
+    judge_router: bool = False,
+    supported_only: bool = False,
 ) -> Ledger:
     """Return the ledger of a log.
 
@@ -142,11 +149,14 @@ def savings(
         Without any, caches are not counted.
     router_cost_usd_per_request : what running the router costs, over the requests that it decides
     margin : loss of quality that does not matter for the verdict
+    judge_router : compare the choices of `router` with the models alone, instead of the policy that wrote the log
+    supported_only : with `judge_router`, leave out decisions on which its choice had propensity 0
 
     Raises
     ------
     SupportError
-        If the log could not have chosen any single model on all decisions.
+        If the log could not have chosen any single model on all decisions, or could not have made the choices of the
+        router that is judged.
     TableError
         If nothing is left, graded or billed.
     """
@@ -158,9 +168,12 @@ def savings(
     if router is not None:
         log = unseen_by(log, [router])
         log = with_models(log, tuple(dict.fromkeys((*log.outcomes.models, *router.models))))
+    view = None if router is None else view_of(router, log, log.outcomes.models)
+    if view is not None and judge_router:
+        log, (view,) = supported(log, [view], log.outcomes.models, supported_only=supported_only)
     costs = _Costs.of(log, cards)
-    if router is not None:
-        quality, cost = rewards_of(log, [view_of(router, log, log.outcomes.models)], [router])
+    if router is not None and view is not None:
+        quality, cost = rewards_of(log, [view], [router])
         cost = replace(cost, value=costs.without_cache)
     else:
         quality, cost = _by_means(log, costs.without_cache)
@@ -173,11 +186,15 @@ def savings(
             + ". Explore ('serve --explore-share'), with a wide '--explore-max-cost-ratio'"
         )
     as_it_ran = as_logged(log)
-    routed = _Parts(as_it_ran, dr_parts(as_it_ran, replace(cost, value=costs.billed)) + router_cost_usd_per_request)
+    ran = _Parts(as_it_ran, dr_parts(as_it_ran, replace(cost, value=costs.billed)) + router_cost_usd_per_request)
+    routed = ran
+    if judge_router and view is not None:
+        own = _choosing(log, view.chosen)
+        routed = _Parts(own, dr_parts(own, replace(cost, value=costs.billed)) + router_cost_usd_per_request)
     singles = {}
     for model in known:
         column = log.outcomes.models.index(model)
-        always = _always(log, column)
+        always = _choosing(log, np.full(len(log), column))
         singles[model] = _Parts(always, dr_parts(always, cost) - costs.warm[:, column])
     values = {model: _value(parts, quality, cost, log) for model, parts in singles.items()}
     best = max(known, key=lambda model: values[model].quality.low)
@@ -197,6 +214,7 @@ def savings(
         unknown=unknown,
         best=best,
         verdict=_verdict(against, best, requests_a_decision=n_logged / len(log), margin=margin),
+        against_log=_difference(routed, ran, quality, cost, log) if judge_router else None,
     )
 
 
@@ -293,8 +311,7 @@ def _unsupported(log: LoggedDecisions, quality: Rewards) -> dict[str, str]:
     return found
 
 
-def _always(log: LoggedDecisions, column: int) -> LoggedPolicy:
-    chosen = np.full(len(log), column)
+def _choosing(log: LoggedDecisions, chosen: npt.NDArray[np.intp]) -> LoggedPolicy:
     return LoggedPolicy.choosing(chosen, log.taken, log.propensity_taken, n_models=len(log.outcomes.models))
 
 
@@ -312,11 +329,13 @@ def _difference(routed: _Parts, single: _Parts, quality: Rewards, cost: Rewards,
     sessions = log.outcomes.conversation_keys
     by_quality, by_cost = Chances.of_quality(log.propensity, quality), Chances.of_cost(log.propensity, cost)
     least = saving_on_log(routed.policy, single.policy, cost, sessions, by_cost).half_width
+    least_usd = paired_parts(single.policy, routed.policy, cost, by_cost).mean(sessions).half_width
     return Difference(
         quality=paired_parts(routed.policy, single.policy, quality, by_quality).mean(sessions),
         saving=_at_least(saving_with_interval(routed.cost_usd, single.cost_usd, sessions), least),
         n_prompts=len(log),
         n_independent=len(set(sessions)),
+        saved_usd=_at_least(mean_with_interval(single.cost_usd - routed.cost_usd, sessions), least_usd),
     )
 
 

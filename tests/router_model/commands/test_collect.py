@@ -34,10 +34,13 @@ def provider(tmp_path, monkeypatch):
         yield running
 
 
+def write(prompts):
+    Path("prompts.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in prompts))
+    return "prompts.jsonl"
+
+
 def collect(prompts, *more, models="small,large", budget=1):
-    if not isinstance(prompts, str):
-        Path("prompts.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in prompts))
-        prompts = "prompts.jsonl"
+    prompts = prompts if isinstance(prompts, str) else write(prompts)
     return run_command(
         *("collect", prompts, "--models", models, "--providers", "providers.toml", "--catalog", "catalog.toml"),
         *("--budget-usd", budget, "--out", "outcomes.parquet", *more),
@@ -91,7 +94,7 @@ def test_faults_are_retried_refusals_are_told_and_neither_is_paid_for_again(prov
     done = collect(prompts, models="small")
     assert done.returncode == 0, done.stdout
     assert sorted(pl.read_parquet("answers.parquet")["prompt"]) == ["[429]", "[500]", "[fine]", "[malformed]"]
-    assert "No answer, and so no row: 2 pairs whose prompts were refused." in done.stdout
+    assert "Refused prompts, and so no answer and no row: 2 pairs." in done.stdout
     assert "1 x small, content_filter: the prompt was filtered" in done.stdout
     assert "1 x small, context_length_exceeded: maximum context length" in done.stdout
     n_sent = len(provider.bill.bodies)
@@ -109,7 +112,7 @@ def test_a_budget_that_ends_leaves_whole_prompts_and_a_larger_one_goes_on(provid
     answered = pl.read_parquet("outcomes.parquet").group_by("prompt_id").len()["len"].to_list()
     assert sum(n < 2 for n in answered) <= 1
     n_left = 48 - sum(answered)
-    assert f"The budget has ended: {n_left} pairs are left, which are expected to cost $" in done.stdout
+    assert f"The budget has ended: still {n_left} pairs to ask, for $" in done.stdout
     assert "Go on with a larger --budget-usd: router-model collect prompts.jsonl" in done.stdout
     graded = pl.read_parquet("outcomes.parquet").with_columns(quality=pl.lit(0.5), judge=pl.lit("me"))
     graded.write_parquet("outcomes.parquet")  # grades in between are kept
@@ -118,7 +121,7 @@ def test_a_budget_that_ends_leaves_whole_prompts_and_a_larger_one_goes_on(provid
     assert (table.height, table["quality"].to_list().count(0.5)) == (48, graded.height)
     assert pl.read_parquet("answers.parquet")["quality"].is_null().all()
     fewer = collect(texts(2), *more, models="small").stdout
-    assert "earlier    46 calls of earlier runs were for other prompts or models; 46 rows of such are kept" in fewer
+    assert "earlier    46 calls of earlier runs for other prompts or models; 46 rows of such kept" in fewer
     kept = pl.read_parquet("outcomes.parquet")
     assert kept.sort("prompt_id", "model").equals(table.sort("prompt_id", "model"))
     assert pl.read_parquet("answers.parquet")["answer"].count() == 48
@@ -138,8 +141,8 @@ def test_a_grade_is_kept_for_its_answer_and_never_for_another():
     prompts[1] |= {"prompt": "Another text"}
     prompts[2] |= {"temperature": 1}
     said = collect(prompts, models="small").stdout
-    assert "2 of 3 answers have no quality yet" in said
-    assert "outdated   1 rows were left out: their prompt_id has another text now" in said
+    assert "Without a quality: 2 of 3 answers." in said
+    assert "outdated   1 row left out: the prompt_id has another text now" in said
     rows = {(row["prompt_id"], row["model"]): row for row in pl.read_parquet("outcomes.parquet").to_dicts()}
     assert {pair: row["quality"] for pair, row in rows.items()} == {
         ("same", "small"): 0.5, ("text", "small"): None, ("heat", "small"): None,
@@ -170,7 +173,7 @@ def test_a_rationale_is_not_sent_although_its_column_has_the_name_of_a_parameter
     assert sent["2 + 2?"]["thinking"] == {"type": "enabled", "budget_tokens": 9}
     assert sent["3 + 3?"]["reasoning"] == {"effort": "low"}
     assert "logit_bias" not in sent["3 + 3?"]
-    assert "reasoning: of 1 prompts it is no JSON object, so it is not sent as a parameter" in done.stderr
+    assert "reasoning: of 1 prompt it is no JSON object, so it is not sent as a parameter" in done.stderr
     extra = dict(pl.read_parquet("outcomes.parquet").select("prompt", "extra").iter_rows())
     assert json.loads(extra["2 + 2?"])["reasoning"] == "Two and two make 4"
 
@@ -181,7 +184,7 @@ def test_a_dry_run_leaves_what_a_kill_has_lost_to_the_next_run(provider):
         assert journal.begin(PaidCall("lost", "small", {}), 250_000_000)
     for _ in range(2):
         assert json.loads(collect(texts(1), "--dry-run", "--json").stdout)["spent_usd"] == 0.25
-    assert "lost       1 answers of a run that was killed; they count as $0.2500" in collect(texts(1)).stdout
+    assert "lost       1 answer of a run that was killed, counted as $0.25" in collect(texts(1)).stdout
     assert len(provider.bill.bodies) == 2
 
 
@@ -225,7 +228,7 @@ def test_a_decision_log_is_a_source(provider, tmp_path):
     asyncio.run(write())
     done = collect(url, models="large")
     assert done.returncode == 0, done.stderr
-    assert "left out   1 prompts that were there twice" in done.stdout
+    assert "left out   1 record of prompts that were there already" in done.stdout
     table = pl.read_parquet("outcomes.parquet")
     assert sorted(text for _, text in provider.bill.answered) == ["Turn 0", "Turn 1", "Turn 2"]
     assert set(table["model"]) == {"large"}
@@ -238,12 +241,13 @@ def test_a_decision_log_is_a_source(provider, tmp_path):
     [
         (("--models", "small,other"), "no price for other"),
         (("--models", " , "), "expected names of models"),
-        (("--out", "table.csv"), "expected the name of a .parquet file"),
+        (("--out", "table.csv"), "got a table ending in '.csv', expected '.parquet'"),
         (("--out", "theirs.parquet"), "another command wrote it"),
         (("--budget-usd", "0.0000001"), "the first call, of small, may cost up to $"),
         (("--providers", "no.toml"), "no.toml"),
         (("--catalog", "more.toml", "--models", "small,other"), "no provider serves other"),
         (("--providers", "keyed.toml"), "NO_SUCH_KEY"),
+        (("--out", "a/table.parquet"), "got a folder that does not exist"),
     ],
 )
 def test_mistakes_are_told_before_a_cent_is_spent(arguments, said, provider, tmp_path):
@@ -284,6 +288,89 @@ def test_adaptive_asks_the_first_prompts_and_when_they_are_graded_only_contender
     whole = pl.read_parquet("outcomes.parquet")
     assert whole["model"].value_counts().sort("model").rows() == [("large", FIRST_PROMPTS), ("small", 60)]
     assert whole["quality"].count() == 2 * FIRST_PROMPTS
+
+
+@pytest.mark.usefixtures("provider")
+def test_advice_about_a_source_names_options_that_the_command_has():
+    """What only an import can do is said with how to go on from there."""
+    advice = "The options named here are those of 'router-model import'"
+    asked = collect([{"question": "2 + 2?", "answer": "4"}]).stderr
+    assert "'question' looks like prompt\nAdd to the command:\n  --column prompt=question\n" in asked
+    assert "quality" not in asked
+    assert advice not in asked
+    assert advice not in collect("none.jsonl").stderr
+    blank = collect([{"prompt": ""}]).stderr
+    assert "--on-error skip" in blank
+    assert advice in blank
+
+
+@pytest.mark.parametrize("more", [[], ["--column", "prompt_id="]])
+def test_an_id_of_two_texts_is_refused_unless_ids_are_made_from_the_texts(more, provider):
+    rows = [{"prompt_id": f"{n % 2}", "prompt": f"Prompt {n}"} for n in range(4)]
+    done = collect(rows, *more, models="small")
+    if more:
+        assert sorted(pl.read_parquet("outcomes.parquet")["prompt"]) == [row["prompt"] for row in rows]
+        return
+    assert done.returncode == 2
+    assert "prompts.jsonl: got different prompts with prompt_id '0' (and with 1 other ids)" in done.stderr
+    assert provider.bill.bodies == []
+
+
+def test_what_records_of_one_prompt_say_differently_is_told_before_anything_is_sent(provider):
+    """Of seven records, four are of a prompt that was there; a reference that comes later is kept."""
+    rows = [
+        {"prompt": "a", "temperature": 0}, {"prompt": "a", "temperature": 1},
+        {"prompt": "b", "reference": "4"}, {"prompt": "b", "reference": "four"},
+        {"prompt": "c"}, {"prompt": "c", "reference": "5"},
+        {"prompt": "b", "prompt_id": "another"},
+    ]  # fmt: skip
+    told = collect(rows, "--dry-run")
+    assert "parameters: 1 prompt of several records with other parameters" in told.stderr
+    assert "references: 1 prompt with several; the first is kept" in told.stderr
+    assert "'4', and not 'four')" in told.stderr
+    assert provider.bill.bodies == []
+    said = json.loads(collect(rows, "--json", models="small").stdout)
+    assert [said[name] for name in ("n_prompts", "n_repeated", "n_other_bodies", "n_other_references")] == [3, 4, 1, 1]
+    kept = dict(pl.read_parquet("answers.parquet").select("prompt", "reference").iter_rows())
+    assert kept == {"a": None, "b": "4", "c": "5"}
+    assert [body["temperature"] for body in provider.bill.bodies if "temperature" in body] == [0]
+
+
+def test_a_dry_run_needs_neither_keys_nor_a_budget_and_names_the_keys(provider, tmp_path):
+    (tmp_path / "providers.toml").write_text(provider.providers_toml(("small", "large"), keys=["NO_SUCH_KEY"]))
+    done = run_command(
+        *("collect", write(texts(1)), "--models", "small", "--providers", "providers.toml"),
+        *("--catalog", "catalog.toml", "--out", "outcomes.parquet", "--dry-run"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Set NO_SUCH_KEY before you ask" in done.stdout
+    assert "Budget" not in done.stdout
+    (tmp_path / "providers.toml").write_text(provider.providers_toml(("small",), keys=["sk-proj-1234"]))
+    assert "contains what looks like the secret itself" in collect(texts(1), "--dry-run", models="small").stderr
+    assert (
+        "--budget-usd is missing"
+        in run_command(
+            *("collect", "prompts.jsonl", "--models", "small", "--providers", "providers.toml", "--out", "new.parquet")
+        ).stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("moment", "kept"),
+    [
+        ("router_model.training.prompts_to_ask.read_prompts", "nothing was sent"),
+        ("router_model.commands.collect_tables.write_tables", "all answers so far are kept in outcomes.calls.db"),
+    ],
+)
+@pytest.mark.usefixtures("provider")
+def test_ctrl_c_at_any_moment_says_what_is_kept_and_how_to_go_on(moment, kept, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(moment, interrupt)
+    done = collect(texts(1))
+    assert done.returncode == 130
+    assert f"interrupted; {kept}; go on with: router-model collect prompts.jsonl --models small,large" in done.stderr
 
 
 @pytest.mark.usefixtures("provider")

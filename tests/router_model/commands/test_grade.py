@@ -144,12 +144,24 @@ def test_equal_answers_are_judged_once_and_unreadable_verdicts_are_asked_once_mo
     assert repair["messages"][1] == {"role": "assistant", "content": "I would say four."}
 
 
+def test_verdicts_that_cannot_be_read_are_the_judges_and_not_the_references(world):
+    write_answers(world, lambda *_: "mumble", reference=None)
+    done = grade(world)
+    assert done.returncode == 2
+    assert "To do: give the judge a larger --judge-max-tokens" in done.stderr
+    assert "--reference" not in done.stderr
+    assert grade(world, "--max-ungraded", 1).returncode == 0
+    extra = json.loads(pl.read_parquet(world / "outcomes.parquet")["extra"][0])
+    assert extra["not_graded"] == "the judge's verdict could not be read: I would say four."
+
+
 def test_a_budget_that_ends_leaves_a_table_only_if_asked_and_the_next_run_goes_on(world, judge_server):
     """A verdict may cost (250 + 1000) / 1,000,000 USD at most, and costs 0.0002: the budget is enough for some."""
     write_answers(world, right_or_wrong)
     short = grade(world, budget=0.005)
     assert short.returncode == 2
     assert "the budget ended before the judge was asked" in short.stderr
+    assert "To do: go on with a larger --budget-usd" in short.stderr
     assert not (world / "outcomes.parquet").exists()
     n_paid = len(judge_server.bodies)
     assert 0 < n_paid < N
@@ -194,7 +206,7 @@ def test_rules_need_no_provider_and_the_report_says_what_was_graded(tmp_path):
     paths = (tmp_path / "answers.parquet", "--out", tmp_path / "outcomes.parquet")
     done = run_command("grade", *paths, "--by", "exact")
     assert done.returncode == 0, done.stderr
-    assert "80 of 80 answers are graded." in done.stdout
+    assert "80 of 80 answers graded." in done.stdout
     assert "80  by exact" in done.stdout
     assert "good" in done.stdout
     assert "Verdict: no labels of people, so nothing shows how good these grades are." in done.stdout
@@ -209,7 +221,9 @@ def test_rules_need_no_provider_and_the_report_says_what_was_graded(tmp_path):
             "80 of 80 answers could not be graded, 100% of those of good (80: the reference has no number); expected",
         ),
         (["--by", "exact", "--reference", "gold"], "no column 'gold' for --reference"),
-        (["--by", "exact", "--out", "outcomes.csv"], "expected the name of a .parquet file"),
+        (["--by", "regex:("], "look-around, no back references; --by python takes any): unclosed group"),
+        (["--by", "exact", "--out", "a/outcomes.parquet"], "got a folder that does not exist"),
+        (["--by", "exact", "--out", "outcomes.csv"], "got a table ending in '.csv', expected '.parquet'"),
     ],
 )
 def test_mistakes_are_said_before_anything_is_written(arguments, message, tmp_path, monkeypatch):

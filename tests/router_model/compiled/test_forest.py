@@ -3,7 +3,7 @@
 import lightgbm as lgb
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model.prediction.compiled.errors import NotCompilableError
@@ -40,7 +40,6 @@ def scores(booster, rows):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_scores_are_lightgbms(boosters, kind, data):
     """Any number, odd ones, and thresholds hit exactly, at which a row goes left."""

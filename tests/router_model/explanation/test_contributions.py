@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from simulated_world import WORDS
 
@@ -48,7 +48,6 @@ def by_source(success):
 words = st.lists(st.sampled_from([word for task in WORDS.values() for word in task]), max_size=15).map(" ".join)
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     prompt=words,
     bar=st.sampled_from([0.1, 0.3, 0.5, 0.55, 0.66, 0.7, 0.85, 0.9, 0.95]),

@@ -10,7 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from waiting import until
 
@@ -117,7 +117,6 @@ def test_what_was_spent_and_reserved_outlives_a_restart(tmp_path):
     second.close()
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     limit=st.integers(1, 200),
     steps=st.lists(st.tuples(st.integers(0, 60), st.floats(0, 1), st.integers(0, 5)), max_size=40),

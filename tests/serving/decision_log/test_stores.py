@@ -124,7 +124,7 @@ NUMBERS = st.none() | st.floats()
 COUNTS = st.none() | st.integers()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(records=st.lists(
     st.builds(
         attempt, st.just(0), attempt_id=TEXTS, model=TEXTS, provider=TEXTS, error_type=TEXTS, status=COUNTS,

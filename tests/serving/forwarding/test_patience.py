@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 from anthropic_examples import ANTHROPIC, CLAUDE
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scripted_provider import END, Says, World, stream, text
 from virtual_time import run
@@ -109,7 +109,6 @@ def share_cut(patience, times):
     return n_cut / len(times)
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.floats(0.01, 50.0), st.floats(0.01, 250.0), st.integers())
 def test_two_kinds_of_answers_do_not_lock_the_deadline_in(quick_s, slow_s, seed):
     """A tenth of the calls takes longer, however much: soon they are waited for, too."""

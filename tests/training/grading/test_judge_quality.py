@@ -113,6 +113,21 @@ def test_a_judge_that_likes_long_answers_is_measured():
     assert measure_judge(world((0.8, 0.6), fair, n_chars=500.0)).length_bias is None
 
 
+def test_intervals_stay_among_what_there_can_be_and_are_never_without_width():
+    """Twelve labels that all agree: by the rule of three, 1/4 may be otherwise. All grades of the 400 are 1, too."""
+    report = measure_judge(world((1.0, 0.99), lambda quality, *_: quality, n_labels=12))
+    for means in report.means:
+        for found in (means.judge, means.corrected, means.labels):
+            assert 0 <= found.low < found.high <= 1
+        assert -1 <= means.bias.low < means.bias.high <= 1
+    assert report.means[0].judge.low == pytest.approx(1 - 3 / N, abs=2e-4)
+    assert report.means[0].labels.low == pytest.approx(0.7215, abs=1e-4)
+    agreeing = measure_judge(world((0.8, 0.6), lambda quality, *_: quality, n_labels=40))
+    assert agreeing.agreement.kappa.value == 1.0
+    assert 0.5 < agreeing.agreement.kappa.low < 0.9
+    assert agreeing.length_bias.low < 0 < agreeing.length_bias.high
+
+
 def test_agreement_is_that_of_scikit_learn():
     grades = world((0.8, 0.6), fair)
     found = measure_judge(grades).agreement

@@ -124,7 +124,7 @@ def replaced(record, path, value):
 
 
 @pytest.mark.parametrize(("name", "record"), RECORDS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_damaged_record_gives_rows_or_a_problem(name, record, data):
     path = data.draw(st.sampled_from(list(paths_in(record))))

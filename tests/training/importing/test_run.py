@@ -5,7 +5,7 @@ import json
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model.errors import TableError
@@ -298,7 +298,6 @@ LINES = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
 @given(lines=st.lists(LINES, max_size=8), batch=st.integers(1, 4))
 def test_rows_written_and_rejected_are_the_rows_read(tmp_path_factory, lines, batch):
     folder = tmp_path_factory.mktemp("rows")

@@ -1,52 +1,47 @@
-"""Write the HTML report: one file with its figures embedded as SVG, which loads nothing from elsewhere.
+"""Write the HTML report of a benchmark: one file that loads nothing and runs no script (`router_model.pages`)."""
 
-The template escapes every text that comes from a table (model ids, tasks, titles). Figures are embedded as separate
-images, so that no text in them can change the page.
-"""
-
-import base64
-import io
-import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-try:
-    import matplotlib as mpl
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-except ImportError as exc:
-    raise ImportError("the report needs jinja2 and matplotlib: pip install 'router-model[benchmark]'") from exc
-
+from router_model.charts.names import usd
+from router_model.pages.blocks import (
+    Beside,
+    Block,
+    Bullets,
+    Code,
+    Facts,
+    Folded,
+    Number,
+    Numbers,
+    Page,
+    Paragraph,
+    Section,
+    Table,
+    Verdict,
+)
+from router_model.pages.render import render
 from router_model.training.benchmark.glossary import GLOSSARY, HEADLINE
 from router_model.training.benchmark.margins import is_shift, shift_summary
-from router_model.training.benchmark.plots import (
-    TaskSaving,
-    decision_shares,
-    frontiers,
-    paired_differences,
-    reliability_curves,
-    savings_by_task,
-    shift_by_task,
+from router_model.training.benchmark.report import figures, tables
+from router_model.training.benchmark.results import Interval, MethodResult, Results
+from router_model.training.benchmark.verdicts import comparisons, ours, summary
+
+ROUTING = ("aiq", "aiq_gain", "aiq_log", "perf_gain", "cost_save", "cost_save_95", "pareto_distance", "arena_score")
+_PREDICTING = (
+    "auc",
+    "log_loss",
+    "brier",
+    "calibration_error",
+    "excess_calibration_error",
+    "cost_error",
+    "tokens_error",
 )
-from router_model.training.benchmark.plots.shares import mean_shares
-from router_model.training.benchmark.report import tables
-from router_model.training.benchmark.results import Results
-from router_model.training.benchmark.verdicts import by_kind, comparisons, ours, summary
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A figure ready for the page.
-
-    Attributes
-    ----------
-    source : data URI of an SVG
-    alternative : description of the figure in words
-    """
-
-    source: str
-    alternative: str
+_NOISE = (
+    "Learned methods are those that tell prompts apart; published packages count among them. A difference is "
+    "within noise where its 95 % interval holds 0. Each interval stands alone: of twenty comparisons with nothing "
+    "between them, one is expected to fall outside."
+)
 
 
 def write_html(results: Results, path: Path, *, shift: Results | None = None) -> None:
@@ -63,101 +58,181 @@ def write_html(results: Results, path: Path, *, shift: Results | None = None) ->
 
 def render_html(results: Results, *, shift: Results | None = None) -> str:
     """Return the report as one HTML document; see `write_html`."""
-    environment = Environment(
-        loader=PackageLoader("router_model.training.benchmark.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return render(benchmark_page(results, results if is_shift(results) else shift))
+
+
+def benchmark_page(results: Results, shift: Results | None) -> Page:
+    """Return the report as a page; `shift` has the results over tasks left out, which may be the same."""
+    n = len(results.trials)
+    took = f", {results.seconds:.0f} seconds" if results.seconds else ""
+    sections = (
+        Section("", _summary(results, shift)),
+        Section("Cost and quality", figures.frontier_figures(results)),
+        Section("Chosen on validation", _chosen(results)),
+        Section("Best on test", _best(results)),
+        Section("Paired differences", _differences(results)),
+        Section("Reliability", _beside(figures.reliability_figures(results))),
+        Section("Savings by task", _savings(results)),
+        Section("Decision shares", (figures.shares_figure(results),)),
+        Section("Shift", () if shift is None else _shift(shift, is_all=shift is results)),
+        Section("Two models", _two_models(results)),
+        Section("Leakage audit", _leakage(results)),
+        Section("Methods not run", (Facts(tuple(results.not_run.items())),) if results.not_run else ()),
+        Section("Setting and versions", _setting(results)),
+        Section("Glossary", (Facts(_glossary(results)),)),
     )
-    context = _context(results, results if is_shift(results) else shift)
-    return environment.get_template("template.html.j2").render(context)
+    lead = f"Routing methods side by side: the same prompts, vectors and metrics. {n} trial{'s' * (n != 1)}{took}."
+    return Page(results.title, lead, tuple(section for section in sections if section.blocks))
 
 
-def _context(results: Results, shift: Results | None) -> dict[str, Any]:
-    two_models = tables.two_models(results)
-    return {
-        "title": results.title,
-        "command": str(results.provenance.get("command", "")),
-        "n_trials": len(results.trials),
-        "trials": results.trials,
-        "seconds": results.seconds,
-        "summary": [*summary(results), *([] if shift is None else shift_summary(shift))],
-        "best_on_test": tables.best_on_test(results),
-        "chosen": tables.chosen_on_validation(results),
-        "two_models": two_models,
-        "differences": [
-            (GLOSSARY[metric].label, tables.differences(results, metric))
-            for metric in HEADLINE
-            if comparisons(results, metric)
-        ],
-        "figures": _figures(results),
-        "shift": None if shift is None else tables.shift(shift),
-        "shift_figure": None if shift is None else _picture(shift_by_task(shift), _ALTERNATIVES["shift"]),
-        "shift_is_all": shift is results,
-        "leakage": list(tables.facts(results.leakage)),
-        "not_run": results.not_run,
-        "settings": _settings(results),
-        "provenance": [fact for fact in tables.facts(results.provenance) if fact[0] != "command"],
-        "terms": [GLOSSARY[key] for key in tables.present(results, tuple(GLOSSARY))],
-    }
-
-
-def _figures(results: Results) -> dict[str, Picture | None]:
+def _summary(results: Results, shift: Results | None) -> tuple[Block, ...]:
+    first, *others = [*summary(results), *([] if shift is None else shift_summary(shift))]
     reference = ours(results)
-    saving = None
-    if reference is not None:
-        saving = savings_by_task(TaskSaving.of_method(reference), title=f"{reference.name}, as chosen on validation")
-    drawn = {
-        "frontiers": frontiers(results),
-        "differences": paired_differences(results),
-        "reliability": reliability_curves(results),
-        "savings": saving,
-        "shares": decision_shares(
-            {method.name: mean_shares(method) for method in by_kind(results.methods)},
-            cheapest_first=_cheapest_first(results),
-            emphasised="" if reference is None else reference.name,
+    numbers = () if reference is None else _money(reference)
+    return (
+        Verdict(first),
+        *([Numbers(numbers)] if numbers else []),
+        Bullets(tuple(others)),
+        Paragraph(_NOISE, soft=True),
+    )
+
+
+def _money(reference: MethodResult) -> tuple[Number, ...]:
+    """Return what our chosen configuration costs and saves, in dollars."""
+    costs = figures.chosen_cost(reference)
+    saving, kept = (reference.metrics.get(key) for key in ("chosen_saving", "chosen_quality_kept"))
+    if costs is None or saving is None or saving.value is None:
+        return ()
+    found = [
+        Number(
+            usd(costs["best"] - costs["own"]),
+            "Saved per 1,000 prompts, against the best single model",
+            f"{GLOSSARY['chosen_saving'].write(saving.value)}{_between(saving)} of {usd(costs['best'])}",
+            "good" if (saving.low or 0.0) > 0 else "neutral",
+        )
+    ]
+    if kept is not None and kept.value is not None:
+        term = GLOSSARY["chosen_quality_kept"]
+        found.append(
+            Number(term.write(kept.value), "Quality kept of the best single model's", _between(kept).strip(" ()"))
+        )
+    return tuple(found)
+
+
+def _between(interval: Interval) -> str:
+    if interval.low is None or interval.high is None:
+        return ""
+    return f" (95 %: {100 * interval.low:.1f} % to {100 * interval.high:.1f} %)"
+
+
+def _chosen(results: Results) -> tuple[Block, ...]:
+    return (
+        Paragraph(
+            "What a user gets: the cheapest configuration that, on validation prompts, had the best single model's "
+            "quality (or 95 % of it; where none had, the one with the highest quality), realised on test prompts."
         ),
-    }
-    return {name: _picture(figure, _ALTERNATIVES[name]) for name, figure in drawn.items()}
+        replace(
+            tables.chosen_on_validation(results),
+            caption="Saving and quality kept are against the single model that was best on validation.",
+        ),
+    )
 
 
-_ALTERNATIVES: Mapping[str, str] = {
-    "frontiers": "Mean quality over mean cost for every method and single model, and the gain over the static mix",
-    "differences": "Ours minus each rival with 95% intervals, in AIQ, AIQ-log and log-loss",
-    "reliability": "Predicted against observed success for each method",
-    "savings": "Cost saved and quality kept on each task",
-    "shares": "Share of test prompts that each method sends to each model",
-    "shift": "AIQ minus that of the static mix for each task left out and each method",
-}
+def _best(results: Results) -> tuple[Block, ...]:
+    caption = (
+        "Means over trials, by AIQ; bold: the best learned method. * in some trials only, - not defined. Point at a "
+        "number for its interval, at a head for its meaning."
+    )
+    return (
+        Paragraph("Configurations are picked on the test prompts, as papers do: comparable, but not what a user gets."),
+        replace(tables.best_on_test(results, ROUTING), caption=f"Routing. {caption}"),
+        replace(tables.best_on_test(results, _PREDICTING, times=True), caption="Predictions, and the time they take"),
+    )
 
 
-def _picture(figure: Any, alternative: str) -> Picture | None:
-    """Embed a figure; equal figures give equal bytes."""
-    if figure is None:
-        return None
-    buffer = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "router-model"}), warnings.catch_warnings():
-        # names in scripts that the font lacks are drawn as boxes; the tables show the names
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return Picture(f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}", alternative)
+def _differences(results: Results) -> tuple[Block, ...]:
+    metrics = [metric for metric in HEADLINE if comparisons(results, metric)]
+    return tuple(
+        block
+        for metric in metrics
+        for block in (
+            figures.differences_figure(results, metric),
+            Folded(
+                f"{GLOSSARY[metric].label}: the numbers",
+                (
+                    replace(
+                        tables.differences(results, metric), caption=f"{GLOSSARY[metric].label}, ours minus each rival"
+                    ),
+                ),
+            ),
+        )
+    )
 
 
-def _cheapest_first(results: Results) -> list[str]:
-    """Return the models by mean cost over trials."""
-    cost: dict[str, float] = {}
-    for trial in results.trials:
-        for single in trial.singles:
-            cost[single.model] = cost.get(single.model, 0.0) + single.cost_usd
-    return sorted(cost, key=lambda model: cost[model])
+def _savings(results: Results) -> tuple[Block, ...]:
+    reference = ours(results)
+    drawn = () if reference is None else figures.savings_figures(figures.task_savings(reference))
+    if not drawn or reference is None:
+        return ()
+    said = f"{reference.name}, as chosen on validation, against the single model that was best on validation."
+    return (Paragraph(said), *_beside(drawn))
 
 
-def _settings(results: Results) -> list[tuple[str, str, str]]:
-    """Return (method, trial, hyperparameters chosen on validation) for methods with hyperparameters."""
-    return [
+def _shift(shift: Results, *, is_all: bool) -> tuple[Block, ...]:
+    others = "" if is_all else "The sections above are in distribution. "
+    return (
+        Paragraph(
+            f"Each task in turn is kept from training and tested on. {others}The line to beat is the static mix of "
+            "single models: a margin below 0 loses to doing nothing clever."
+        ),
+        *_beside(figures.shift_figures(shift)),
+        replace(tables.shift(shift), caption="Learned methods, by mean margin over the tasks left out"),
+    )
+
+
+def _two_models(results: Results) -> tuple[Block, ...]:
+    found = tables.two_models(results)
+    if found is None:
+        return ()
+    return (replace(found, caption="RouteLLM's metrics, defined between a weak and a strong model only"),)
+
+
+def _leakage(results: Results) -> tuple[Block, ...]:
+    facts = tuple(tables.facts(results.leakage))
+    if not facts:
+        return (Paragraph("No audit was made."),)
+    return (Paragraph("Prompts of the test side that the training side holds too, exactly or nearly:"), Facts(facts))
+
+
+def _setting(results: Results) -> tuple[Block, ...]:
+    command = str(results.provenance.get("command", ""))
+    facts = tuple(fact for fact in tables.facts(results.provenance) if fact[0] != "command")
+    settings = [
         (method.name, trial.trial, "; ".join(f"{name} {said}" for name, said in tables.facts(trial.settings)))
         for method in results.methods
         for trial in method.trials
         if trial.settings
     ]
+    folded = Folded("Hyperparameters chosen on validation", (Table.of(("method", "trial", "chosen"), settings),))
+    return (*([Code(command)] if command else []), Facts(facts), _trials(results), *([folded] if settings else []))
+
+
+def _trials(results: Results) -> Table:
+    rows = []
+    for trial in results.trials:
+        counts = [f"{n:,}" for n in (trial.n_train, trial.n_validation, trial.n_test)]
+        best = [[one.model, f"{one.quality:.4f}", usd(1000 * one.cost_usd)] for one in trial.singles[:1]]
+        rows.append([trial.name, *counts, *(best[0] if best else [])])
+    heads = ("trial", "train", "validation", "test", "best single model", "quality", "$ per 1,000")
+    return Table.of(heads, rows, "Trials")
+
+
+def _glossary(results: Results) -> tuple[tuple[str, str], ...]:
+    terms = [GLOSSARY[key] for key in tables.present(results, tuple(GLOSSARY))]
+    return tuple(
+        (term.label, f"{term.meaning} {'Lower' if term.lower_is_better else 'Higher'} is better.") for term in terms
+    )
+
+
+def _beside(blocks: Sequence[Block]) -> tuple[Block, ...]:
+    return (Beside(tuple(blocks)),) if blocks else ()

@@ -4,74 +4,19 @@ This module decides which figures stand in which column. It does not escape text
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from router_model.pages.blocks import Cell, Column, Row, Table
 from router_model.training.benchmark.glossary import GLOSSARY, NOT_DEFINED, Term
 from router_model.training.benchmark.margins import by_margin, null_of
 from router_model.training.benchmark.results import MethodResult, Results
 from router_model.training.benchmark.verdicts import LEARNED_KINDS, Verdict, comparisons, mean, ranked
 
-BEST_ON_TEST = (
-    "aiq", "aiq_gain", "aiq_log", "perf_gain", "cost_save", "cost_save_95", "auc", "log_loss", "brier",
-    "calibration_error", "excess_calibration_error", "cost_error", "tokens_error", "pareto_distance", "arena_score",
-)  # fmt: skip
-"""Metrics of predictions, and of configurations chosen on test prompts, as in papers."""
-
 CHOSEN = ("chosen_saving", "chosen_quality_kept", "chosen_saving_95", "chosen_quality_kept_95", "robustness")
 """Metrics of configurations chosen on validation, which are what a user gets."""
 
 TWO_MODELS = ("apgr", "cpt_50", "cpt_80")
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a table.
-
-    Attributes
-    ----------
-    head : str
-    meaning : explanation of the head, or nothing
-    numeric : bool
-        Whether the column is right-aligned.
-    """
-
-    head: str
-    meaning: str = ""
-    numeric: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A cell of a table.
-
-    Attributes
-    ----------
-    text : str
-    note : explanation that is shown on demand
-    mark : ``best`` (of the learned methods), a `Verdict`, or nothing
-    """
-
-    text: str
-    note: str = ""
-    mark: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row; `kind` is the kind of its method, if the row is about a method."""
-
-    cells: tuple[Cell, ...]
-    kind: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table of plain text cells."""
-
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
 
 
 _METHOD = Column("method", numeric=False)
@@ -112,12 +57,18 @@ def _is_best(results: Results, method: MethodResult, term: Term) -> bool:
     return best is not None and term.write(value) == term.write(best)
 
 
-def best_on_test(results: Results) -> Table:
-    """Tabulate every method by AIQ, with configurations chosen on test prompts, as in papers."""
-    keys = present(results, BEST_ON_TEST)
-    columns = (_METHOD, Column("kind", numeric=False), *metric_columns(keys), *_TIMES)
+def best_on_test(results: Results, wanted: Sequence[str], *, times: bool = False) -> Table:
+    """Tabulate metrics of every method by AIQ, with configurations chosen on test prompts, as in papers.
+
+    Parameters
+    ----------
+    wanted : metrics; those that no method has are left out
+    times : whether to add how long each method takes
+    """
+    keys = present(results, wanted)
+    columns = (_METHOD, Column("kind", numeric=False), *metric_columns(keys), *(_TIMES if times else ()))
     rows = (
-        Row((*_named(method), *metric_cells(results, method, keys), *_times(method)), method.kind)
+        Row((*_named(method), *metric_cells(results, method, keys), *(_times(method) if times else ())), method.kind)
         for method in ranked(results.methods)
     )
     return Table(columns, tuple(rows))

@@ -8,6 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from router_model.pages.blocks import Cell, Column
+from router_model.pages.blocks import Table as BlockTable
 from router_model.training.benchmark.glossary import GLOSSARY, HEADLINE, NOT_DEFINED
 from router_model.training.benchmark.margins import is_shift, shift_summary
 from router_model.training.benchmark.report import tables
@@ -65,30 +67,30 @@ def leakage_line(results: Results) -> str:
 
 def _metrics(results: Results, wanted: Sequence[str]) -> Table:
     keys = tables.present(results, wanted)
-    table = _empty((tables.Column("method", numeric=False), *tables.metric_columns(keys)))
+    table = _empty((Column("method", numeric=False), *tables.metric_columns(keys)))
     kind = ""
     for method in by_kind(results.methods):
         if kind and method.kind != kind:
             table.add_section()
         kind = method.kind
         cells = tables.metric_cells(results, method, keys)
-        row = (tables.Cell(method.name), *(_brief(cell) for cell in cells))
+        row = (Cell(method.name), *(_brief(cell) for cell in cells))
         table.add_row(*(_text(cell) for cell in row), style=_STYLES.get(kind, ""))
     return table
 
 
-def _brief(cell: tables.Cell) -> tables.Cell:
-    return tables.Cell(NOT_DEFINED, mark=cell.mark) if cell.text == "not reached" else cell
+def _brief(cell: Cell) -> Cell:
+    return Cell(NOT_DEFINED, mark=cell.mark) if cell.text == "not reached" else cell
 
 
-def _table(table: tables.Table) -> Table:
+def _table(table: BlockTable) -> Table:
     shown = _empty(table.columns)
     for row in table.rows:
         shown.add_row(*(_text(cell) for cell in row.cells), style="dim" if row.kind == "simple" else "")
     return shown
 
 
-def _empty(columns: Sequence[tables.Column]) -> Table:
+def _empty(columns: Sequence[Column]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim", show_edge=False)
     for column in columns:
         table.add_column(
@@ -97,5 +99,5 @@ def _empty(columns: Sequence[tables.Column]) -> Table:
     return table
 
 
-def _text(cell: tables.Cell) -> Text:
+def _text(cell: Cell) -> Text:
     return Text(cell.text, style=_MARKS.get(cell.mark, ""))

@@ -1,0 +1,107 @@
+"""The session cookie of the console, and the token that each form of a session carries.
+
+The cookie names a key by its public id, never by its text, and says until when it holds. It is signed with a secret
+that is derived from the keyring's, so every worker can check it and nobody else can make one. Whether the key still
+exists, and which roles it has, is looked up for each request: a key that is revoked ends its sessions.
+
+A visitor without a key has a session, too, so that the form for signing in carries a token like any other.
+"""
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+ANONYMOUS: Final = "anonymous"
+"""The key id of a visitor who has not signed in; ids of keys are longer, so it cannot collide with one."""
+LIFETIME_S: Final = 8 * 3600
+"""After which a person has to sign in again."""
+_PLAIN_NAME: Final = "router-console"
+_SECURE_NAME: Final = "__Host-router-console"
+"""Browsers take a cookie of such a name over TLS only, and from this host alone (RFC 6265bis, section 4.1.3)."""
+_MOST_ENDED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The session of a visitor.
+
+    Attributes
+    ----------
+    key_id : str
+        Of the key that signed in, or `ANONYMOUS`.
+    expires_at : seconds since 1970
+    nonce : str
+        Random, and new with each session.
+    """
+
+    key_id: str
+    expires_at: int
+    nonce: str
+
+
+class Sessions:
+    """Makes and reads session cookies.
+
+    Parameters
+    ----------
+    secret : bytes or None
+        None: the service runs without keys, on loopback. Nobody signs in then, and each process makes up a secret: the
+        tokens of forms hold in any process, because they are made from the session's random number alone.
+    clock : seconds since 1970
+    """
+
+    def __init__(self, secret: bytes | None, *, clock: Callable[[], float] = time.time) -> None:
+        self._secret = secret or b"without keys"
+        self._clock = clock
+        self._ended: dict[str, int] = {}
+
+    def begin(self, key_id: str) -> Session:
+        """Return a new session of a key."""
+        return Session(key_id, int(self._clock()) + LIFETIME_S, secrets.token_urlsafe(18))
+
+    def end(self, session: Session) -> None:
+        """Let a session hold no longer in this process, even for who has kept its cookie."""
+        now = self._clock()
+        if len(self._ended) >= _MOST_ENDED:
+            self._ended = {nonce: until for nonce, until in self._ended.items() if until > now}
+        self._ended[session.nonce] = session.expires_at
+
+    def read(self, cookies: Mapping[str, str]) -> Session | None:
+        """Return the session that a request's cookies name; None if it is none of ours, or over."""
+        parts = (cookies.get(_SECURE_NAME) or cookies.get(_PLAIN_NAME) or "").split(".")
+        if len(parts) != len(("key", "expires", "nonce", "seal")):
+            return None
+        key_id, expires, nonce, seal = parts
+        if not hmac.compare_digest(seal.encode("utf-8", "replace"), self._seal(key_id, expires, nonce).encode()):
+            return None
+        session = Session(key_id, int(expires), nonce)  # a number, because we sealed it
+        return None if session.expires_at <= self._clock() or nonce in self._ended else session
+
+    def cookie(self, session: Session, *, is_secure: bool) -> str:
+        """Return the header that gives a visitor a session."""
+        seal = self._seal(session.key_id, str(session.expires_at), session.nonce)
+        value = f"{session.key_id}.{session.expires_at}.{session.nonce}.{seal}"
+        return _header(value, max(session.expires_at - int(self._clock()), 0), is_secure=is_secure)
+
+    def token(self, session: Session) -> str:
+        """Return the token that every form of a session carries (against cross-site request forgery)."""
+        return self._digest("form", session.nonce)
+
+    def has_token(self, session: Session, given: str) -> bool:
+        """Return whether a form carries the session's token."""
+        return hmac.compare_digest(given.encode("utf-8", "replace"), self.token(session).encode())
+
+    def _seal(self, key_id: str, expires: str, nonce: str) -> str:
+        return self._digest("cookie", key_id, expires, nonce)
+
+    def _digest(self, *texts: str) -> str:
+        return hmac.new(self._secret, "\0".join(texts).encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+
+
+def _header(value: str, max_age_s: int, *, is_secure: bool) -> str:
+    name, secure = (_SECURE_NAME, "; Secure") if is_secure else (_PLAIN_NAME, "")
+    return f"{name}={value}; Max-Age={max_age_s}; Path=/; HttpOnly; SameSite=Strict{secure}"

@@ -1,0 +1,7 @@
+"""All pages of the console, in the order of its navigation."""
+
+from typing import Final
+
+from router_model.serving.console import catalog, decisions, now, playground, router_page, spend
+
+PAGES: Final = (*now.PAGES, *decisions.PAGES, *playground.PAGES, *router_page.PAGES, *catalog.PAGES, *spend.PAGES)

@@ -1,0 +1,124 @@
+"""*Playground*: type a prompt and watch the plan change; send it to models, and see answers and bills side by side."""
+
+from functools import partial
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from router_model.serving.common.callers import Role
+from router_model.serving.common.service_errors import InvalidRequestError, NotFoundError, ServiceError
+from router_model.serving.console.previews import loaded_routers, preview_plans
+from router_model.serving.console.prompt_input import GOALS, AskedPrompt, read_asked
+from router_model.serving.console.sending import MOST_MODELS, SentAnswer, send
+from router_model.serving.console.visit import READERS, Page, Visit
+from router_model.serving.http_edge.requests import AUTO
+from router_model.serving.proxy.preferences import NONE
+from router_model.serving.proxy.proxy import Proxy
+
+_TO: Final = "to:"
+"""Before a model's id in the name of its box: send the prompt to it."""
+_MOST_OFFERED: Final = 500
+_NO_PROXY: Final = "no providers are configured, so nothing can be sent; start the service with --providers"
+
+
+async def show(visit: Visit) -> Response:
+    """Show the form, without a prompt."""
+    return visit.render("playground.html", **_page(visit))
+
+
+async def plan(visit: Visit) -> Response:
+    """Show what the routers would do with the prompt."""
+    error, plans, asked = "", [], None
+    try:
+        asked = await _asked(visit)
+        if asked is not None:
+            # As many as there are decisions: typing is no way around the limits of a key.
+            visit.parts.access.count_more(visit.caller, 1)
+            unavailable = _unavailable(visit.parts.proxy, visit)
+            plans = await preview_plans(visit.parts.engine, asked, key_id=visit.caller.key_id, unavailable=unavailable)
+    except ServiceError as exc:
+        error = exc.message
+    template = "playground_plan.html" if visit.is_partial else "playground.html"
+    return visit.render(template, **_page(visit) | {"error": error, "plans": plans, "asked": asked})
+
+
+async def send_to_models(visit: Visit) -> Response:
+    """Send the prompt to the chosen models: each by a request of its own, or one after the other without scripts."""
+    models = _chosen(visit)
+    if visit.is_partial:
+        return visit.render("playground_calls.html", models=models)
+    answers = [await _answer(visit, model) for model in models]
+    return visit.render("playground.html", **_page(visit) | {"answers": answers})
+
+
+async def call(visit: Visit) -> Response:
+    """Send the prompt to one model, and show its answer and bill."""
+    model = visit.form.get("model", "")
+    return visit.render("playground_answer.html", answer=await _answer(visit, model))
+
+
+async def _answer(visit: Visit, model: str) -> SentAnswer:
+    proxy, asked = _proxy(visit), await _asked(visit)
+    if asked is None:
+        raise InvalidRequestError("there is no prompt to send; type one", param="prompt")
+    visit.parts.access.count_more(visit.caller, 1)
+    return await send(visit.request, proxy, visit.caller, asked.body, model)
+
+
+def _chosen(visit: Visit) -> list[str]:
+    """Return the models whose boxes are ticked, and the one that was typed."""
+    models = [name.removeprefix(_TO) for name in visit.form if name.startswith(_TO)]
+    typed = visit.form.get("other", "").strip()
+    models += [typed] if typed and typed not in models else []
+    _proxy(visit)
+    if not models:
+        raise InvalidRequestError("no model is chosen; tick one of the plan, or type its id", param="to")
+    if len(models) > MOST_MODELS:
+        raise InvalidRequestError(f"{len(models)} models are chosen; expected at most {MOST_MODELS}", param="to")
+    return models
+
+
+def _proxy(visit: Visit) -> Proxy:
+    if visit.parts.proxy is None:
+        raise NotFoundError(_NO_PROXY)
+    return visit.parts.proxy
+
+
+async def _asked(visit: Visit) -> AskedPrompt | None:
+    """Read the form; a long prompt in the thread for long bodies."""
+    bodies = visit.parts.bodies
+    return await bodies.aside(visit.caller, partial(read_asked, visit.form, bodies.parsed))
+
+
+def _unavailable(proxy: Proxy | None, visit: Visit) -> tuple[str, ...]:
+    """Return the models that the proxy could not call; without one all can be, by whoever asks for decisions."""
+    return () if proxy is None else proxy.candidates.unavailable(visit.parts.engine.cards or (), NONE)
+
+
+def _page(visit: Visit) -> dict[str, Any]:
+    proxy = visit.parts.proxy
+    served = [] if proxy is None else [AUTO[0], *proxy.candidates.served_models]
+    why_not = _NO_PROXY if proxy is None else ""
+    if not why_not and Role.PROXY not in visit.caller.roles:
+        why_not = f"key {visit.caller.key_id} lacks the role 'proxy', so it can send nothing"
+    return {
+        "form": visit.form,
+        "goals": GOALS,
+        "sides": list(loaded_routers(visit.parts.engine)),
+        "why_no_sending": why_not,
+        "served": served[:_MOST_OFFERED],
+        "most_models": MOST_MODELS,
+        "error": "",
+        "plans": [],
+        "asked": None,
+        "answers": [],
+    }
+
+
+_SENDERS: Final = frozenset({Role.PROXY})
+PAGES: Final = (
+    Page("/playground", show, "Playground", roles=READERS),
+    Page("/playground", plan, roles=READERS, method="POST"),
+    Page("/playground/send", send_to_models, roles=_SENDERS, method="POST"),
+    Page("/playground/call", call, roles=_SENDERS, method="POST"),
+)

@@ -1,0 +1,197 @@
+"""Templates with escaping, how they write numbers, and the files and headers that go with them.
+
+Everything that a template prints is escaped. The policy below forbids what could run anyway: a script or a style within
+a page, a script from elsewhere, and turning text into code.
+"""
+
+import gzip
+import hashlib
+import math
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from router_model.charts.theme import DARK, LIGHT, css_variables
+
+_HERE: Final = Path(__file__).parent
+_TYPES: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+
+_SOURCES: Final = {
+    "default-src": "'self'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "connect-src": "'self'",
+    "object-src": "'none'",
+    "base-uri": "'none'",
+    "form-action": "'self'",
+    "frame-ancestors": "'none'",
+}
+CHARTS: Final = "charts.js"
+POLICY: Final = "; ".join(f"{what} {whence}" for what, whence in _SOURCES.items())
+HEADERS: Final[Mapping[str, str]] = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class Asset(NamedTuple):
+    """A static file.
+
+    Attributes
+    ----------
+    content, media_type, version
+        `version` changes with the content, and stands in the file's address: browsers may keep it for ever.
+    zipped : the content, compressed by gzip
+    """
+
+    content: bytes
+    media_type: str
+    version: str
+    zipped: bytes
+
+    @classmethod
+    def of(cls, content: bytes, media_type: str) -> "Asset":
+        """Return the file of a content."""
+        return cls(content, media_type, hashlib.sha256(content).hexdigest()[:12], gzip.compress(content, mtime=0))
+
+
+@cache
+def assets() -> dict[str, Asset]:
+    """Return the static files by their names."""
+    found = {}
+    for path in sorted((_HERE / "static").iterdir()):
+        if path.suffix in _TYPES:
+            content = path.read_bytes()
+            if path.name == "console.css":  # the charts take their colours from the page
+                content += _chart_colours()
+            found[path.name] = Asset.of(content, _TYPES[path.suffix])
+    return found
+
+
+_CHARTS_LIMIT_S: Final = 300  # a busy machine takes long
+
+
+@cache
+def charts_script() -> Asset:
+    """Return the script that draws charts; takes a second or two the first time.
+
+    It is made in a process of its own: what makes it would keep a hundred megabytes in this one.
+    """
+    write = "import sys; from router_model.charts import javascript; sys.stdout.write(javascript())"
+    done = subprocess.run([sys.executable, "-c", write], capture_output=True, check=True, timeout=_CHARTS_LIMIT_S)  # noqa: S603  (fixed words)
+    return Asset.of(done.stdout, _TYPES[".js"])
+
+
+def _chart_colours() -> bytes:
+    dark = f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {css_variables(DARK)} }} }}"
+    return f":root {{ {css_variables(LIGHT)} }}\n{dark}\n".encode()
+
+
+@cache
+def templates() -> Environment:
+    """Return the environment of the templates."""
+    made = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,  # a misspelt name fails, and does not print nothing
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "usd": usd,
+        "share": share,
+        "count": count,
+        "seconds": seconds,
+        "utc": utc,
+    }
+    made.globals |= {"asset": asset_url}
+    return made
+
+
+def asset_url(name: str) -> str:
+    """Return the address of a static file."""
+    # That of the charts' script is not its content's: a page must not wait until the script was made.
+    given = _charts_version() if name == CHARTS else assets()[name].version
+    return f"/console/static/{name}?v={given}"
+
+
+@cache
+def _charts_version() -> str:
+    return version("vl-convert-python")
+
+
+_DASH: Final = Markup('<span class="none" title="not known">&ndash;</span>')
+
+
+def usd(amount: float | None) -> str:
+    """Return money as people read it: cents from a dollar on, three digits below.
+
+    >>> usd(1234.5), usd(0.0123456), usd(-3.2), usd(0)
+    ('$1,234.50', '$0.0123', '-$3.20', '$0')
+    """
+    if amount is None or not math.isfinite(amount):
+        return _DASH
+    sign, size = "-" if amount < 0 else "", abs(amount)
+    if size == 0:
+        return "$0"
+    if size >= 1:
+        return f"{sign}${size:,.2f}"
+    digits = 2 - math.floor(math.log10(size))
+    return f"{sign}${size:.{min(digits, 12)}f}"
+
+
+def share(part: float | None) -> str:
+    """Return a share in per cent.
+
+    >>> share(0.1234), share(1), share(0.0004)
+    ('12.3 %', '100 %', '0.04 %')
+    """
+    if part is None or not math.isfinite(part):
+        return _DASH
+    percent = 100 * part
+    digits = 0 if percent in (0, 100) else 1 if abs(percent) >= 1 else 2
+    return f"{percent:.{digits}f} %"
+
+
+def count(number: float | None) -> str:
+    """Return a count with separators.
+
+    >>> count(1234567)
+    '1,234,567'
+    """
+    return _DASH if number is None else f"{number:,.0f}"
+
+
+_TENTH: Final = 0.1
+
+
+def seconds(time_s: float | None) -> str:
+    """Return a duration, in the unit that fits.
+
+    >>> seconds(0.0123), seconds(1.234), seconds(75)
+    ('12 ms', '1.23 s', '75 s')
+    """
+    if time_s is None or not math.isfinite(time_s):
+        return _DASH
+    if time_s < 1:
+        return f"{1000 * time_s:.2g} ms" if time_s < _TENTH else f"{1000 * time_s:.0f} ms"
+    return f"{time_s:.2f} s" if time_s < 1 / _TENTH else f"{time_s:,.0f} s"
+
+
+def utc(time: datetime | None) -> str:
+    """Return a time in UTC, to the second."""
+    return _DASH if time is None else f"{time:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,259 @@
+"""Answer the console's questions from the database of the log, in a time that does not grow with the log.
+
+Hours that are over are read as summaries (`router_model.serving.decision_log.rolled_hours`). The last one or two are
+read record by record, and their minutes are remembered for a while. A search looks at so many records at most, and says
+where it stopped.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, and_, exists, literal, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from router_model.serving.decision_log.database_errors import database_failures
+from router_model.serving.decision_log.rolled_hours import (
+    HOUR,
+    claim,
+    keep,
+    next_hour,
+    read_hours,
+    rolled_until,
+)
+from router_model.serving.decision_log.rows import Kind, Row
+from router_model.serving.decision_log.store import SEARCHED, Found, Place, Summaries, Wanted
+from router_model.serving.decision_log.summaries import (
+    ALL,
+    QUALITY,
+    AttemptRow,
+    DecisionRow,
+    FeedbackRow,
+    Tree,
+    summarise,
+)
+from router_model.serving.decision_log.tables import TABLES
+
+MINUTE: Final = timedelta(minutes=1)
+_FRESH_S: Final = 4.0
+_MOST_MINUTES: Final = 240
+_AT_ONCE: Final = 500
+
+Connecting = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+
+
+class SqlReader:
+    """Reads the log for the console; used from the log's event loop.
+
+    Parameters
+    ----------
+    reading, writing : open a connection; that of `writing` is in a transaction
+    """
+
+    def __init__(self, reading: Connecting, writing: Connecting) -> None:
+        self._reading = reading
+        self._writing = writing
+        self._minutes: dict[datetime, tuple[datetime, dict[str, Tree]]] = {}
+
+    async def summaries(self, since: datetime, *, key: str = ALL, now: datetime | None = None) -> Summaries:
+        """Return a key's summaries since a time until now: of hours, where the period is longer than one."""
+        now = now or datetime.now(UTC)
+        by_minute = now - since <= HOUR
+        since = since.replace(second=0, microsecond=0)
+        hours: list[tuple[datetime, Tree]] = []
+        n_missing = 0
+        recent = since
+        if not by_minute:
+            since, recent = since.replace(minute=0), rolled_until(now)
+            with database_failures("read"):
+                async with self._reading() as connection:
+                    hours, n_missing = await read_hours(connection, since, recent, key)
+        minutes = [(begin, tree[key]) for begin, tree in await self._recent(recent, now) if key in tree]
+        return Summaries(since, now, hours + minutes, n_missing)
+
+    async def roll_next(self, *, now: datetime | None = None) -> bool:
+        """Sum up the newest hour that is over; False if none is left."""
+        now = now or datetime.now(UTC)
+        with database_failures("sum up an hour of"):
+            async with self._reading() as connection:
+                hour = await next_hour(connection, now)
+            if hour is None:
+                return False
+            async with self._writing() as connection:
+                claimed = await claim(connection, hour)
+            by_key = await self._summed(hour, hour + HOUR)
+            async with self._writing() as connection:
+                await keep(connection, hour, claimed, by_key)
+        return True
+
+    async def find(self, wanted: Wanted, after: Place | None, most: int) -> Found:
+        """Return the newest decisions that are wanted, after a place in the list."""
+        decisions = TABLES[Kind.DECISION].c
+        seen: list[ColumnElement[bool]] = []
+        if wanted.since is not None:
+            seen.append(decisions.created_at >= wanted.since)
+        if wanted.until is not None:
+            seen.append(decisions.created_at < wanted.until)
+        if after is not None:
+            place = tuple_(decisions.created_at, decisions.decision_id)
+            seen.append(place < tuple_(*_bound(after)))
+        order = (decisions.created_at.desc(), decisions.decision_id.desc())
+        # Only what is compared is read of all that is looked at; prompts and candidates are nine tenths of a log.
+        needed = {"decision_id", "created_at", *(name for name in _COMPARED if getattr(wanted, name))}
+        needed |= {wanted.status} & {"degraded", "explored"} | ({"messages"} if wanted.text else set())
+        window = select(*(decisions[name] for name in sorted(needed))).where(*seen).order_by(*order).limit(SEARCHED)
+        looked = window.subquery()
+        ids = select(looked.c.decision_id).where(*_conditions(wanted, looked.c))
+        ids = ids.order_by(looked.c.created_at.desc(), looked.c.decision_id.desc()).limit(most + 1)
+        chosen = select(*(decisions[name] for name in _SHOWN_FIELDS)).where(decisions.decision_id.in_(ids))
+        last = select(decisions.created_at, decisions.decision_id).where(*seen)
+        last = last.order_by(*order).offset(SEARCHED - 1).limit(1)
+        with database_failures("read"):
+            async with self._reading() as connection:
+                rows = [dict(row) for row in (await connection.execute(chosen.order_by(*order))).mappings()]
+                if len(rows) > most:
+                    end = Place(rows[most - 1]["created_at"], rows[most - 1]["decision_id"])
+                    return Found(rows[:most], end, is_cut=False)
+                cut = (await connection.execute(last)).first()
+        return Found(rows, None if cut is None else Place(*cut), is_cut=cut is not None)
+
+    async def belonging(self, decision_id: str) -> tuple[list[Row], list[Row]]:
+        """Return the calls of a decision and what was said of its answer, oldest first."""
+        found = []
+        with database_failures("read"):
+            async with self._reading() as connection:
+                for kind in (Kind.ATTEMPT, Kind.FEEDBACK):
+                    table = TABLES[kind]
+                    chosen = select(table).where(table.c.decision_id == decision_id).order_by(table.c.created_at)
+                    found.append([dict(row) for row in (await connection.execute(chosen.limit(_AT_ONCE))).mappings()])
+        return found[0], found[1]
+
+    async def _recent(self, since: datetime, now: datetime) -> list[tuple[datetime, dict[str, Tree]]]:
+        """Return the summaries of minutes, read anew where calls may have ended since they were read."""
+        begins = [since + n * MINUTE for n in range(int((now - since) / MINUTE) + 1)]
+        stale = [begin for begin in begins if not self._is_fresh(begin, now)]
+        for first, last in _runs(stale):
+            await self._read_minutes(first, last, now)
+        while len(self._minutes) > _MOST_MINUTES:
+            del self._minutes[min(self._minutes)]
+        return [(begin, self._minutes[begin][1]) for begin in begins if begin in self._minutes]
+
+    def _is_fresh(self, begin: datetime, now: datetime) -> bool:
+        """Tell whether a minute need not be read again: what was over for long when it was read holds for long."""
+        kept = self._minutes.get(begin)
+        if kept is None:
+            return False
+        age_s = (kept[0] - begin - MINUTE).total_seconds()
+        return (now - kept[0]).total_seconds() < max(_FRESH_S, age_s / 2)
+
+    async def _read_minutes(self, first: datetime, last: datetime, now: datetime) -> None:
+        with database_failures("read"):
+            records = await self._records(first, last + MINUTE)
+        split: dict[datetime, tuple[list[Any], list[Any], list[Any]]] = {}
+        for place, rows in enumerate(records):
+            for row in rows:
+                begin = row.created_at.replace(second=0, microsecond=0)
+                split.setdefault(begin, ([], [], []))[place].append(row)
+        begin = first
+        while begin <= last:
+            self._minutes[begin] = now, summarise(*split.get(begin, ([], [], [])))
+            begin += MINUTE
+            await asyncio.sleep(0)  # writing shares this event loop, and gets its turn
+
+    async def _summed(self, since: datetime, until: datetime) -> dict[str, Tree]:
+        records = await self._records(since, until)
+        # In a thread: it may take a second, and the log's event loop has to write meanwhile.
+        return await asyncio.to_thread(summarise, *records)
+
+    async def _records(
+        self, since: datetime, until: datetime
+    ) -> tuple[list[DecisionRow], list[AttemptRow], list[FeedbackRow]]:
+        decisions, attempts, feedback = (TABLES[kind] for kind in (Kind.DECISION, Kind.ATTEMPT, Kind.FEEDBACK))
+        joined = feedback.outerjoin(decisions, feedback.c.decision_id == decisions.c.decision_id)
+        of_feedback = (feedback.c.created_at, feedback.c.score)
+        of_decision = (decisions.c.quality_bar, decisions.c.model, decisions.c.key_id)
+        async with self._reading() as connection:
+            return (
+                [
+                    DecisionRow(*row)
+                    async for row in _streamed(connection, _within(decisions, DecisionRow, since, until))
+                ],
+                [AttemptRow(*row) async for row in _streamed(connection, _within(attempts, AttemptRow, since, until))],
+                [
+                    FeedbackRow(*row)
+                    async for row in _streamed(
+                        connection,
+                        select(*of_feedback, *of_decision)
+                        .select_from(joined)
+                        .where(
+                            feedback.c.created_at >= since,
+                            feedback.c.created_at < until,
+                            feedback.c.metric == QUALITY,
+                        ),
+                    )
+                ],
+            )
+
+
+_SHOWN_FIELDS: Final = (
+    *("decision_id", "created_at", "model", "reason", "key_id", "session_id", "surface", "quality_bar"),
+    *("explored", "degraded", "candidates", "turn_type"),
+)
+_COMPARED: Final = ("key_id", "model", "reason", "session_id")
+
+
+def _bound(after: Place) -> Sequence[Any]:
+    """Return the values of a place, typed as their columns."""
+    decisions = TABLES[Kind.DECISION].c
+    return literal(after.created_at, decisions.created_at.type), literal(after.decision_id, decisions.decision_id.type)
+
+
+def _conditions(wanted: Wanted, row: Any) -> list[ColumnElement[bool]]:
+    """Return what a decision has to be, over the columns of the records that are looked at."""
+    equal = {name: getattr(wanted, name) for name in _COMPARED if getattr(wanted, name)}
+    found: list[ColumnElement[bool]] = [row[name] == value for name, value in equal.items()]
+    if wanted.text:
+        found.append(row.messages.icontains(wanted.text, autoescape=True))
+    calls, judged = TABLES[Kind.ATTEMPT].c, TABLES[Kind.FEEDBACK].c
+    called = exists().where(calls.decision_id == row.decision_id)
+    answered = exists().where(and_(calls.decision_id == row.decision_id, calls.error_type.is_(None)))
+    by_status = {
+        "answered": answered,
+        "failed": and_(called, ~answered),
+        "uncalled": ~called,
+        "judged": exists().where(judged.decision_id == row.decision_id),
+    }
+    if wanted.status in by_status:
+        found.append(by_status[wanted.status])
+    elif wanted.status:
+        found.append(row[wanted.status].is_(True))
+    return found
+
+
+def _within(table: Any, shape: type[DecisionRow | AttemptRow], since: datetime, until: datetime) -> Select[Any]:
+    columns = [table.c[name] for name in shape._fields]
+    return select(*columns).where(table.c.created_at >= since, table.c.created_at < until)
+
+
+async def _streamed(connection: AsyncConnection, chosen: Select[Any]) -> AsyncIterator[Any]:
+    result = await connection.stream(chosen, execution_options={"yield_per": _AT_ONCE})
+    async for row in result:
+        yield row
+
+
+def _runs(minutes: list[datetime]) -> list[tuple[datetime, datetime]]:
+    """Return the first and the last of each run of minutes without a gap.
+
+    >>> at = [datetime(2026, 1, 1, 0, minute) for minute in (1, 2, 5)]
+    >>> [(first.minute, last.minute) for first, last in _runs(at)]
+    [(1, 2), (5, 5)]
+    """
+    runs: list[tuple[datetime, datetime]] = []
+    for minute in minutes:
+        if runs and minute - runs[-1][1] == MINUTE:
+            runs[-1] = runs[-1][0], minute
+        else:
+            runs.append((minute, minute))
+    return runs

@@ -1,0 +1,136 @@
+"""Keep a summary of each hour that is over in the log's database, so that a month is read in 720 rows.
+
+`roll` sums up one hour after the other, the newest first, in the background of each worker; the table tells which are
+done. An hour is summed up a quarter of an hour after its end, when the calls that began in it have ended. If records of
+such an hour come after that (a spool that was replayed, a person's records that were deleted), whoever writes them
+removes the hour's summaries in the same transaction (`forget_hours`), and it is summed up again.
+
+So that no record is missed: `roll` claims an hour first, then reads its records, and writes the summaries only if the
+claim is still there. In PostgreSQL, where a claim and late records could pass each other unseen, both take a lock.
+"""
+
+import secrets
+import time
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from router_model.serving.decision_log.rows import TIME_FIELD, Batch, Kind
+from router_model.serving.decision_log.summaries import ALL, Tree
+from router_model.serving.decision_log.tables import HOURS, TABLES
+
+HOUR: Final = timedelta(hours=1)
+GRACE: Final = timedelta(minutes=15)
+"""After its end an hour is summed up; calls take ten minutes at most, unless the service is told otherwise."""
+KEPT: Final = timedelta(days=31)
+"""How far back hours are summed up."""
+_CLAIM_S: Final = 120.0
+"""After which a claim of a process that was killed no longer counts."""
+_LOCK: Final = 0x726F6C6C  # "roll" in ASCII; any number does that no other program uses as a lock
+_COUNTED: Final = (Kind.DECISION, Kind.ATTEMPT, Kind.FEEDBACK)
+
+
+def hour_of(when: datetime) -> datetime:
+    """Return the beginning of the hour that a time is in."""
+    return when.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def rolled_until(now: datetime) -> datetime:
+    """Return the end of the last hour that may be summed up."""
+    return hour_of(now - GRACE)
+
+
+def late_hours(batch: Batch, now: datetime) -> set[datetime]:
+    """Return the hours that a batch has records of, and that may have been summed up already."""
+    until = rolled_until(now)
+    times = (row[TIME_FIELD[kind]] for kind in _COUNTED for row in batch.get(kind, ()))
+    return {hour_of(when) for when in times if when < until}
+
+
+async def forget_hours(connection: AsyncConnection, hours: Collection[datetime]) -> None:
+    """Remove the summaries of hours whose records change, in the transaction that changes them."""
+    if hours:
+        await _lock(connection, shared=True)
+        await connection.execute(delete(HOURS).where(HOURS.c.hour.in_(list(hours))))
+
+
+async def forget_older(connection: AsyncConnection, before: datetime) -> None:
+    """Remove the summaries of hours that began before a time."""
+    await _lock(connection, shared=True)
+    await connection.execute(delete(HOURS).where(HOURS.c.hour < before))
+
+
+async def next_hour(connection: AsyncConnection, now: datetime) -> datetime | None:
+    """Return the newest hour that is over and not summed up; None: all are."""
+    firsts = []
+    for kind in _COUNTED:
+        first = (await connection.execute(select(func.min(TABLES[kind].c.created_at)))).scalar_one()
+        if first is not None:
+            firsts.append(first)
+    if not firsts:
+        return None
+    hour, oldest = rolled_until(now) - HOUR, max(hour_of(min(firsts)), hour_of(now - KEPT))
+    chosen = select(HOURS.c.hour, HOURS.c.claim, HOURS.c.summary.is_not(None)).where(
+        HOURS.c.key_id == ALL, HOURS.c.hour >= oldest
+    )
+    done = {
+        begin for begin, claim, is_there in (await connection.execute(chosen)).all() if is_there or _is_fresh(claim)
+    }
+    while hour >= oldest:
+        if hour not in done:
+            return hour
+        hour -= HOUR
+    return None
+
+
+async def claim(connection: AsyncConnection, hour: datetime) -> str:
+    """Claim an hour, in a transaction of its own; return what the claim is known by."""
+    claimed = f"{time.time():.0f}:{secrets.token_hex(8)}"
+    await _lock(connection, shared=False)
+    await connection.execute(delete(HOURS).where(HOURS.c.hour == hour))
+    await connection.execute(insert(HOURS).values(hour=hour, key_id=ALL, claim=claimed, summary=None))
+    return claimed
+
+
+async def keep(connection: AsyncConnection, hour: datetime, claimed: str, by_key: dict[str, Tree]) -> bool:
+    """Write the summaries of a claimed hour; False if the claim is gone, because records of the hour came meanwhile."""
+    own = (HOURS.c.hour == hour, HOURS.c.key_id == ALL, HOURS.c.claim == claimed)
+    if (await connection.execute(update(HOURS).where(*own).values(summary=by_key[ALL]))).rowcount != 1:
+        return False
+    others = [
+        {"hour": hour, "key_id": key, "claim": claimed, "summary": tree} for key, tree in by_key.items() if key != ALL
+    ]
+    if others:
+        await connection.execute(insert(HOURS), others)
+    return True
+
+
+async def read_hours(
+    connection: AsyncConnection, since: datetime, until: datetime, key: str
+) -> tuple[list[tuple[datetime, Tree]], int]:
+    """Return a key's summaries of the hours of a period, oldest first, and how many hours are not summed up yet."""
+    within = (HOURS.c.hour >= since, HOURS.c.hour < until, HOURS.c.summary.is_not(None))
+    chosen = select(HOURS.c.hour, HOURS.c.summary).where(*within, HOURS.c.key_id == key).order_by(HOURS.c.hour)
+    found = [(hour, tree) for hour, tree in (await connection.execute(chosen)).all()]
+    n_done = (
+        len(found)
+        if key == ALL
+        else (
+            await connection.execute(select(func.count()).select_from(HOURS).where(*within, HOURS.c.key_id == ALL))
+        ).scalar_one()
+    )
+    return found, max(int((until - since) / HOUR) - n_done, 0)
+
+
+def _is_fresh(claimed: str) -> bool:
+    return time.time() - float(claimed.partition(":")[0]) < _CLAIM_S
+
+
+async def _lock(connection: AsyncConnection, *, shared: bool) -> None:
+    """Take PostgreSQL's lock until the transaction ends; a writing transaction of SQLite is one already."""
+    if connection.dialect.name == "postgresql":
+        function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        await connection.execute(text(f"SELECT {function}(:key)"), {"key": _LOCK})

@@ -1,0 +1,72 @@
+"""*Router* and *Catalog*: who may see what, and the way forward and back in a real browser."""
+
+import shutil
+
+import pytest
+from console_forms import form_token
+from processes import eventually
+from system import system
+
+from router_model.saved.place import Mode, Place
+
+
+def test_routers_page_keeps_the_place_for_operators(visitor, console):
+    mine, all_of_it = visitor(console.own), visitor(console.system.key)
+    page = mine.get("/console/router")
+    assert page.status_code == 200
+    assert "How good it is" in page.text
+    assert "Published routers" not in page.text
+    assert "does not serve a folder of published routers" in all_of_it.get("/console/router").text
+    form = {"csrf": form_token(page), "action": "promote", "reason": "I want it", "seen": "", "period": "1d"}
+    assert mine.get("/console/router/confirm?action=promote").status_code == 403
+    for path in ("change", "drift"):
+        assert mine.post(f"/console/router/{path}", data=form).status_code == 403
+    assert all_of_it.get("/console/router/confirm?action=promote").status_code == 404
+    assert all_of_it.get("/console/router/confirm?action=<b>").status_code == 400
+
+
+@pytest.mark.parametrize("reason", ["", " ", "two\nlines", "x" * 401])
+def test_change_needs_a_reason_for_the_history(visitor, console, reason):
+    client = visitor(console.system.key)
+    form = {"csrf": form_token(client.get("/console/router")), "action": "stop", "reason": reason, "seen": ""}
+    answer = client.post("/console/router/change", data=form)
+    assert (answer.status_code, "expected one line" in answer.text) == (400, True)
+
+
+def test_catalog_marks_what_is_unknown_and_escapes_what_is_searched(visitor, console):
+    client = visitor(console.own)
+    page = client.get("/console/catalog").text
+    assert "3 of 3 models" in page
+    assert "unknown: vision, audio, structured output" in page
+    found = client.get("/console/catalog", params={"q": "<b>x", "page": "9" * 30, "standing": "none of these"})
+    assert "No model matches" in found.text
+    assert "<b>x" not in found.text
+
+
+@pytest.mark.slow
+def test_challenger_is_promoted_and_rolled_back(browser, valued, tmp_path, picture):
+    place = Place(tmp_path / "routers")
+    place.publish(valued["dear"], {}, instead_of=None)
+    place.challenge(shutil.copytree(valued["cheap"], tmp_path / "cheap"), Mode.SHADOW, 0.1)
+    old, new = place.current.name, place.challenger.router
+    with system(tmp_path / "service", place.folder) as service:
+        eventually(lambda: service.status()["engine"]["challenger"]["loaded"], "the challenger is loaded", limit_s=120)
+        page = browser.new_context().new_page()
+        page.set_default_timeout(120_000)
+        page.goto(f"{service.url}/console/router")
+        page.get_by_label("Key").fill(service.key)
+        page.get_by_role("button", name="Sign in").click()
+        for link, button, said, served in (
+            ("Promote the challenger", "Promote", "Promoted", new),
+            ("Roll back", "Roll back", "Rolled back", old),
+        ):
+            page.get_by_role("link", name=link).click()
+            page.get_by_label("Why, for the history").fill("<b>because</b>")
+            page.get_by_role("button", name=button).click()
+            page.get_by_text(f"{said}: the champion is {served}").wait_for()
+            assert service.status()["artifact"].removeprefix("sha256:").startswith(served)
+        picture(page, "router-history")
+        assert page.get_by_text("<b>because</b> (console").count() == 2
+        page.get_by_role("button", name="Check the log").click()
+        page.locator(".card.error", has_text="the log has no call of this time").wait_for()
+    assert [entry["action"] for entry in place.history()] == ["promote", "challenge", "promote", "rollback"]

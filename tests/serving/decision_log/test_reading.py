@@ -1,0 +1,235 @@
+"""What the console asks of the log, in SQLite and PostgreSQL."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from log_records import BEGAN, attempt, candidate, decision, feedback
+
+from router_model.serving.decision_log import rolled_hours
+from router_model.serving.decision_log.opening import open_store
+from router_model.serving.decision_log.rows import batch_of, row_of
+from router_model.serving.decision_log.store import Place, Selection, Wanted
+from router_model.serving.decision_log.summaries import (
+    ALL,
+    AttemptRow,
+    DecisionRow,
+    FeedbackRow,
+    added,
+    summarise,
+)
+
+HOUR_S = 3600
+NOW = BEGAN + timedelta(hours=2, minutes=20)
+"""The hours of `BEGAN` and the next one are over for more than a quarter of an hour, the third one is not."""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def log_url(request, tmp_path):
+    if request.param == "postgresql":
+        return request.getfixturevalue("new_database")()
+    return f"sqlite+aiosqlite:///{tmp_path}/log.db"
+
+
+def asked(url, question):
+    """Run a coroutine function with an open store, and return what it returns."""
+
+    async def run():
+        store = open_store(url)
+        await store.open()
+        try:
+            return await question(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+async def put(store, *records):
+    await store.write(batch_of(map(row_of, records)), "a batch")
+
+
+async def rolled(store):
+    """Sum up all hours; return how many."""
+    n = 0
+    while await store.reader.roll_next(now=NOW):
+        n += 1
+    return n
+
+
+async def total(store, key=ALL):
+    found, tree = await store.reader.summaries(BEGAN, key=key, now=NOW), {}
+    for _, part in found.parts:
+        added(tree, part)
+    return tree, found.n_missing
+
+
+def test_summary_worked_by_hand():
+    """Small was expected to cost $1 and cost $3; large, the best by 0.95, would have cost $10."""
+    columns = {"model": ["small", "large"], "expected_cost_usd": [1.0, 10.0], "p_success": [0.9, 0.95]}
+    decided = DecisionRow("d1", BEGAN, "small", "value", "k1", columns, 0.5, True, False, 0.001)
+    calls = [
+        AttemptRow("d1", BEGAN, "small", "acme", "k1", "overloaded", None, 2.0, None, 10, 0, None),
+        AttemptRow("d1", BEGAN, "large", "acme", "k1", None, 3.0, 1.0, 0.5, 10, 20, None),
+        AttemptRow("d1", BEGAN, "large", "acme", "k1", None, 99.0, 1.0, 0.5, 10, 20, "own"),  # reported once more
+        AttemptRow(None, BEGAN, "coder", None, None, None, None, 1.0, None, 5, 5, None),
+    ]
+    judged = [FeedbackRow(BEGAN, 0.4, 0.5, "small", "k1"), FeedbackRow(BEGAN, 1.0, None, None, None)]
+    found = summarise([decided], calls, judged)
+    own = found["k1"]
+    assert own["compared"] == {"n": 1, "c": 3.0, "cc": 9.0, "p": 0.9}
+    assert own["against"]["large"] == {"n": 1, "p": 0.95, "e": 10.0, "ee": 100.0, "ec": 30.0}
+    assert (own["n_calls"], own["n_answered"], own["n_retried"], own["n_fallbacks"]) == (2, 1, 1, 1)
+    assert own["errors"] == {"overloaded": 1}
+    assert own["judged"] == {"small": {"n": 1, "won": 0, "score": 0.4}}
+    assert own["spend"]["k1"]["large"] == {"n": 1, "usd": 3.0, "unpriced": 0, "in": 10, "out": 20}
+    assert own["latency_s"] == {"0": 1}
+    assert "met" not in own  # two calls: what it cost is not what one call of small costs
+    spent = {"n": 1, "usd": 0.0, "unpriced": 1, "in": 5, "out": 5}
+    assert found["-"]["spend"] == {"-": {"coder": spent}}
+    assert (found["-"]["n_named"], found["-"]["n_answered"], found["-"]["n_unplaced"]) == (1, 1, 1)
+    assert found[ALL]["n_called"] == 2
+
+
+def test_hours_are_summed_up_once_and_say_what_their_records_do(log_url):
+    async def question(store):
+        await put(store, *(one(n) for n in (0, 10, HOUR_S, 2 * HOUR_S) for one in (decision, attempt, feedback)))
+        before = await total(store)
+        n_hours, again = await rolled(store), await rolled(store)
+        return before, n_hours, again, await total(store), await total(store, "k1"), await total(store, "other")
+
+    before, n_hours, again, (tree, n_missing), own, other = asked(log_url, question)
+    assert (before[0]["n_decisions"], before[1]) == (1, 2)  # the hour that is not over is read record by record
+    assert (n_hours, again) == (2, 0)
+    assert (tree["n_decisions"], tree["n_calls"], n_missing) == (4, 4, 0)
+    assert tree["judged"] == {"small": {"n": 4, "won": 4, "score": 4.0}}
+    assert tree["spend"]["k1"]["small"]["usd"] == pytest.approx(0.008)
+    assert own == (tree, 0)
+    assert other == ({}, 0)
+
+
+def test_late_and_deleted_records_have_their_hour_summed_up_again(log_url):
+    async def question(store):
+        await put(store, decision(0), decision(1, user_id="gone"), decision(HOUR_S))
+        await rolled(store)
+        await put(store, decision(2))
+        late = (await total(store))[1]
+        await rolled(store)
+        first = (await total(store))[0]["n_decisions"]
+        await store.delete(Selection(user_id="gone"))
+        deleted = (await total(store))[1]
+        await rolled(store)
+        second = (await total(store))[0]["n_decisions"]
+        await store.delete(Selection(before=BEGAN + timedelta(hours=1)))
+        return late, first, deleted, second, await total(store)
+
+    late, first, deleted, second, (tree, _) = asked(log_url, question)
+    assert (late, first) == (1, 4)
+    assert (deleted, second) == (1, 3)
+    assert tree["n_decisions"] == 1
+
+
+def test_records_that_come_while_an_hour_is_summed_up_are_not_missed(log_url):
+    async def question(store):
+        await put(store, decision(0))
+        async with store.writing() as connection:
+            claimed = await rolled_hours.claim(connection, BEGAN)
+        by_key = await store.reader._summed(BEGAN, BEGAN + rolled_hours.HOUR)
+        await put(store, decision(1))
+        async with store.writing() as connection:
+            kept = await rolled_hours.keep(connection, BEGAN, claimed, by_key)
+        await rolled(store)
+        return kept, await total(store)
+
+    kept, (tree, _) = asked(log_url, question)
+    assert not kept
+    assert tree["n_decisions"] == 2
+
+
+def test_minute_that_is_still_filling_is_read_again(tmp_path):
+    async def question(store):
+        now, counts = BEGAN + timedelta(seconds=30), []
+        await put(store, decision(0))
+        for after_s in (0, 1, 10):
+            found = await store.reader.summaries(BEGAN, now=now + timedelta(seconds=after_s))
+            counts.append(sum(tree.get("n_decisions", 0) for _, tree in found.parts))
+            await put(store, decision(after_s + 1))
+        return counts
+
+    assert asked(f"sqlite:///{tmp_path}/log.db", question) == [1, 1, 3]
+
+
+def test_search_goes_from_the_newest_to_the_oldest_and_skips_none(log_url):
+    """Several decisions have the same time, so the place in the list is a time and an id."""
+    times = [BEGAN + timedelta(seconds=n // 3) for n in range(10)]
+    records = [decision(n, created_at=time) for n, time in enumerate(times)]
+
+    async def question(store):
+        await put(store, *records)
+        found, place = [], None
+        while True:
+            page = await store.reader.find(Wanted(), place, 4)
+            found += [row["decision_id"] for row in page.rows]
+            place = page.next
+            if place is None:
+                return found
+
+    assert asked(log_url, question) == [f"dec_{n:032x}" for n in reversed(range(10))]
+
+
+def test_search_by_each_filter(log_url):
+    plain = '[{"role":"user","content":"50% of _all_ Prompts"}]'
+    records = (
+        decision(0, messages=plain), decision(1, model="large", reason="explored", explored=True, key_id="k2"),
+        decision(2, degraded=True), attempt(0), attempt(1, error_type="overloaded"), feedback(0),
+    )  # fmt: skip
+    wanted = {
+        "text": Wanted(text="50% of _ALL_ prompts"), "wildcard": Wanted(text="50_ of"), "model": Wanted(model="large"),
+        "key": Wanted(key_id="k2"), "reason": Wanted(reason="explored"), "session": Wanted(session_id="s2"),
+        "since": Wanted(since=BEGAN + timedelta(seconds=2)), "until": Wanted(until=BEGAN + timedelta(seconds=1)),
+        **{name: Wanted(status=name) for name in ("answered", "failed", "uncalled", "judged", "explored", "degraded")},
+    }  # fmt: skip
+
+    async def question(store):
+        await put(store, *records)
+        found = {name: await store.reader.find(one, None, 10) for name, one in wanted.items()}
+        return {name: [int(row["decision_id"][4:], 16) for row in page.rows] for name, page in found.items()}
+
+    assert asked(log_url, question) == {
+        "text": [0], "wildcard": [], "model": [1], "key": [1], "reason": [1], "session": [2], "since": [2],
+        "until": [0], "answered": [0], "failed": [1], "uncalled": [2], "judged": [0], "explored": [1], "degraded": [2],
+    }  # fmt: skip
+
+
+def test_search_that_looks_at_too_many_says_where_it_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr("router_model.serving.decision_log.reading.SEARCHED", 5)
+
+    async def question(store):
+        await put(store, decision(0, model="rare"), *(decision(n) for n in range(1, 8)))
+        first = await store.reader.find(Wanted(model="rare"), None, 10)
+        return first, await store.reader.find(Wanted(model="rare"), first.next, 10)
+
+    first, second = asked(f"sqlite:///{tmp_path}/log.db", question)
+    assert (first.rows, first.is_cut) == ([], True)
+    assert first.next == Place(BEGAN + timedelta(seconds=3), f"dec_{3:032x}")
+    assert [row["model"] for row in second.rows] == ["rare"]
+    assert (second.next, second.is_cut) == (None, False)
+
+
+def test_decision_comes_with_its_calls_and_judgements(log_url):
+    async def question(store):
+        await put(store, decision(0), attempt(0), attempt(1), feedback(0), feedback(1))
+        return await store.reader.belonging("dec_" + 32 * "0")
+
+    calls, judgements = asked(log_url, question)
+    assert [call["attempt_id"] for call in calls] == ["att_0"]
+    assert [one["feedback_id"] for one in judgements] == ["fb_0"]
+
+
+def test_candidates_without_predictions_are_not_compared():
+    unknown = replace(candidate("small"), p_success=None, expected_cost_usd=None)
+    _, row = row_of(decision(0, candidates=(unknown,)))
+    tree = summarise([DecisionRow(*(row[name] for name in DecisionRow._fields))], [], [])[ALL]
+    assert tree["n_decisions"] == 1
+    assert "compared" not in tree

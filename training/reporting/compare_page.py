@@ -1,0 +1,113 @@
+"""Two routers on the same prompts, as a page."""
+
+from router_model.charts import IntervalRow, intervals, shares
+from router_model.charts.names import usd
+from router_model.pages.blocks import Code, Facts, Figure, Number, Numbers, Page, Paragraph, Section, Table, Verdict
+from router_model.training.measuring.compare import Comparison
+from router_model.training.measuring.moves import main_move_in_words
+from router_model.training.measuring.verdict import Finding
+from router_model.training.reporting.wording import TONES, points, points_between, scaled, tone, usd_between
+
+_PER_1000 = 1000
+
+
+def compare_page(found: Comparison, *, first: str, second: str, command: str = "") -> Page:
+    """Return the page of the command ``compare``; A is the first router, B the second."""
+    sections = (
+        Section("", (_verdict(found), _numbers(found), Paragraph(_moves(found)))),
+        Section("Differences", (_figure(found), _table(found))),
+        Section("Which model answers", (_shares(found),)),
+        Section("How it was measured", (Facts(_facts(found, first, second)), *((Code(command),) if command else ()))),
+    )
+    lead = f"A is `{first}`, B is `{second}`. Both decided on the same {found.n_prompts:,} prompts."
+    return Page("Which router is better", lead, sections)
+
+
+def _verdict(found: Comparison) -> Verdict:
+    headlines = {
+        Finding.BETTER: "B is better",
+        Finding.BETTER_DEARER: "B is better, and dearer",
+        Finding.TIE: "A tie: it does not matter which of them serves",
+        Finding.UNCLEAR: "Too few prompts to tell",
+        Finding.CHEAPER_WORSE: "B is cheaper, and worse",
+        Finding.WORSE: "A is better",
+    }
+    sentence = found.verdict.sentence
+    return Verdict(
+        headlines[found.verdict.finding], f"{sentence[:1].upper()}{sentence[1:]}.", TONES[found.verdict.finding]
+    )
+
+
+def _numbers(found: Comparison) -> Numbers:
+    saved, quality = scaled(found.cost_usd, -_PER_1000), found.difference.quality
+    verb = "saves" if saved.value >= 0 else "costs more"
+    shown = saved if saved.value >= 0 else scaled(saved, -1)
+    return Numbers(
+        (
+            Number(usd(abs(saved.value)), f"B {verb} per 1,000 prompts", usd_between(shown), tone(saved)),
+            Number(points(quality), "Quality of B minus A", points_between(quality), tone(quality)),
+        )
+    )
+
+
+def _moves(found: Comparison) -> str:
+    most = main_move_in_words(found.main_move)
+    return f"They choose different models for {found.share_different:.1%} of the prompts{most}."
+
+
+def _figure(found: Comparison) -> Figure:
+    rows = [
+        IntervalRow(name, 100 * one.value, 100 * one.low, 100 * one.high)
+        for name, one in (
+            ("quality, points", found.difference.quality),
+            ("success, points", found.success),
+            ("AIQ, hundredths", found.aiq),
+        )
+    ]
+    return Figure(
+        lambda width: intervals(
+            rows, axis="B minus A", description="Differences between two routers", write="{:+.2f}".format, width=width
+        ),
+        "B minus A, paired on the same prompts, with 95 % intervals by conversation and text.",
+    )
+
+
+def _table(found: Comparison) -> Table:
+    a, b = found.first, found.second
+    rows = [
+        (name, f"{scale * mine:.4f}", f"{scale * theirs:.4f}", f"{scale * one.value:+.4f}",
+         f"{scale * one.low:+.4f} to {scale * one.high:+.4f}")
+        for name, mine, theirs, one, scale in (
+            ("quality", a.quality, b.quality, found.difference.quality, 1),
+            ("success", a.success, b.success, found.success, 1),
+            ("$ per 1,000", a.cost_usd, b.cost_usd, found.cost_usd, _PER_1000),
+            ("AIQ", a.aiq, b.aiq, found.aiq, 1),
+        )
+    ]  # fmt: skip
+    return Table.of(("", "A", "B", "B minus A", "95 %"), rows)
+
+
+def _shares(found: Comparison) -> Figure:
+    of = {"A": found.first.shares, "B": found.second.shares}
+    models = sorted(found.first.shares, key=lambda model: -found.first.shares[model])
+    return Figure(
+        lambda width: shares(of, cheapest_first=models, width=width),
+        "Share of the prompts that each router sends to each model; those that A uses most come first.",
+    )
+
+
+def _facts(found: Comparison, first: str, second: str) -> tuple[tuple[str, str], ...]:
+    sources = ", ".join(f"{n:,} {name}" for name, n in found.cost_sources.items() if n)
+    counts = (
+        (found.n_prompts - found.n_independent, "in a conversation or text with another, which count as one"),
+        (found.n_seen, "counted, although A or B was trained on them"),
+        (found.n_left_out, "left out, because A or B was trained on them"),
+        (found.n_incomplete, "left out, because an outcome of some model is missing"),
+    )
+    return (
+        (f"A, {first}", found.first.rule),
+        (f"B, {second}", found.second.rule),
+        ("success", f"quality of at least {found.quality_bar:g}"),
+        ("costs", f"{sources} (pairs of prompt and model)"),
+        *((says, f"{n:,} prompts") for n, says in counts if n),
+    )

@@ -1,0 +1,124 @@
+"""The first screen of a report: what routing is worth a month, at what quality, and what to do next."""
+
+from router_model.charts.names import usd
+from router_model.pages.blocks import Block, Bullets, Number, Numbers, Paragraph, Section, Verdict
+from router_model.training.measuring.verdict import NOTHING_SAVED, Difference, Finding
+from router_model.training.reporting.report import Report
+from router_model.training.reporting.wording import (
+    TONES,
+    percent,
+    points,
+    points_between,
+    quality_in_words,
+    scaled,
+    tone,
+    usd_between,
+)
+
+
+def first_screen(report: Report) -> Section:
+    """Return the answer for somebody who reads one screen."""
+    blocks: list[Block] = [
+        Verdict(headline(report), f"{_sentence(report.verdict.sentence)}", TONES[report.verdict.finding]),
+        Numbers(_numbers(report)),
+        Paragraph(_volume(report), soft=True),
+        _steps(report),
+    ]
+    return Section("", tuple(blocks))
+
+
+def _steps(report: Report) -> Bullets:
+    steps = next_steps(report)
+    return Bullets(steps, numbered=len(steps) > 1, heading="What to do next")
+
+
+def headline(report: Report) -> str:
+    """Say the verdict in words and dollars."""
+    difference, finding = report.against_best, report.verdict.finding
+    saved = scaled(difference.saved_usd or NOTHING_SAVED, report.volume.n_requests)
+    amount, says = usd(abs(saved.value)), report.volume.says
+    quality = quality_in_words(difference, report.margin)
+    if finding is Finding.UNCLEAR:
+        n_more = report.verdict.n_more
+        more = "very many more" if n_more is None else f"about {n_more:,} more"
+        return f"Too early to tell: it takes {more} graded prompts to say whether routing pays"
+    if finding in (Finding.TIE, Finding.WORSE):
+        alone = report.verdict.reference
+        why = "brings nothing that matters" if finding is Finding.TIE else "does not pay"
+        return f"Routing {why} here: send everything to {alone}"
+    if finding is Finding.BETTER and saved.low <= 0:
+        return f"Routing pays in quality: {quality}, for about the same money"
+    if finding is Finding.BETTER_DEARER:
+        return f"Routing pays in quality: {quality}, and it costs {amount} more {says}"
+    return f"Routing saves {amount} {says}, and {quality}"
+
+
+def next_steps(report: Report) -> tuple[str, ...]:
+    """Say what to do, the most important first."""
+    finding, best = report.verdict.finding, report.best
+    alone = f"Send everything to `{report.verdict.reference}`. Ask again when prices or models change."
+    steps = {
+        Finding.BETTER: (
+            "Serve it: `router-model serve ROUTER --providers providers.toml`, and send it the model `auto`."
+        ),
+        Finding.BETTER_DEARER: "Serve it if the better answers are worth the money. Cheaper settings are below.",
+        Finding.TIE: alone,
+        Finding.WORSE: alone,
+        Finding.UNCLEAR: (
+            f"Keep sending everything to `{best}`. Collect and grade more prompts: `router-model collect`, `grade`."
+        ),
+        Finding.CHEAPER_WORSE: "Train again with a smaller accepted loss: `router-model train --max-quality-loss`.",
+    }
+    found = [steps[finding]]
+    if report.today is None:
+        found.append("Say what you do today, to compare with it: `--today MODEL`, or `--today MODEL=0.6,OTHER=0.4`.")
+    if not report.volume.is_month:
+        found.append("Say how much you send, to see dollars a month: `--requests-a-month N`.")
+    drifted = [one for one in report.drift.drifted if one.advice] if report.drift is not None else []
+    if drifted:
+        found.append(f"Something has changed since it was trained: {drifted[0].advice}.")
+    elif any(price.drifted for price in report.prices):
+        found.append("Check the prices: some are over 90 days old, and all dollars here follow from them.")
+    if finding is Finding.BETTER and not any(one.certified for one in report.router.certificates):
+        found.append("If you need a promise rather than an estimate, certify a rate: `router-model certify`.")
+    return tuple(found)
+
+
+def _numbers(report: Report) -> tuple[Number, ...]:
+    found = _pair(report, report.against_best, report.best, report.best_cost_usd, "the best single model")
+    if report.today is not None:
+        found += _pair(report, report.today.difference, report.today.name, report.today.cost_usd, "today")
+    return found
+
+
+def _pair(report: Report, difference: Difference, name: str, cost_usd: float, what: str) -> tuple[Number, ...]:
+    """Return the money and the quality against one way to choose models."""
+    volume = report.volume
+    saved = scaled(difference.saved_usd or NOTHING_SAVED, volume.n_requests)
+    verb = "Saved" if saved.value >= 0 else "Costs more"
+    share = f"{percent(difference.saving.value)} of {usd(cost_usd * volume.n_requests)}"
+    return (
+        Number(
+            usd(abs(saved.value)),
+            f"{verb} {volume.says}, against {what}",
+            f"{usd_between(saved if saved.value >= 0 else scaled(saved, -1))}. {share} ({name})",
+            tone(saved),
+        ),
+        Number(
+            points(difference.quality),
+            f"Quality, against {what}",
+            f"{points_between(difference.quality)}; a point is a hundredth of the scale from 0 to 1",
+            tone(difference.quality, margin=report.margin),
+        ),
+    )
+
+
+def _volume(report: Report) -> str:
+    volume = report.volume
+    if not volume.is_month:
+        return "No volume is known, so money is counted per 1,000 requests."
+    return f"Money is counted for {volume.source}. Intervals are of 95 %, and hold for requests like those measured."
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."

@@ -1,0 +1,237 @@
+"""The report on a router as a page: the first screen, and what an engineer wants to know after it."""
+
+from router_model.charts import intervals, shares
+from router_model.charts.intervals import IntervalRow
+from router_model.charts.names import usd
+from router_model.pages.blocks import (
+    Beside,
+    Block,
+    Bullets,
+    Code,
+    Facts,
+    Figure,
+    Folded,
+    Page,
+    Paragraph,
+    Section,
+    Table,
+)
+from router_model.training.measuring.evaluation import Evaluation
+from router_model.training.reporting.drift_page import drift_blocks
+from router_model.training.reporting.figures import by_task_figures, reliability_figure
+from router_model.training.reporting.first_screen import first_screen
+from router_model.training.reporting.report import Report
+from router_model.training.reporting.settings import settings_blocks
+from router_model.training.reporting.wording import percent, percent_between, points, points_between
+
+_PER_1000 = 1000
+_METRICS = (
+    ("AUC", "auc"),
+    ("log-loss", "log_loss"),
+    ("calibration error", "calibration_error"),
+    ("AIQ", "aiq"),
+    ("AIQ gain over single models", "aiq_gain"),
+    ("the gain that needs no knowledge of quality", "aiq_null"),
+)
+
+
+def report_page(report: Report, *, name: str, command: str = "") -> Page:
+    """Return the page of a report.
+
+    Parameters
+    ----------
+    name : of the router
+    command : that makes the page again
+    """
+    sections = [
+        first_screen(report),
+        Section("Cost and quality", settings_blocks(report)),
+        Section("By task", _by_task(report)),
+        Section("Which model answers", _models(report)),
+        Section("Where it goes wrong", _failing(report)),
+        Section("Can the probabilities be trusted", _reliability(report)),
+        Section("What is promised", _certificates(report)),
+        Section("Prices and models", _prices(report)),
+        Section("How it was measured", _measured(report, command)),
+    ]
+    lead = f"Router `{name}`, measured on {report.source}."
+    return Page("What routing is worth", lead, tuple(section for section in sections if section.blocks))
+
+
+def _by_task(report: Report) -> tuple[Block, ...]:
+    if report.tasks is not None and report.tasks.shown:
+        left = report.tasks.n_left_out
+        note = f" {left:,} prompts are not shown: they have no task, or their tasks are too small." if left else ""
+        rows = [
+            (
+                one.task, f"{one.difference.n_prompts:,}", percent(one.difference.saving.value),
+                percent_between(one.difference.saving).removeprefix("95 %: "), points(one.difference.quality),
+                points_between(one.difference.quality).removeprefix("95 %: "),
+            )
+            for one in report.tasks.shown
+        ]  # fmt: skip
+        heads = ("task", "prompts", "saves", "95 %", "quality", "95 %")
+        return (
+            Beside(by_task_figures([(one.task, one.difference) for one in report.tasks.shown])),
+            Paragraph(
+                f"Against {report.best} on the same prompts. Tasks with fewer than 30 independent prompts are taken "
+                f"together. Of many tasks, one in twenty lies outside its interval by chance.{note}",
+                soft=True,
+            ),
+            Folded("The numbers", (Table.of(heads, rows),)),
+        )
+    if report.on_log is not None and report.on_log.by_task:
+        shown = sorted(report.on_log.by_task.items(), key=lambda one: -one[1][0])[:15]
+        rows_of_log = [
+            IntervalRow(f"{task} ({n:,})", 100 * quality.value, 100 * quality.low, 100 * quality.high)
+            for task, (n, quality, _) in shown
+        ]
+        return (
+            Figure(
+                lambda width: intervals(
+                    rows_of_log, axis="points of quality, the router minus the policy of the log",
+                    description="Difference in quality on each task", write="{:+.1f}".format, width=width,
+                ),
+                "Difference in quality on each task, with 95 % intervals; in brackets the number of decisions.",
+            ),
+        )  # fmt: skip
+    return ()
+
+
+def _models(report: Report) -> tuple[Block, ...]:
+    if report.evaluation is not None:
+        evaluation = report.evaluation
+        cheapest = [one.label for one in sorted(evaluation.singles, key=lambda one: one.cost_usd)]
+        rows = [
+            (
+                single.label + (" (best)" if single.label == report.best else ""), f"{single.quality:.3f}",
+                usd(single.cost_usd * _PER_1000), f"{evaluation.shares[single.label]:.1%}",
+                "-" if (saved := evaluation.savings[single.label]) is None else percent(saved),
+            )
+            for single in evaluation.singles
+        ]  # fmt: skip
+        heads = ("every prompt to", "quality", "$ per 1,000", "gets", "router saves")
+        return (
+            Figure(
+                lambda width: shares({"the router": evaluation.shares}, cheapest_first=cheapest, width=width),
+                "Share of the prompts that the router sends to each model, the cheapest first.",
+            ),
+            Table.of(heads, rows, "Each model alone, on the same prompts"),
+        )
+    if report.ledger is not None:
+        rows = [
+            (
+                model + (" (best)" if model == report.best else ""), f"{value.quality.value:.3f}",
+                f"± {value.quality.half_width:.3f}", usd(value.cost_usd.value * _PER_1000),
+                percent(report.ledger.against[model].saving.value),
+            )
+            for model, value in report.ledger.singles.items()
+        ]  # fmt: skip
+        heads = ("every request to", "quality", "95 %", "$ per 1,000", "router saves")
+        return (Table.of(heads, rows, "Each model alone, estimated from the log"),)
+    return ()
+
+
+def _failing(report: Report) -> tuple[Block, ...]:
+    share = f"{report.n_failed:,} of {report.n_judged:,} answers failed" if report.n_judged else "No answer is graded"
+    if not report.failing:
+        why = "no kind of prompts stands out by more than chance explains" if report.n_failed else "none stands out"
+        return (Paragraph(f"{share}; {why}."),)
+    blocks: list[Block] = [
+        Paragraph(
+            f"{share}. These kinds of prompts fail more often than the others, by more than chance explains. They are "
+            "groups of similar prompts, named by words that are frequent in them and rare elsewhere."
+        )
+    ]
+    for kind in report.failing:
+        avoidable = f" For {kind.n_avoidable:,} of these failures, another model succeeded." if kind.n_avoidable else ""
+        task = f" Most are from `{kind.task}`." if kind.task and kind.words else ""
+        said = (
+            f"{kind.name}: {kind.n_failed:,} of {kind.n_prompts:,} fail ({kind.n_failed / kind.n_prompts:.0%}; "
+            f"elsewhere {kind.rate_elsewhere:.0%}). Most go to `{kind.model}`.{avoidable}{task}"
+        )
+        blocks.append(Folded(said, (_examples(kind.examples),)) if kind.examples else Paragraph(said))
+    return tuple(blocks)
+
+
+def _examples(examples: tuple[str, ...]) -> Block:
+    return Bullets(tuple(example.replace("`", "'") for example in examples))
+
+
+def _reliability(report: Report) -> tuple[Block, ...]:
+    if report.reliability is None:
+        return ()
+    blocks: list[Block] = [reliability_figure({"the router": report.reliability})]
+    if report.evaluation is not None:
+        metrics = report.evaluation.metrics
+        pairs = [(label, "not defined" if (n := metrics[key]) is None else f"{n:.4f}") for label, key in _METRICS]
+        expected, real = report.evaluation.expected_cost_usd, report.evaluation.router.cost_usd
+        costs = f"expected {usd(expected * _PER_1000)}, real {usd(real * _PER_1000)} per 1,000 prompts"
+        blocks.append(Facts((*pairs, ("cost of the chosen models", costs))))
+    return tuple(blocks)
+
+
+def _certificates(report: Report) -> tuple[Block, ...]:
+    certificates = report.router.certificates
+    if not certificates:
+        return (
+            Paragraph("Nothing is certified: all figures here are estimates with intervals, and none is a promise."),
+            Code("router-model certify ROUTER TABLE --target-success 0.9"),
+        )
+    said = tuple(f"{one.in_words()[:1].upper()}{one.in_words()[1:]}." for one in certificates)
+    return (Bullets(said), Paragraph(certificates[0].assumptions, soft=True))
+
+
+def _prices(report: Report) -> tuple[Block, ...]:
+    if report.drift is not None:
+        return drift_blocks(report.drift)
+    if not report.prices:
+        return (Paragraph("The catalog does not say when its prices were checked."),)
+    rows = [(one.subject, f"{one.effect:,.0f}", "old" if one.drifted else "") for one in report.prices]
+    return (
+        Paragraph("Dollars follow from prices, or from bills where the table has them."),
+        Table.of(("model", "days since its price was checked", ""), rows),
+    )
+
+
+def _measured(report: Report, command: str) -> tuple[Block, ...]:
+    artifact = report.router.artifact
+    pairs = [
+        ("measured on", report.source),
+        ("money", report.volume.source if report.volume.is_month else "per 1,000 requests, as no volume is known"),
+        ("router", f"{artifact.content_hash[:19]}…, trained on {_trained_on(report)}"),
+        ("loss of quality that does not matter", f"{100 * report.margin:g} points of quality, hundredths of its scale"),
+        ("intervals", "95 %; of a table by a bootstrap of whole conversations and texts, of a log by sessions"),
+    ]
+    if report.evaluation is not None:
+        pairs += _table_facts(report.evaluation)
+    elif report.ledger is not None:
+        pairs += [(f"left out, {reason}", f"{n:,} decisions") for reason, n in report.ledger.left_out.items()]
+    blocks: list[Block] = [Facts(tuple(pairs))]
+    if command:
+        blocks.append(Code(command))
+    return tuple(blocks)
+
+
+def _trained_on(report: Report) -> str:
+    table = report.router.artifact.provenance.get("table", {})
+    n = table.get("n_prompts")
+    return "a table that it does not describe" if n is None else f"{n:,} prompts"
+
+
+def _table_facts(evaluation: Evaluation) -> list[tuple[str, str]]:
+    sources = evaluation.cost_sources
+    costs = ", ".join(f"{n:,} {name}" for name, n in sources.items() if n)
+    counts = (
+        (evaluation.n_left_out, "left out, because the router was trained on them"),
+        (evaluation.n_near_left_out, "left out, because it was trained on near duplicates"),
+        (evaluation.n_seen + evaluation.n_near, "counted, although it was trained on them, or nearly"),
+        (evaluation.n_incomplete, "with outcomes missing, which are estimated (doubly robust)"),
+        (evaluation.n_ungraded, "left out, because no outcome is known"),
+    )
+    return [
+        ("rule", evaluation.rule),
+        ("success", f"quality of at least {evaluation.quality_bar:g}"),
+        ("costs", f"{costs} (pairs of prompt and model)"),
+        *((says, f"{n:,} {'prompt' if n == 1 else 'prompts'}") for n, says in counts if n),
+    ]

@@ -1,0 +1,140 @@
+"""How reports write figures: amounts with intervals, points of quality, and which side is good."""
+
+from collections.abc import Sequence
+from math import isfinite
+
+from router_model.charts.names import usd
+from router_model.pages.blocks import Tone
+from router_model.training.measuring.verdict import MARGIN, Difference, Estimate, Finding
+
+TONES: dict[Finding, Tone] = {
+    Finding.BETTER: "good",
+    Finding.BETTER_DEARER: "good",
+    Finding.TIE: "neutral",
+    Finding.UNCLEAR: "neutral",
+    Finding.CHEAPER_WORSE: "bad",
+    Finding.WORSE: "bad",
+}
+"""The colour of a verdict."""
+
+
+_FINE = 0.95  # shares from here on are written with a decimal
+
+
+def scaled(estimate: Estimate, factor: float) -> Estimate:
+    """Return an estimate of so many times the amount; below 0, the ends change places.
+
+    >>> scaled(Estimate(0.002, 0.001, 0.003), 1000), scaled(Estimate(2.0, 1.0, 3.0), -1)
+    (Estimate(value=2.0, low=1.0, high=3.0), Estimate(value=-2.0, low=-3.0, high=-1.0))
+    """
+    low, high = sorted((factor * estimate.low, factor * estimate.high))
+    return Estimate(factor * estimate.value, low, high)
+
+
+def signed_usd(value: float) -> str:
+    """Write an amount with its sign.
+
+    >>> signed_usd(12.34), signed_usd(-0.5), signed_usd(0.0)
+    ('+$12.3', '-$0.500', '$0')
+    """
+    return f"+{usd(value)}" if value > 0 else usd(value)
+
+
+def usd_between(estimate: Estimate) -> str:
+    """Write the interval of an amount.
+
+    >>> usd_between(Estimate(120, 100.4, 140))
+    '95 %: $100 to $140'
+    """
+    return f"95 %: {usd(estimate.low)} to {usd(estimate.high)}"
+
+
+def points(estimate: Estimate) -> str:
+    """Write a difference in quality in points, hundredths of the scale from 0 to 1.
+
+    >>> points(Estimate(-0.0049, -0.01, 0.001))
+    '-0.5 points'
+    """
+    return f"{_rounded(100 * estimate.value)} points"
+
+
+def points_between(estimate: Estimate) -> str:
+    """Write the interval of a difference in quality.
+
+    >>> points_between(Estimate(-0.005, -0.01, 0.001))
+    '95 %: -1.0 to +0.1'
+    """
+    return f"95 %: {_rounded(100 * estimate.low)} to {_rounded(100 * estimate.high)}"
+
+
+def percent(share: float) -> str:
+    """Write a share of a cost that is saved; what costs more is said so.
+
+    >>> percent(0.864), percent(0.973), percent(-0.3), percent(-2.92), percent(float("-inf"))
+    ('86 %', '97.3 %', '-30 %', 'costs 3.9 x', 'the other is free')
+    """
+    if not isfinite(share):
+        return "the other is free"
+    if share < -1:
+        return f"costs {1 - share:,.1f} x"
+    return f"{_zero(100 * share):.{0 if abs(share) < _FINE else 1}f} %"
+
+
+def percent_between(estimate: Estimate) -> str:
+    """Write the interval of a share.
+
+    >>> percent_between(Estimate(0.5, 0.45, 0.55))
+    '95 %: 45 % to 55 %'
+    """
+    if not isfinite(estimate.value):
+        return ""
+    return f"95 %: {percent(estimate.low)} to {percent(estimate.high)}"
+
+
+def tone(estimate: Estimate, *, margin: float = 0.0) -> Tone:
+    """Return on which side of 0 an interval lies; a loss up to `margin` does not count.
+
+    >>> tone(Estimate(0.1, 0.05, 0.2)), tone(Estimate(-0.1, -0.2, 0.1)), tone(Estimate(-0.1, -0.2, -0.05))
+    ('good', 'neutral', 'bad')
+    """
+    if estimate.low > 0:
+        return "good"
+    return "bad" if estimate.high < -margin else "neutral"
+
+
+def quality_in_words(difference: Difference, margin: float = MARGIN) -> str:
+    """Say what happens to the answers.
+
+    >>> from router_model.training.measuring.verdict import NOTHING_SAVED
+    >>> quality_in_words(Difference(Estimate(-0.004, -0.009, 0.002), NOTHING_SAVED, 900, 900))
+    'answers stay as good'
+    """
+    quality = difference.quality
+    if quality.low > 0:
+        return "answers get better"
+    if quality.low >= -margin and quality.high < 0:
+        accepted = f"{100 * margin:g} {'point' if margin == MARGIN else 'points'}"
+        return f"answers lose {abs(100 * quality.value):.1f} points, which is within the accepted {accepted}"
+    if quality.low >= -margin:
+        return "answers stay as good"
+    return (
+        f"answers get worse by {abs(100 * quality.value):.1f} points" if quality.high < 0 else "answers may get worse"
+    )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Write names as a list in a sentence.
+
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _rounded(value: float) -> str:
+    return f"{_zero(value):+.1f}" if round(value, 1) else "0.0"
+
+
+def _zero(value: float) -> float:
+    """Return a number that is not written as minus nothing."""
+    return 0.0 if abs(value) < 0.5e-9 else value  # noqa: PLR2004
