@@ -38,6 +38,11 @@ def test_measuring_looking_and_comparing_work_as_the_page_says(folder, trained):
     known = run(BLOCKS[1:4], {"router": trained.router})
     assert known["measured"].by_task.keys() == {"code"}
     assert known["found"].share_different == 0
+    assert repr(known["worth"]).startswith("<Report on ")
+    assert "<script" not in (folder / "report.html").read_text(encoding="utf-8")
+    assert known["worth"].plot()._repr_svg_()
+    with pytest.raises(ValueError, match="expected a table or a log, got neither"):
+        known["report"](trained.router)
     assert (folder / "frontier.svg").read_text(encoding="utf-8").startswith("<svg")
 
 
