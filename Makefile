@@ -129,11 +129,20 @@ quickstart/unseen.parquet: | $(VENV)/.base
 	@$(BIN)/router-model import quickstart/val.jsonl --out quickstart/train.parquet
 	@$(BIN)/router-model import quickstart/test_holdout.jsonl --out quickstart/unseen.parquet
 
-notebooks: $(VENV)/.dev  ## execute every notebook, into build/notebooks
-	@set -e; mkdir -p build/notebooks; for notebook in notebooks/[0-9]*.py; do \
+# The log that two notebooks begin with: simulated, because nobody has traffic yet (three minutes).
+quickstart/log.parquet: quickstart/unseen.parquet | $(VENV)/.dev $(VENV)/.serve
+	@cd scripts && ../$(BIN)/python example_log.py ../quickstart
+
+# Table and log of your own: ROUTER_TABLE=outcomes.parquet ROUTER_LOG=log.parquet (or sqlite:////whole/path) ROUTER_ARTIFACT=folder
+notebooks: quickstart/log.parquet $(VENV)/.dev  ## execute every notebook, into build/notebooks
+	@set -e; mkdir -p build/notebooks; \
+	export ROUTER_TABLE="$(abspath $(or $(ROUTER_TABLE),quickstart/train.parquet))" \
+	  ROUTER_LOG="$(or $(if $(wildcard $(ROUTER_LOG)),$(abspath $(ROUTER_LOG)),$(ROUTER_LOG)),$(CURDIR)/quickstart/log.parquet)" \
+	  ROUTER_ARTIFACT="$(abspath $(or $(ROUTER_ARTIFACT),quickstart/train.router))"; \
+	for notebook in notebooks/[0-9]*.py; do \
 	  made=build/$${notebook%.py}.ipynb; echo "$$notebook -> $$made"; \
 	  $(BIN)/jupytext --quiet --to ipynb --output "$$made" "$$notebook"; \
-	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter execute --inplace --timeout=600 "$$made"; done
+	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter execute --inplace --timeout=900 "$$made"; done
 
 docs: $(VENV)/.dev  ## the documentation as a site, into build/site; fails where a link or an anchor leads nowhere
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

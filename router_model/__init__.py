@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from router_model.training.measuring.evaluation import Evaluation
     from router_model.training.measuring.regrets import worst_regrets
     from router_model.training.offpolicy.evaluate_on_log import LogEvaluation, evaluate_on_log
+    from router_model.training.reporting.from_python import report
     from router_model.training.table.outcomes import Outcomes, read_outcomes
     from router_model.training.train import TrainConfig, TrainingReport, train
 
@@ -93,6 +94,7 @@ __all__ = [
     "load_or_train",
     "read_log",
     "read_outcomes",
+    "report",
     "train",
     "watch",
     "worst_regrets",
@@ -133,6 +135,7 @@ _HOMES = {
     "load_or_train": "training.load_or_train",
     "read_log": "commands.log_source",
     "read_outcomes": "training.table.outcomes",
+    "report": "training.reporting.from_python",
     "train": "training.train",
     "watch": "training.drift.watch",
     "worst_regrets": "training.measuring.regrets",

@@ -1,3 +1,4 @@
+# ruff: noqa: N803, N806  (scikit-learn calls them X)
 """A router among scikit-learn's tools: clones, pipelines, cross-validation, searches, and its own checks."""
 
 import pickle
@@ -16,6 +17,7 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from router_model import Catalog, RouterEstimator, TrainingError, read_outcomes
 from router_model.training.fitting.boosters import BoosterConfig
@@ -41,6 +43,8 @@ def test_probabilities_and_choices_are_those_of_the_router(estimator, outcomes):
     assert p.shape == (5, 3)
     assert np.array_equal(p, estimator.router_.predict(outcomes.prompts[:5]).p_success)
     assert estimator.classes_.tolist() == list(outcomes.models)
+    assert estimator.report_.artifact is None
+    assert estimator.router_.artifact.content_hash.startswith("sha256:")
     chosen = [estimator.router_.route(prompt, quality_value_usd=0.05).model for prompt in outcomes.prompts[:5]]
     assert estimator.predict(outcomes.prompts[:5]).tolist() == chosen
 
@@ -123,3 +127,49 @@ def test_pipelines_cross_validation_and_searches_work(outcomes):
     search.fit(outcomes.prompts, outcomes.quality, cost_usd=outcomes.cost_usd)
     assert search.best_params_ == {"max_quality_loss": 0.0}
     assert search.predict(outcomes.prompts[:2]).shape == (2,)
+
+
+class OfNumbers(RouterEstimator):
+    """For scikit-learn's checks: rows of numbers become texts, and a target says which of two models answers well."""
+
+    def fit(self, X, y):
+        X, y = validate_data(self, X, y, multi_output=True, ensure_min_samples=2)
+        codes = np.unique(np.asarray(y).reshape(len(y), -1)[:, 0], return_inverse=True)[1]
+        high, times = codes > codes.max() / 2, -(-120 // len(codes))  # a router needs 50 prompts, and checks send 20
+        quality, given = np.column_stack([~high, high]).astype(float), self.fit_config
+        self.fit_config = QUICK
+        super().fit(texts(np.tile(X, (times, 1))), np.tile(quality, (times, 1)), np.full((times * len(codes), 2), 0.01))
+        self.fit_config = given
+        return self
+
+    def predict_proba(self, X):
+        check_is_fitted(self)
+        return super().predict_proba(texts(validate_data(self, X, reset=False)))
+
+    def predict(self, X):
+        """The checks compare numbers, so the models' columns stand for their names."""
+        check_is_fitted(self)
+        return np.searchsorted(self.classes_, super().predict(texts(validate_data(self, X, reset=False)))).astype(float)
+
+    def score(self, X, y):  # noqa: ARG002  (its name is checked)
+        return float(self.predict_proba(X).mean())
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array, tags.input_tags.string, tags.target_tags.single_output = True, False, True
+        return tags
+
+
+def texts(rows):
+    return [" ".join(f"{value:.6g}" for value in row) for row in rows]
+
+
+@pytest.mark.slow
+def test_all_of_scikit_learn_s_checks_pass_on_numbers_that_were_made_texts():
+    """Fitting twice, order and subsets of rows, pickling, cloning, parameters that stay as they are, and 30 more."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results = check_estimator(OfNumbers(), on_fail=None, on_skip=None)
+    failed = {result["check_name"]: result["exception"] for result in results if result["status"] == "failed"}
+    assert failed == {}
+    assert sum(result["status"] == "passed" for result in results) >= 35

@@ -130,6 +130,8 @@ def read_calls(table: Table) -> pl.DataFrame:
     TableError
         If it cannot be read, or was not made from a decision log.
     """
+    if isinstance(table, pl.DataFrame) and set(_FROM_EXTRA) <= set(table.columns):
+        return table  # read before
     checked_table(table)  # for its error messages
     frame = pl.read_parquet(table) if is_path(table) else as_frame(table)
     missing = [name for name in NEEDED if name not in frame.columns]

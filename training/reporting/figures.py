@@ -18,7 +18,7 @@ from router_model.charts.layout import Width
 from router_model.charts.names import short_model
 from router_model.charts.scatter import PointKind
 from router_model.pages.blocks import Figure
-from router_model.training.measuring.evaluate import Evaluation, Realised
+from router_model.training.measuring.evaluation import Evaluation, Realised
 from router_model.training.measuring.verdict import Difference
 from router_model.training.metrics import Reliability
 

@@ -4,7 +4,7 @@ from router_model.charts import CostPoint, frontier
 from router_model.charts.names import short_model, usd
 from router_model.charts.scatter import PointKind
 from router_model.pages.blocks import Block, Bullets, Figure, Folded, Table
-from router_model.training.measuring.evaluate import Evaluation
+from router_model.training.measuring.evaluation import Evaluation
 from router_model.training.offpolicy.evaluate_on_log import PolicyValue
 from router_model.training.offpolicy.savings import Ledger
 from router_model.training.reporting.figures import router_frontier
