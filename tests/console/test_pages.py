@@ -12,7 +12,7 @@ from proxied import rows
 def test_now_counts_what_was_asked(console, visitor):
     """Three chats and a decision of another key; two calls of a named model, whose first provider is down."""
     page = visitor(console.system.key).get("/console?period=5m").text
-    tiles = dict(re.findall(r'<dt>([^<]+)</dt><dd><span class="value[^"]*">([^<]+)</span>', page))
+    tiles = dict(re.findall(r'<dt>([^<]+)</dt><dd>\s*<span class="value[^"]*">([^<]+)</span>', page))
     assert tiles["Decisions"] == "4"
     n_failed = sum(call["error_type"] is not None for call in rows(console.system, "attempts"))
     assert int(tiles["Failed calls"]) == n_failed > 0
