@@ -213,18 +213,15 @@ class Decision(Summarised):
         """Draw the plan: probability of success over expected cost; needs the extra ``report``."""
         from router_model.charts import CostPoint, plan  # noqa: PLC0415  (services decide without charts)
         from router_model.charts.drawing import Drawing  # noqa: PLC0415
+        from router_model.charts.scatter import PointKind  # noqa: PLC0415
 
-        points = [
-            CostPoint(
-                step.model,
-                step.expected_cost_usd,
-                step.p_success,
-                *(step.p_interval or ()),
-                kind="candidate" if place else "chosen",
-                needed=not place,
+        points = []
+        for place, step in enumerate(self.plan):
+            low, high = step.p_interval or (None, None)
+            kind: PointKind = "candidate" if place else "chosen"
+            points.append(
+                CostPoint(step.model, step.expected_cost_usd, step.p_success, low, high, kind=kind, needed=not place)
             )
-            for place, step in enumerate(self.plan)
-        ]
         return Drawing(plan(points, least=self.threshold, width=width))
 
     def as_dict(self) -> dict[str, Any]:

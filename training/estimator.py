@@ -15,10 +15,11 @@ from router_model.catalog import Catalog
 from router_model.errors import TrainingError
 from router_model.features.prompt import PromptLike
 from router_model.goal import Goal, OwnTradeoff, QualityValue
+from router_model.training.fitting.fit import FitConfig
 from router_model.training.measuring.operating_point import MAX_QUALITY_LOSS
 from router_model.training.table.frames import as_frame
 from router_model.training.table.outcomes import Outcomes
-from router_model.training.train import FitConfig, TrainConfig, train
+from router_model.training.train import TrainConfig, train
 
 try:
     from sklearn.base import BaseEstimator
@@ -34,7 +35,7 @@ Matrix: TypeAlias = Any
 _TWO_D = 2
 
 
-class RouterEstimator(BaseEstimator):
+class RouterEstimator(BaseEstimator):  # type: ignore[misc]
     """Learn which model answers which prompt well, and choose one for each.
 
     Parameters

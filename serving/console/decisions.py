@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 from starlette.responses import Response
 
-from router_model.charts.decision import Attempt
+from router_model.charts.decision import Attempt, Ending
 from router_model.charts.scatter import CostPoint
 from router_model.serving.api.reports import take_feedback
 from router_model.serving.common.callers import Role
@@ -161,7 +161,7 @@ def _bars(record: DecisionRecord, calls: Sequence[Row]) -> list[Attempt]:
         start = max((call["created_at"] - record.created_at).total_seconds(), 0.0)
         first = None if call["first_token_s"] is None else start + call["first_token_s"]
         name = call["model"] or call["provider"] or "a call"
-        ending = "answered" if call["error_type"] is None else "failed"
+        ending: Ending = "answered" if call["error_type"] is None else "failed"
         bars.append(Attempt(name, start, start + call["latency_s"], ending, first, call["error_type"] or ""))
     return bars
 

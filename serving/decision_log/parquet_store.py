@@ -19,7 +19,14 @@ from router_model.serving.decision_log.folders import Folder, LocalFolder
 from router_model.serving.decision_log.rows import ID_FIELD, NEWEST_COUNTS, TIME_FIELD, Batch, Kind, Row
 from router_model.serving.decision_log.segments import frame_of, parquet_bytes, rows_of, scan
 from router_model.serving.decision_log.session_keys import remembered_sessions, with_answers
-from router_model.serving.decision_log.store import Period, RefusedError, Selection, SpoolBatching, StoreError
+from router_model.serving.decision_log.store import (
+    LogReader,
+    Period,
+    RefusedError,
+    Selection,
+    SpoolBatching,
+    StoreError,
+)
 
 T = TypeVar("T")
 
@@ -45,7 +52,7 @@ class ParquetStore:
     """
 
     rows_at_once = 200_000
-    reader = None
+    reader: LogReader | None = None
 
     def __init__(self, folder: Folder, spool_batching: SpoolBatching = SPOOL_BATCHING) -> None:
         self.folder = folder

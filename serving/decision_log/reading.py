@@ -152,7 +152,8 @@ class SqlReader:
         with database_failures("read"):
             records = await self._records(first, last + MINUTE)
         split: dict[datetime, tuple[list[Any], list[Any], list[Any]]] = {}
-        for place, rows in enumerate(records):
+        kinds: tuple[Sequence[DecisionRow | AttemptRow | FeedbackRow], ...] = records
+        for place, rows in enumerate(kinds):
             for row in rows:
                 begin = row.created_at.replace(second=0, microsecond=0)
                 split.setdefault(begin, ([], [], []))[place].append(row)
