@@ -326,13 +326,14 @@ def evaluate(
         cheaper[position] = paired_difference(other, best, realised.quality, realised.cost, drawn)
     n_billed, n_assumed = int((~np.isnan(kept.cost_usd)).sum()), int(np.isnan(cost).sum())
     arrays = realised.quality, realised.success, realised.cost
-    decided = Decided(kept, features.take(rows), table, chosen, column, *arrays, groups, drawn)
     by_column = (
         {kept.models.index(model): share for model, share in read_mix(mix, kept.models).items()} if mix else None
     )
+    if keep_decisions:
+        decided = Decided(kept, features.take(rows), table, chosen, column, *arrays, groups, drawn)
+        result = replace(result, decided=decided)
     return replace(
         result,
-        decided=decided if keep_decisions else None,
         against_mix=against_mix(chosen, by_column, realised.quality, realised.cost, drawn) if by_column else None,
         against=against,
         verdict=routing_verdict(against, result.best_single, margin=_margin(router)),
