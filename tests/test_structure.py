@@ -10,9 +10,9 @@ import structure
 import value_types
 
 MOST = {  # package: depth, circles, short files for one; lower a number where the project falls below it
-    "router_model": (17, 0, 6),
+    "router_model": (17, 0, 5),
     "features": (6, 0, 2),
-    "training": (18, 0, 20),
+    "training": (18, 0, 18),
     "serving": (19, 0, 14),
 }
 MOST_TYPES = {"decision": 26, "chat": 57, "table": 80}  # what `value_types` counts; lower a number where it falls

@@ -188,7 +188,7 @@ def command(
             written = write_tables(plan, out, None if no_answers else answers or answers_path(out))
             report = CollectReport.of(plan, read, journal, asked=asked, prices=prices, written=written, n_known=n_known)
     if html is not None:
-        from router_model.commands.collect_page import collect_page  # noqa: PLC0415
+        from router_model.commands.collect_report import collect_page  # noqa: PLC0415
         from router_model.pages.render import write_page  # noqa: PLC0415
 
         write_page(collect_page(report), html)

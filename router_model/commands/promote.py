@@ -104,7 +104,7 @@ def command(
         )
     if html is not None:
         from router_model.pages.render import write_page  # noqa: PLC0415
-        from router_model.training.reporting.promotion_page import promotion_page  # noqa: PLC0415
+        from router_model.training.reporting.compare_page import promotion_page  # noqa: PLC0415
 
         write_page(promotion_page(promotion), html)
     if not as_json:

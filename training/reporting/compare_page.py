@@ -1,14 +1,41 @@
-"""Two routers on the same prompts, as a page."""
+"""Two routers on the same prompts as a page, and whether the second is published."""
 
 from router_model.charts import IntervalRow, intervals, shares
 from router_model.charts.names import usd
-from router_model.pages.blocks import Code, Facts, Figure, Number, Numbers, Page, Paragraph, Section, Table, Verdict
+from router_model.pages.blocks import (
+    Block,
+    Cell,
+    Code,
+    Column,
+    Facts,
+    Figure,
+    Number,
+    Numbers,
+    Page,
+    Paragraph,
+    Row,
+    Section,
+    Table,
+    Verdict,
+)
 from router_model.training.measuring.compare import Comparison
 from router_model.training.measuring.moves import main_move_in_words
-from router_model.training.measuring.verdict import Finding
-from router_model.training.reporting.wording import TONES, points, points_between, scaled, tone, usd_between
+from router_model.training.measuring.verdict import Difference, Finding
+from router_model.training.promotion.check import Status
+from router_model.training.promotion.promote import Promotion
+from router_model.training.reporting.wording import (
+    TONES,
+    percent,
+    percent_between,
+    points,
+    points_between,
+    scaled,
+    tone,
+    usd_between,
+)
 
 _PER_1000 = 1000
+_MARKS = {Status.PASSED: "ahead", Status.FAILED: "behind"}
 
 
 def compare_page(found: Comparison, *, first: str, second: str, command: str = "") -> Page:
@@ -110,4 +137,32 @@ def _facts(found: Comparison, first: str, second: str) -> tuple[tuple[str, str],
         ("success", f"quality of at least {found.quality_bar:g}"),
         ("costs", f"{sources} (pairs of prompt and model)"),
         *((says, f"{n:,} prompts") for n, says in counts if n),
+    )
+
+
+def promotion_page(promotion: Promotion) -> Page:
+    """Return the page of the command ``promote``."""
+    done = promotion.promoted or not promotion.failed
+    headline = "Promoted" if promotion.promoted else "Nothing was changed" if done else "Refused"
+    first: list[Block] = [Verdict(headline, f"{promotion.sentence}.", "good" if done else "bad")]
+    if promotion.evidence is not None:
+        first.append(Numbers(_gains(promotion.evidence.difference)))
+    columns = (Column("check", numeric=False), Column("result", numeric=False), Column("figures", numeric=False))
+    rows = tuple(
+        Row((Cell(check.name), Cell(check.status.value, mark=_MARKS.get(check.status, "noise")), Cell(check.said)))
+        for check in promotion.checks
+    )
+    sections = [Section("", tuple(first))]
+    if rows:
+        sections.append(Section("Every check", (Table(columns, rows),)))
+    champion = "nothing" if promotion.champion is None else f"`{promotion.champion}`"
+    lead = f"Challenger `{promotion.challenger}` for `{promotion.place.name}`, which served {champion}."
+    return Page("Whether a router is published", lead, tuple(sections))
+
+
+def _gains(difference: Difference) -> tuple[Number, ...]:
+    saving, quality = difference.saving, difference.quality
+    return (
+        Number(percent(saving.value), "Cost saved, against the champion", percent_between(saving), tone(saving)),
+        Number(points(quality), "Quality, against the champion", points_between(quality), tone(quality)),
     )
