@@ -72,8 +72,8 @@ class FeedbackRow(NamedTuple):
 def step(seconds: float) -> str:
     """Return the step of a histogram that a duration falls into.
 
-    >>> value_of(step(1.0)), round(value_of(step(2.0)) / 2.0, 2)
-    (1.0, 1.01)
+    >>> value_of(step(1.0)), round(value_of(step(2.0)), 1)
+    (1.0, 2.0)
     """
     return str(round(math.log(max(seconds, 1e-6)) / _RATIO))
 

@@ -12,10 +12,13 @@ PUBLIC = {
         "PromptError", "PromptLike", "TextBatch", "load_encoder", "surface_features", "tokenise",
     ],
     "router_model": [
-        "ArtifactError", "BudgetPacer", "Catalog", "CatalogError", "Certificate", "Constraints", "Decision",
-        "Exclusion", "Explanation", "ModelCard", "NoCandidateError", "Paced", "PacingBudget", "PlanStep",
-        "PredictionTable", "Reason", "RequestError", "Router", "RouterModelError", "SpendCurve", "TableError",
-        "TrainingError", "UsageError",
+        "ArtifactError", "BudgetPacer", "Catalog", "CatalogError", "Certificate", "Comparison", "Constraints",
+        "Decision", "DriftReport", "Evaluation", "Exclusion", "Explanation", "LogEvaluation", "ModelCard",
+        "NoCandidateError", "Outcomes", "Paced", "PacingBudget", "PlanStep", "PredictionTable", "QualityValue",
+        "Reason", "RequestError", "Router", "RouterEstimator", "RouterModelError", "SpendCurve", "SuccessValue",
+        "TableError", "TargetSuccess", "Tradeoff", "TrainConfig", "TrainingError", "TrainingReport", "UsageError",
+        "compare", "evaluate", "evaluate_on_log", "load_or_train", "read_log", "read_outcomes", "report", "train",
+        "watch", "worst_regrets",
     ],
     "serving": ["create_app"],
 }  # fmt: skip

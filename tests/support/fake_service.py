@@ -263,6 +263,9 @@ class FakeAccess:
             raise ForbiddenError(f"the key lacks the role; this needs: {' or '.join(roles)}")
         return caller
 
+    def derived_secret(self, _purpose: bytes) -> None:
+        return None
+
     def admit(
         self, scope: MutableMapping[str, Any], caller: Caller, worst_usd: Callable[[], Decimal], *, within_s: float
     ) -> Admission:

@@ -133,7 +133,9 @@ def test_graded_answers_certify_mean_quality_and_a_bar_certifies_success(graded,
     assert np.mean(certificate.grades) / GRADE_STEPS == pytest.approx(said["realised_success"])
     decision = loaded.route("moon verse", target_success=0.5)
     assert (decision.certificate, decision.quality_value_usd) == (certificate, certificate.success_value_usd)
-    assert "mean quality >= 0.5, delta 0.1, on 300 prompts: quality 1 is worth" in run("inspect", router).stdout
+    assert "mean quality >= 0.5, delta 0.1, on 300 prompts: quality 1 is worth" in " ".join(
+        run("inspect", router).stdout.split()
+    )
     shown = " ".join(run("certify", router, table, "--target-success", "0.5", "--quality-bar", "0.5").stdout.split())
     assert "certified: success >= 0.5 on average" in shown
     assert "Replaced what was certified before: mean quality >= 0.5." in shown

@@ -62,7 +62,7 @@ class Estimate:
         """Return the estimate cut to the values that there can be.
 
         >>> Estimate(0.75, 0.5, 1.25).within(0, 1)
-        Estimate(value=0.75, low=0.5, high=1.0)
+        Estimate(value=0.75, low=0.5, high=1)
         """
         return Estimate(*(min(max(one, least), most) for one in (self.value, self.low, self.high)))
 
