@@ -37,8 +37,8 @@ settings.load_profile("quick")  # `make test-all` asks for the other one, by --h
 collect_ignore = ["performance"]  # benchmarks: run by `make bench`
 
 
-DEAR = ("tests/training/benchmark/packages", "tests/serving/integrations")
-"""Folders whose tests share an environment that is installed first."""
+DEAR = ("tests/training/benchmark/packages", "tests/serving/integrations", "tests/serving/system", "tests/console")
+"""Folders whose tests share what is slow to make: an environment, a service."""
 ON_REAL_TABLES = tuple(f"tests/training/test_{name}.py" for name in ("real_tables", "real_certificates"))
 ON_REAL_TABLES += tuple(f"tests/training/test_{name}.py" for name in ("real_robustness", "replay"))
 ON_REAL_TABLES += ("tests/router_model/commands/test_simulate.py",)
@@ -75,7 +75,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what takes longest first, so that no process is left alone with it at the end."""
-    items.sort(key=lambda item: group_of(item.nodeid) not in REAL_TABLES)
+    first = (*REAL_TABLES, *DEAR)
+    items.sort(key=lambda item: group_of(item.nodeid) not in first)
 
 
 def pytest_collection_finish() -> None:

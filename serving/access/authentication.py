@@ -249,6 +249,18 @@ class Access:
                     if standing is not None and not standing.allowed:
                         raise _used_up(key, standing, "requests a minute")
 
+    def count_feedback(self, caller: Caller) -> None:
+        """Count a judgement that came by a form of the console, as `authenticate` counts the others.
+
+        Raises
+        ------
+        RateLimitedError
+            If the key has used up its share of requests, or of feedback.
+        """
+        key = None if self._keyring is None else self._keyring.get(caller.key_id)
+        if key is not None:
+            self._count(key, (Role.FEEDBACK,), {})
+
     def _key(self, credential: bytes, keyring: Keyring) -> Key:
         key = keyring.find(credential)
         if keyring.generation != self._generation:

@@ -15,7 +15,7 @@ from router_model.serving.api.reports import take_feedback
 from router_model.serving.common.callers import Role
 from router_model.serving.common.service_errors import InvalidRequestError, NotFoundError
 from router_model.serving.console.pictures import of_decision
-from router_model.serving.console.visit import HOME, READERS, Page, Visit
+from router_model.serving.console.visit import HOME, Page, Visit
 from router_model.serving.decision_log.log_records import DecisionRecord
 from router_model.serving.decision_log.rows import Row
 from router_model.serving.decision_log.store import SEARCHED, Place, Wanted
@@ -34,6 +34,7 @@ STATUSES: Final = {
     "degraded": "degraded",
 }
 _GIVES: Final = frozenset({Role.FEEDBACK, Role.FEEDBACK_ALL})
+"""Who may judge answers, here as at ``/v1/feedback``."""
 _SHOWN_CHARS: Final = 100_000
 
 
@@ -98,6 +99,7 @@ async def show(visit: Visit) -> Response:
 async def judge(visit: Visit) -> Response:
     """Take a judgement of a decision's answer, as ``POST /v1/feedback`` does."""
     record = await _decision(visit)
+    visit.parts.access.count_feedback(visit.caller)
     form = visit.form
     given: dict[str, Any] = {"decision_id": record.decision_id, "source": form.get("source") or "user"}
     if form.get("score"):
@@ -199,9 +201,9 @@ def _time(name: str, text: str) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):  # in UTC some times are before the year 1, or after 9999
         raise InvalidRequestError(f"{name} is {text[:32]!r}; expected a time such as 2026-11-30T09:00 (UTC)") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
 
 
 def _place(text: str) -> Place | None:
@@ -222,5 +224,5 @@ def _segment(decision_id: str) -> str:
 PAGES: Final = (
     Page("/decisions", find, "Decisions"),
     Page("/decisions/{decision_id}", show),
-    Page("/decisions/{decision_id}/feedback", judge, method="POST", roles=READERS),
+    Page("/decisions/{decision_id}/feedback", judge, method="POST", roles=_GIVES),
 )

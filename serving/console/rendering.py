@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 from typing import Final, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -85,12 +86,21 @@ def assets() -> dict[str, Asset]:
 _CHARTS_LIMIT_S: Final = 300  # a busy machine takes long
 
 
-@cache
-def charts_script() -> Asset:
-    """Return the script that draws charts; takes a second or two the first time.
+_making_charts: Final = Lock()
 
-    It is made in a process of its own: what makes it would keep a hundred megabytes in this one.
+
+def charts_script() -> Asset:
+    """Return the script that draws charts; takes a second or two the first time, and is made once.
+
+    Anybody may ask for it, so that many who ask at once must not start a process each.
     """
+    with _making_charts:
+        return _made_charts_script()
+
+
+@cache
+def _made_charts_script() -> Asset:
+    """Make the script in a process of its own: what makes it would keep a hundred megabytes in this one."""
     write = "import sys; from router_model.charts import javascript; sys.stdout.write(javascript())"
     done = subprocess.run([sys.executable, "-c", write], capture_output=True, check=True, timeout=_CHARTS_LIMIT_S)  # noqa: S603  (fixed words)
     return Asset.of(done.stdout, _TYPES[".js"])

@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 _MAX_FORM_BYTES: Final = 4_000_000
 """A prompt of a megabyte, of which each byte may be written as three."""
+_MAX_STRANGERS_BYTES: Final = 65_536
+"""Of whoever has not signed in: a key, and the address of a page to go on with."""
 _MAX_FIELDS: Final = 100
 _FORM: Final = "application/x-www-form-urlencoded"
 _NOBODY: Final = Caller(ANONYMOUS, frozenset())
@@ -103,20 +105,22 @@ class _Endpoint:
         return response
 
     async def _checked(self, visit: Visit, session: Session) -> Response:
-        if visit.request.method == "POST":
+        is_post = visit.request.method == "POST"
+        if is_post:
             _check_site(visit.request)
-            form = await _form(visit.request)
+        if not self.page.is_for(visit.caller):  # before the form is read: it may be long
+            if not visit.caller.roles:
+                return visit.redirect(HOME + _SIGN_IN, next=_asked(visit.request))
+            needed = " or ".join(sorted(self.page.roles or ()))
+            raise ForbiddenError(f"key {visit.caller.key_id} may not use this page; it needs the role: {needed}")
+        if is_post:
+            form = await _form(visit.request, _MAX_FORM_BYTES if visit.caller.roles else _MAX_STRANGERS_BYTES)
             given = form.get("csrf") or visit.request.headers.get("x-csrf-token", "")
             if not self.sessions.has_token(session, given):
                 raise ForbiddenError(
                     "the form does not carry this session's token; load the page again, and send it then"
                 )
             visit = replace(visit, form=form)
-        if not self.page.is_for(visit.caller):
-            if not visit.caller.roles:
-                return visit.redirect(HOME + _SIGN_IN, next=_asked(visit.request))
-            needed = " or ".join(sorted(self.page.roles or ()))
-            raise ForbiddenError(f"key {visit.caller.key_id} may not see this page; it needs the role: {needed}")
         return await self.page.handler(visit)
 
     def _keep_session(self, request: Request, response: Response, found: Session | None, session: Session) -> None:
@@ -152,15 +156,15 @@ def _check_site(request: Request) -> None:
         raise ForbiddenError("the form was sent by a page of another site; open the console itself")
 
 
-async def _form(request: Request) -> Mapping[str, str]:
+async def _form(request: Request, most_bytes: int) -> Mapping[str, str]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != _FORM:
         raise InvalidRequestError(f"content-type is {kind[:64]!r}; expected a form ({_FORM})")
     raw = bytearray()
     async for chunk in request.stream():
         raw += chunk
-        if len(raw) > _MAX_FORM_BYTES:
-            raise TooLargeError(f"the form has more than {_MAX_FORM_BYTES:,} bytes; send less")
+        if len(raw) > most_bytes:
+            raise TooLargeError(f"the form has more than {most_bytes:,} bytes; send less")
     # A long one in a thread: it takes tens of milliseconds.
     return await asyncio.to_thread(_fields, raw) if len(raw) > LONG_BYTES else _fields(raw)
 

@@ -49,6 +49,8 @@ _IDLE_S: Final = 0.25
 """Between looks at an empty spool."""
 _READ_TIMEOUT_S: Final = 2.0
 _ASK_TIMEOUT_S: Final = 15.0
+_ASKED_AT_ONCE: Final = 2
+"""Questions of the console at once; more of them could take all connections, which writing needs, too."""
 _ROLL_EVERY_S: Final = 30.0
 _ROLL_REST: Final = 3.0
 """How long a rest after an hour that was summed up takes, in times of what that took."""
@@ -90,6 +92,7 @@ class QueuedLog:
         self._turn_s = flush_s / 2
         self._retention_days = retention_days
         self._rolls = rolls
+        self._asking = asyncio.Semaphore(_ASKED_AT_ONCE)
         self._most = 2 * queue
         self._records, self._chars = Shares(2 * queue), Shares(MAX_QUEUED_CHARS)
         self._n_put = self._n_overflowed = 0
@@ -263,7 +266,11 @@ class QueuedLog:
                 "the decision log is in Parquet files, which are too slow to be looked at here; the console needs a "
                 "log at sqlite:// or postgresql:// (--log)"
             )
-        return await self._in_thread(_read(question(reader), within_s=_ASK_TIMEOUT_S))
+        return await self._in_thread(_read(self._in_turn(question, reader), within_s=_ASK_TIMEOUT_S))
+
+    async def _in_turn(self, question: Callable[[LogReader], Coroutine[Any, Any, T]], reader: LogReader) -> T:
+        async with self._asking:
+            return await question(reader)
 
     def _has_room(self, record: Loggable) -> bool:
         """Take the room that a record needs in the queue; False if there is too little."""

@@ -27,6 +27,8 @@ GRACE: Final = timedelta(minutes=15)
 """After its end an hour is summed up; calls take ten minutes at most, unless the service is told otherwise."""
 KEPT: Final = timedelta(days=31)
 """How far back hours are summed up."""
+_SLACK: Final = timedelta(minutes=5)
+"""For clocks of several machines that differ, and for transactions that end later than they began."""
 _CLAIM_S: Final = 120.0
 """After which a claim of a process that was killed no longer counts."""
 _LOCK: Final = 0x726F6C6C  # "roll" in ASCII; any number does that no other program uses as a lock
@@ -44,8 +46,8 @@ def rolled_until(now: datetime) -> datetime:
 
 
 def late_hours(batch: Batch, now: datetime) -> set[datetime]:
-    """Return the hours that a batch has records of, and that may have been summed up already."""
-    until = rolled_until(now)
+    """Return the hours that a batch has records of, and that may be summed up before it is written."""
+    until = rolled_until(now + _SLACK)
     times = (row[TIME_FIELD[kind]] for kind in _COUNTED for row in batch.get(kind, ()))
     return {hour_of(when) for when in times if when < until}
 
@@ -65,14 +67,10 @@ async def forget_older(connection: AsyncConnection, before: datetime) -> None:
 
 async def next_hour(connection: AsyncConnection, now: datetime) -> datetime | None:
     """Return the newest hour that is over and not summed up; None: all are."""
-    firsts = []
-    for kind in _COUNTED:
-        first = (await connection.execute(select(func.min(TABLES[kind].c.created_at)))).scalar_one()
-        if first is not None:
-            firsts.append(first)
-    if not firsts:
+    first = await _first_hour(connection)
+    if first is None:
         return None
-    hour, oldest = rolled_until(now) - HOUR, max(hour_of(min(firsts)), hour_of(now - KEPT))
+    hour, oldest = rolled_until(now) - HOUR, max(first, hour_of(now - KEPT))
     chosen = select(HOURS.c.hour, HOURS.c.claim, HOURS.c.summary.is_not(None)).where(
         HOURS.c.key_id == ALL, HOURS.c.hour >= oldest
     )
@@ -115,14 +113,20 @@ async def read_hours(
     within = (HOURS.c.hour >= since, HOURS.c.hour < until, HOURS.c.summary.is_not(None))
     chosen = select(HOURS.c.hour, HOURS.c.summary).where(*within, HOURS.c.key_id == key).order_by(HOURS.c.hour)
     found = [(hour, tree) for hour, tree in (await connection.execute(chosen)).all()]
-    n_done = (
-        len(found)
-        if key == ALL
-        else (
-            await connection.execute(select(func.count()).select_from(HOURS).where(*within, HOURS.c.key_id == ALL))
-        ).scalar_one()
-    )
-    return found, max(int((until - since) / HOUR) - n_done, 0)
+    first = await _first_hour(connection)
+    if first is None:
+        return found, 0
+    # Hours before the first record are not summed up, because there is nothing in them.
+    begin = max(since, first)
+    done = select(func.count()).where(*within, HOURS.c.hour >= begin, HOURS.c.key_id == ALL)
+    n_done = (await connection.execute(done)).scalar_one()
+    return found, max(int((until - begin) / HOUR) - n_done, 0)
+
+
+async def _first_hour(connection: AsyncConnection) -> datetime | None:
+    """Return the hour of the first record that is counted; None of an empty log."""
+    firsts = [(await connection.execute(select(func.min(TABLES[kind].c.created_at)))).scalar_one() for kind in _COUNTED]
+    return min((hour_of(first) for first in firsts if first is not None), default=None)
 
 
 def _is_fresh(claimed: str) -> bool:

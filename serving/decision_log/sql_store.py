@@ -218,20 +218,23 @@ class SqlStore:
             found = (await connection.execute(select(*columns).where(chosen).limit(_DECISIONS_AT_ONCE))).all()
             if not found:
                 return None
-            await forget_hours(connection, {hour_of(created_at) for *_, created_at in found})
             ids = [decision_id for decision_id, *_ in found]
             remembered = remembered_sessions((key_id, session_id) for _, key_id, session_id, _ in found)
             calls = attempts.c.decision_id.in_(ids)
             answers = select(attempts.c.response_id).where(calls, attempts.c.response_id.is_not(None))
+            judged = or_(feedback.c.decision_id.in_(ids), feedback.c.response_id.in_(answers))
+            # Calls, and judgements even more so, may be of later hours than their decision.
+            belonging = select(attempts.c.created_at).where(calls)
+            belonging = belonging.union_all(select(feedback.c.created_at).where(judged))
+            times = [created_at for *_, created_at in found] + list((await connection.execute(belonging)).scalars())
+            await forget_hours(connection, {hour_of(time) for time in times})
             statements = {
                 # Of an answer, the session's key stands in the place of the model.
                 Kind.SESSION: delete(sessions).where(
                     or_(sessions.c.session_key.in_(remembered), sessions.c.model.in_(with_answers(remembered)))
                 ),
                 # Before the attempts, because `answers` looks up there which feedback is about them.
-                Kind.FEEDBACK: delete(feedback).where(
-                    or_(feedback.c.decision_id.in_(ids), feedback.c.response_id.in_(answers))
-                ),
+                Kind.FEEDBACK: delete(feedback).where(judged),
                 Kind.ATTEMPT: delete(attempts).where(calls),
                 Kind.DECISION: delete(decisions).where(decisions.c.decision_id.in_(ids)),
             }

@@ -41,12 +41,15 @@ class Console:
         Its key has every role.
     own : str
         A key that decides and gives feedback, and sees its own requests alone.
+    decides : str
+        A key that decides, and may not give feedback.
     ids : dict of str to str
-        Decisions by what they are: ``attack``, ``plain``, ``own``.
+        Decisions by what they are: ``attack``, ``plain``, ``other``, ``own``, ``decided``.
     """
 
     system: System
     own: str
+    decides: str
     ids: dict[str, str]
 
     @property
@@ -62,11 +65,12 @@ def console(trained, tmp_path_factory) -> Iterator[Console]:
     _, own = create_key(
         folder / "keys.toml", name="team <b>", roles=[Role.DECIDE, Role.FEEDBACK], budget=KeyBudget(Decimal(5))
     )
+    _, decides = create_key(folder / "keys.toml", name="decides", roles=[Role.DECIDE])
     with system(folder, trained.path, providers=folder / "providers.toml", log_flush_s=0.05) as running:
-        yield Console(running, own, _traffic(running, own))
+        yield Console(running, own, decides, _traffic(running, own, decides))
 
 
-def _traffic(running: System, own: str) -> dict[str, str]:
+def _traffic(running: System, own: str, decides: str) -> dict[str, str]:
     """Send what the pages show; return the ids of some decisions."""
     ids = {}
     for name, text in (("attack", ATTACK), ("plain", "What is the capital of France?"), ("other", "Sort 3, 1, 2.")):
@@ -76,9 +80,9 @@ def _traffic(running: System, own: str) -> dict[str, str]:
     # The first provider of this model is down, so the second one answers.
     for _ in range(2):
         assert running.call("POST", "/v1/chat/completions", {"model": "large", "messages": _said("Hi")}).is_success
-    ids["own"] = running.call(
-        "POST", "/v1/route", {"messages": _said("my own prompt")}, authorization=f"Bearer {own}"
-    ).json()["id"]
+    for name, key in (("own", own), ("decided", decides)):
+        asked = {"messages": _said(f"my own prompt: {name}")}
+        ids[name] = running.call("POST", "/v1/route", asked, authorization=f"Bearer {key}").json()["id"]
     judged = {"decision_id": ids["plain"], "score": 1.0, "comment": "<b>right</b>"}
     assert running.call("POST", "/v1/feedback", judged).status_code == 202
     eventually(lambda: running.status()["log"]["depth"] == 0, "the log is written")

@@ -10,17 +10,17 @@ from proxied import rows
 
 
 def test_now_counts_what_was_asked(console, visitor):
-    """Three chats and a decision of another key; two calls of a named model, whose first provider is down."""
+    """Three chats, two decisions of other keys, and two calls of a named model, whose first provider is down."""
     page = visitor(console.system.key).get("/console?period=5m").text
     tiles = dict(re.findall(r'<dt>([^<]+)</dt><dd>\s*<span class="value[^"]*">([^<]+)</span>', page))
-    assert tiles["Decisions"] == "4"
+    assert tiles["Decisions"] == "5"
     n_failed = sum(call["error_type"] is not None for call in rows(console.system, "attempts"))
     assert int(tiles["Failed calls"]) == n_failed > 0
     assert tiles["Success, as judged"] == "100 %"
     assert "and 2 calls of a named model" in page
     assert "down" in page
     for period in ("1h", "24h", "7d", "30d", "nonsense"):
-        assert ">4</span>" in visitor(console.system.key).get(f"/console?period={period}").text
+        assert ">5</span>" in visitor(console.system.key).get(f"/console?period={period}").text
 
 
 def test_key_sees_its_own_alone(console, visitor):
@@ -54,11 +54,11 @@ def _without_tokens(page: str, decision_id: str) -> str:
         ("text=CAPITAL+of", {"plain"}),
         ("text=100%25", set()),
         ("status=judged", {"plain"}),
-        ("status=uncalled", {"own"}),
+        ("status=uncalled", {"own", "decided"}),
         ("status=failed", set()),
         ("model=nothing", set()),
         ("since=2100-01-01T00:00", set()),
-        ("until=2100-01-01T00:00", {"attack", "plain", "other", "own"}),
+        ("until=2100-01-01T00:00", {"attack", "plain", "other", "own", "decided"}),
         ("session=none", set()),
     ],
 )
@@ -68,7 +68,7 @@ def test_filters(console, visitor, query, wanted):
     assert ("No decision fits" in page) == (not wanted)
 
 
-@pytest.mark.parametrize("query", ["since=yesterday", "status=odd", "after=x~dec_0"])
+@pytest.mark.parametrize("query", ["since=yesterday", "since=0001-01-01T00:00%2B14:00", "status=odd", "after=x~dec_0"])
 def test_filter_that_cannot_be_is_refused(console, visitor, query):
     answer = visitor(console.system.key).get(f"/console/decisions?{query}")
     assert answer.status_code == 400
@@ -93,6 +93,15 @@ def test_feedback_is_given_on_the_page_and_needs_its_token(console, visitor):
     eventually(lambda: "&lt;i&gt;wrong&lt;/i&gt;" in client.get(path).text, "the page shows the judgement")
     other = f"/console/decisions/{console.ids['plain']}/feedback"
     assert client.post(other, data=sent).status_code == 404
+
+
+def test_key_that_may_not_judge_over_http_may_not_judge_here_either(console, visitor):
+    client, path = visitor(console.decides), f"/console/decisions/{console.ids['decided']}"
+    page = client.get(path)
+    answer = client.post(f"{path}/feedback", data={"thumb": "up", "csrf": form_token(page)})
+    assert page.status_code == 200
+    assert answer.status_code == 403
+    assert "it needs the role: feedback" in answer.text
 
 
 def test_decision_shows_its_plan_calls_and_prompt_as_text(console, visitor):
@@ -124,6 +133,7 @@ def test_attack_is_shown_as_text_in_a_browser(open_page, console):
         assert page.get_by_text("Your judgement was taken").is_visible()
 
 
+@pytest.mark.slow
 def test_keyboard_alone_reaches_the_content(open_page, console):
     with open_page() as page:
         page.goto(f"{console.url}/decisions")

@@ -16,6 +16,7 @@ def chosen(page) -> str:
     return page.locator("#plan .plan p strong").first.text_content()
 
 
+@pytest.mark.slow
 def test_plan_follows_what_is_typed_and_dragged_and_nothing_is_logged(open_page, console):
     before = len(rows(console.system, "decisions"))
     with open_page() as page:
@@ -36,6 +37,7 @@ def test_plan_follows_what_is_typed_and_dragged_and_nothing_is_logged(open_page,
     assert len(rows(console.system, "decisions")) == before
 
 
+@pytest.mark.slow
 def test_answers_and_bills_stand_beside_each_other(open_page, console, picture):
     attack = f"<script>document.title='taken'</script> {LANGUAGES} {SUM}"
     with open_page() as page:

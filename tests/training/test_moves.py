@@ -96,6 +96,7 @@ def test_a_retrain_that_moves_much_on_little_is_refused(trained, table, catalog,
     assert accepted.moves.main_move[1] == "small"
 
 
+@pytest.mark.slow
 def test_the_same_table_again_moves_nothing(trained, table, catalog, tmp_path):
     again = train(table, tmp_path / "router", catalog=catalog, config=BOLD, former=trained.path)
     assert (again.moves.moved, again.moves.new_grades, again.content_hash) == (0, 0, trained.report.content_hash)

@@ -81,6 +81,7 @@ def test_a_table_of_training_prompts_is_refused(trained):
     assert measure_robustness(trained.router, seen, rewordings=REWORDINGS[:1], include_seen=True).n_prompts == len(seen)
 
 
+@pytest.mark.slow
 def test_evaluate_reports_robustness_on_request(trained, tmp_path):
     path = tmp_path / "unseen.parquet"
     simulate(40, seed=9).write_parquet(path)

@@ -42,6 +42,7 @@ def table(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_many_models_with_missing_pairs_train(table, tmp_path, monkeypatch):
     """No more rows are laid out at once than a chunk and the sample have, of 90,000 that all pairs would be."""
     laid_out: list[int] = []

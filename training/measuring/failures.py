@@ -1,9 +1,9 @@
 """Find the kinds of prompts on which a router's answers fail most, and name them by their words.
 
 Prompts are grouped by the directions of their embeddings (spherical k-means; Dhillon and Modha 2001), so that no labels
-are needed. A kind is shown where its
-rate of failure is above that of all other prompts by more than chance explains, with the error rate shared out over the
-kinds that were looked at (Fisher's exact test, Bonferroni).
+are needed. A kind is shown where its rate of failure is above that of all other prompts by more than chance explains,
+with the error rate shared out over the kinds that were looked at (Fisher's exact test, Bonferroni). Of a conversation,
+or of a text that came often, the test counts one prompt: the others fail or succeed alike.
 """
 
 import re
@@ -21,7 +21,7 @@ from router_model.features.prompt import LoggedPrompt, PromptLike
 from router_model.training.measuring.regrets import excerpt
 
 MIN_PROMPTS: Final = 20
-"""Of a kind; fewer say nothing."""
+"""Of a kind, independent of each other; fewer say nothing."""
 
 _ALPHA: Final = 0.05
 _MOST_KINDS: Final = 16
@@ -78,6 +78,7 @@ def failing_kinds(
     *,
     models: Sequence[str],
     tasks: Sequence[str],
+    groups: npt.NDArray[np.intp] | None = None,
     most: int = 6,
     n_examples: int = 3,
     seed: int = 0,
@@ -90,8 +91,11 @@ def failing_kinds(
     failed, avoidable : shape (n,)
         Whether the chosen model's answer failed, and whether another one's is known to have succeeded then.
     models, tasks : n names of chosen models, and of tasks
+    groups : number of each prompt's group of conversation and text, shape (n,)
+        None: each prompt is one of its own.
     """
-    n_kinds = min(_MOST_KINDS, len(prompts) // _PROMPTS_A_KIND)
+    independent = np.arange(len(prompts)) if groups is None else np.unique(groups, return_index=True)[1]
+    n_kinds = min(_MOST_KINDS, len(independent) // _PROMPTS_A_KIND)
     if n_kinds < 2 or not failed.any():  # noqa: PLR2004
         return []
     kind = _kinds(embedding, n_kinds, seed)
@@ -101,13 +105,10 @@ def failing_kinds(
     found: list[tuple[float, Failing]] = []
     for number in range(n_kinds):
         inside = kind == number
+        if not _stands_out(inside[independent], failed[independent], _ALPHA / n_kinds):
+            continue
         n, n_failed, n_other = int(inside.sum()), int(failed[inside].sum()), int((~inside).sum())
-        if n < MIN_PROMPTS or n_other < MIN_PROMPTS:
-            continue
         elsewhere = int(failed[~inside].sum())
-        counts = np.array([[n_failed, n - n_failed], [elsewhere, n_other - elsewhere]])
-        if float(fisher_exact(counts, alternative="greater").pvalue) > _ALPHA / n_kinds:
-            continue
         rows = [int(row) for row in np.flatnonzero(inside)]
         bad = [row for row in rows if failed[row] and texts[row]]
         failing = Failing(
@@ -122,6 +123,16 @@ def failing_kinds(
         )
         found.append((n_failed - n * elsewhere / n_other, failing))
     return [failing for _, failing in sorted(found, key=lambda one: -one[0])[:most]]
+
+
+def _stands_out(inside: npt.NDArray[np.bool_], failed: npt.NDArray[np.bool_], alpha: float) -> bool:
+    """Return whether those inside fail more often than the others, by more than chance explains."""
+    n, n_other = int(inside.sum()), int((~inside).sum())
+    if n < MIN_PROMPTS or n_other < MIN_PROMPTS:
+        return False
+    n_failed, elsewhere = int(failed[inside].sum()), int(failed[~inside].sum())
+    counts = np.array([[n_failed, n - n_failed], [elsewhere, n_other - elsewhere]])
+    return float(fisher_exact(counts, alternative="greater").pvalue) <= alpha
 
 
 def _kinds(embedding: npt.NDArray[np.floating], n_kinds: int, seed: int) -> npt.NDArray[np.intp]:

@@ -17,6 +17,7 @@ import polars as pl
 from router_model.goal import OWN_TRADEOFF, Goal
 from router_model.prediction.bars import succeeds
 from router_model.router import Router
+from router_model.saved.artifact import hash_of
 from router_model.training.drift.checks import Thresholds, check_price_ages
 from router_model.training.drift.finding import Finding as DriftFinding
 from router_model.training.drift.watch import NEEDED, DriftReport, read_calls, watch
@@ -24,6 +25,7 @@ from router_model.training.measuring.by_task import Tasks, difference_by_task
 from router_model.training.measuring.evaluate import evaluate, read_mix
 from router_model.training.measuring.evaluation import Decided, Evaluation
 from router_model.training.measuring.failures import Failing, failing_kinds
+from router_model.training.measuring.paired import independent_groups
 from router_model.training.measuring.verdict import MARGIN, Difference, Verdict
 from router_model.training.metrics import Reliability, reliability_curve
 from router_model.training.offpolicy.evaluate_on_log import LogEvaluation, evaluate_on_log
@@ -234,7 +236,10 @@ def _failures(decided: Decided) -> tuple[tuple[Failing, ...], int, int]:
     names = np.array(decided.outcomes.models)[decided.chosen[judged]].tolist()
     kept = decided.outcomes.take(judged)
     embedding = decided.features.embedding[judged]
-    found = failing_kinds(kept.prompts, embedding, failed, failed & another, models=names, tasks=kept.tasks)
+    groups = decided.groups[judged]
+    found = failing_kinds(
+        kept.prompts, embedding, failed, failed & another, models=names, tasks=kept.tasks, groups=groups
+    )
     return tuple(found), len(judged), int(failed.sum())
 
 
@@ -249,7 +254,8 @@ def _logged_failures(router: Router, log: LoggedDecisions) -> tuple[tuple[Failin
     names = np.array(log.outcomes.models)[log.taken[judged]].tolist()
     embedding = featurise(kept.prompts, router.encoder).embedding
     nothing = np.zeros(len(judged), dtype=np.bool_)
-    found = failing_kinds(kept.prompts, embedding, failed, nothing, models=names, tasks=kept.tasks)
+    groups = independent_groups(kept.split_keys, [hash_of(prompt) for prompt in kept.prompts])
+    found = failing_kinds(kept.prompts, embedding, failed, nothing, models=names, tasks=kept.tasks, groups=groups)
     return tuple(found), len(judged), int(failed.sum())
 
 

@@ -105,6 +105,7 @@ def test_one_model_no_amount_boosters_and_many_models_work(trained, prompts):
             assert_same(plain, found[row])
 
 
+@pytest.mark.slow
 def test_banks_beyond_16_bits_work(trained, prompts, monkeypatch):
     monkeypatch.setattr(likeness, "_MOST_OF_16_BITS", 0)
     predictor, features = trained.router.artifact.predictor, featurise(prompts[:5], trained.router.encoder)

@@ -158,6 +158,15 @@ def test_feedback_is_capped_and_decisions_are_not(folder):
     access.authenticate(scope(text), Role.DECIDE)
 
 
+def test_feedback_of_a_form_counts_as_any_other(folder):
+    _, text = folder.create(Role.DECIDE, Role.FEEDBACK, feedback_per_day=2)
+    access = limited(folder)
+    caller = access.authenticate(scope(text), Role.FEEDBACK)
+    access.count_feedback(caller)
+    with pytest.raises(RateLimitedError, match="has used up its 2 feedback a day"):
+        access.count_feedback(caller)
+
+
 def test_settings_give_the_limits(folder):
     _, text = folder.create(Role.FEEDBACK)
     settings = settings_of(requests_per_minute=10, feedback_per_day=1, workers=2)

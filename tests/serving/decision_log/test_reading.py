@@ -8,7 +8,8 @@ import pytest
 from log_records import BEGAN, attempt, candidate, decision, feedback
 
 from router_model.serving.decision_log import rolled_hours
-from router_model.serving.decision_log.opening import open_store
+from router_model.serving.decision_log.opening import open_spool, open_store
+from router_model.serving.decision_log.queued_log import QueuedLog
 from router_model.serving.decision_log.rows import batch_of, row_of
 from router_model.serving.decision_log.store import Place, Selection, Wanted
 from router_model.serving.decision_log.summaries import (
@@ -130,6 +131,46 @@ def test_late_and_deleted_records_have_their_hour_summed_up_again(log_url):
     assert tree["n_decisions"] == 1
 
 
+def test_deleting_a_person_forgets_the_hours_of_later_judgements_too(log_url):
+    """The decision is of the first hour, and what was said of it of the second, which has nothing else."""
+
+    async def question(store):
+        later = BEGAN + timedelta(hours=1, minutes=1)
+        await put(store, decision(0, user_id="gone"), attempt(0, created_at=later), feedback(0, created_at=later))
+        await put(store, decision(1, user_id="stays"))
+        await rolled(store)
+        before = await total(store)
+        await store.delete(Selection(user_id="gone"))
+        await rolled(store)
+        return before, await total(store)
+
+    (before, _), (after, n_missing) = asked(log_url, question)
+    assert (before["n_calls"], before["judged"]["small"]["n"]) == (1, 1)
+    assert (after["n_decisions"], n_missing) == (1, 0)
+    assert after.keys().isdisjoint({"n_calls", "judged"})
+
+
+def test_hours_before_the_first_record_are_not_missing(log_url):
+    """A log of two hours has a month without records before it, which nobody has to wait for."""
+
+    async def question(store):
+        empty = await store.reader.summaries(NOW - timedelta(days=30), now=NOW)
+        await put(store, decision(0), decision(HOUR_S))
+        young = await store.reader.summaries(NOW - timedelta(days=30), now=NOW)
+        await rolled(store)
+        return empty, young, await store.reader.summaries(NOW - timedelta(days=30), now=NOW)
+
+    assert [found.n_missing for found in asked(log_url, question)] == [0, 2, 0]
+
+
+def test_hour_that_another_machine_may_sum_up_at_any_moment_counts_as_late():
+    """Its clock may be ahead of ours by some minutes."""
+    batch = batch_of([row_of(decision(0))])
+    almost = BEGAN + rolled_hours.HOUR + rolled_hours.GRACE - timedelta(minutes=1)
+    assert rolled_hours.late_hours(batch, almost) == {BEGAN}
+    assert rolled_hours.late_hours(batch, BEGAN + rolled_hours.HOUR) == set()
+
+
 def test_records_that_come_while_an_hour_is_summed_up_are_not_missed(log_url):
     async def question(store):
         await put(store, decision(0))
@@ -145,6 +186,30 @@ def test_records_that_come_while_an_hour_is_summed_up_are_not_missed(log_url):
     kept, (tree, _) = asked(log_url, question)
     assert not kept
     assert tree["n_decisions"] == 2
+
+
+def test_few_questions_are_answered_at_once_so_that_writing_goes_on(tmp_path):
+    """Ten visitors ask at once, and each question takes a while."""
+    url, at_once, most = f"sqlite+aiosqlite:///{tmp_path}/log.db", 0, 0
+
+    async def slow(_reader):
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.02)
+        at_once -= 1
+        return "answer"
+
+    async def run():
+        log = QueuedLog(open_store(url), open_spool(url, tmp_path), queue=100, flush_s=0.05)
+        await log.start()
+        try:
+            return await asyncio.gather(*(log.ask(slow) for _ in range(10)))
+        finally:
+            await log.close(5)
+
+    assert asyncio.run(run()) == ["answer"] * 10
+    assert most == 2
 
 
 def test_minute_that_is_still_filling_is_read_again(tmp_path):

@@ -153,6 +153,7 @@ def test_a_fall_beyond_noise_is_told_and_one_within_is_not():
         falls(recorded, recorded, method="theirs")
 
 
+@pytest.mark.slow
 def test_the_command_fails_where_ours_has_fallen(folder, measuring):
     """Measured again, against what was measured first with its AIQ raised by 0.2."""
     arguments, _ = measuring

@@ -39,7 +39,7 @@ def report(trained, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_the_page_fits_is_read_and_asks_for_nothing(browser, report, scheme):
     """No sideways scrolling, the headline on the first screen, one drawing of each chart, no request, no error."""
     for width in (360, 800, 1280):
@@ -68,6 +68,7 @@ def test_the_page_fits_is_read_and_asks_for_nothing(browser, report, scheme):
         context.close()
 
 
+@pytest.mark.slow
 def test_a_printed_page_is_light_whatever_the_screen_is(browser, report):
     context = browser.new_context(color_scheme="dark")
     page = context.new_page()

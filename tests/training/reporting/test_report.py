@@ -193,6 +193,23 @@ def test_failures_by_chance_are_no_kind():
     assert found <= 3
 
 
+def test_failures_of_repeated_prompts_by_chance_are_no_kind():
+    """Each of 240 prompts came five times, and fails or succeeds every time: it tells as much as one."""
+    groups, names = np.repeat(np.arange(240), 5), ["m"] * 1200
+    texts, nothing = [f"prompt {i}" for i in groups], np.zeros(1200, dtype=np.bool_)
+    found, as_if_independent = 0, 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        failed, embedding = (rng.random(240) < 0.3)[groups], rng.normal(size=(240, 8))[groups]
+        kinds = [
+            failing_kinds(texts, embedding, failed, nothing, models=names, tasks=names, groups=each)
+            for each in (groups, None)
+        ]
+        found, as_if_independent = found + bool(kinds[0]), as_if_independent + bool(kinds[1])
+    assert found <= 2
+    assert as_if_independent >= 8
+
+
 def test_a_log_gives_its_volume_and_todays_mix(trained, tmp_path):
     """The router that wrote the log, without its exploration, against what it did, and each model alone."""
     path = tmp_path / "log.parquet"

@@ -60,6 +60,7 @@ def test_adapter_that_hangs_is_ended(tmp_path):
     assert_ended(tmp_path / "pid")
 
 
+@pytest.mark.slow
 def test_adapter_is_ended_when_we_are_interrupted(tmp_path):
     """Another process runs the adapter and is sent what Ctrl-C sends, as soon as the adapter is there."""
     hanging = (
