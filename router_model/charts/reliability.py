@@ -85,8 +85,10 @@ def reliability(
     lowest = min(min(one.predicted, one.interval[0]) for bins in curves.values() for one in bins)
     start = math.floor(10 * lowest) / 10 if lowest > _HIGH else 0.0
     scale = alt.Scale(domain=[start, 1], nice=False, clamp=True)
-    x_axis = alt.Axis(title="predicted probability of success", format=".1f", tickCount=5)
-    y_axis = alt.Axis(title=None, format=".1f", tickCount=5)
+    # On a short axis the ticks stand at 0.05 or less; one decimal would name two of them alike.
+    decimals = ".1f" if start == 0 else ".2f"
+    x_axis = alt.Axis(title="predicted probability of success", format=decimals, tickCount=5)
+    y_axis = alt.Axis(title=None, format=decimals, tickCount=5)
     on = {"x": alt.X("predicted:Q", scale=scale, axis=x_axis), "y": alt.Y("observed:Q", scale=scale, axis=y_axis)}
     colours = [LIGHT["ours"], *(LIGHT[role] for role in SERIES[1:])]
     legend = None if len(names) == 1 else alt.Legend(orient="top", columns=max(1, size // 200), symbolType="stroke")

@@ -228,15 +228,17 @@ class Reloader:
 
     def _refuse(self, sighting: Sighting | None, exc: Exception) -> ReloadRefusedError:
         reason, version = in_words(exc), None if sighting is None else sighting.version
+        if self._served is None:
+            what = "the artifact was refused"
+        else:
+            what = "the new artifact was refused; the service goes on with what it served before"
         if (reason, version) != self._said:
             self._refusals += 1
-            _log.error("the new artifact was refused; the service goes on with what it served before: %s", reason)
+            _log.error("%s: %s", what, reason)
         self._refused, self._said = reason, (reason, version)
         # a fault of the files stays until they change, so trying again would be in vain; other errors may pass
         self._tried = version if isinstance(exc, RouterModelError | FeatureError) else None
-        return ReloadRefusedError(
-            f"the new artifact was refused; the service goes on with what it served before: {reason}"
-        )
+        return ReloadRefusedError(f"{what}: {reason}")
 
     def _reloaded(self, *, changed: bool) -> Reloaded:
         served = self._served

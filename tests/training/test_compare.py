@@ -9,11 +9,13 @@ from simulated_world import simulate
 
 from router_model import Router, TableError
 from router_model.goal import QualityValue
+from router_model.pages.blocks import Paragraph
 from router_model.policy import OperatingPoint
 from router_model.training.importing.checks import check_batch
 from router_model.training.measuring.compare import compare
 from router_model.training.measuring.evaluate import evaluate, seen_before
 from router_model.training.measuring.verdict import Finding
+from router_model.training.reporting.compare_page import compare_page
 from router_model.training.table.outcomes import outcomes_of
 
 
@@ -85,6 +87,9 @@ def test_prompts_that_either_was_trained_on_are_left_out_or_counted(trained, gra
     assert found.n_prompts == 500 - found.n_left_out
     both = compare(graded.router, trained.router, outcomes, include_seen=True)
     assert (both.n_prompts, both.n_left_out, both.n_seen) == (500, 0, found.n_left_out)
+    said = Paragraph(f"{both.n_seen:,} of the prompts have a text that A or B was trained on, which favours it.")
+    assert said in compare_page(both, first="a", second="b").sections[0].blocks
+    assert said not in compare_page(found, first="a", second="b").sections[0].blocks
 
 
 def test_near_duplicates_of_training_prompts_are_left_out_or_counted(trained):

@@ -95,7 +95,7 @@ def show_comparison(comparison: "Comparison", console: "Console") -> None:
 
     notes = [
         (comparison.n_prompts - comparison.n_independent, "in a conversation or text with another, which count as one"),
-        (comparison.n_seen, "that A or B was trained on"),
+        (comparison.n_seen, "of them with a text that A or B was trained on, which favours it"),
         (comparison.n_left_out, "left out because A or B was trained on them"),
         (comparison.n_incomplete, "left out because an outcome of some model is missing"),
     ]

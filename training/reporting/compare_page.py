@@ -41,7 +41,7 @@ _MARKS = {Status.PASSED: "ahead", Status.FAILED: "behind"}
 def compare_page(found: Comparison, *, first: str, second: str, command: str = "") -> Page:
     """Return the page of the command ``compare``; A is the first router, B the second."""
     sections = (
-        Section("", (_verdict(found), _numbers(found), Paragraph(_moves(found)))),
+        Section("", (_verdict(found), _numbers(found), *_favoured(found), Paragraph(_moves(found)))),
         Section("Differences", (_figure(found), _table(found))),
         Section("Which model answers", (_shares(found),)),
         Section("How it was measured", (Facts(_facts(found, first, second)), *((Code(command),) if command else ()))),
@@ -75,6 +75,13 @@ def _numbers(found: Comparison) -> Numbers:
             Number(points(quality), "Quality of B minus A", points_between(quality), tone(quality)),
         )
     )
+
+
+def _favoured(found: Comparison) -> tuple[Paragraph, ...]:
+    """Warn where the verdict stands that a router was measured on what it learned from."""
+    if not found.n_seen:
+        return ()
+    return (Paragraph(f"{found.n_seen:,} of the prompts have a text that A or B was trained on, which favours it."),)
 
 
 def _moves(found: Comparison) -> str:

@@ -59,7 +59,8 @@ def next_steps(report: Report) -> tuple[str, ...]:
     alone = f"Send everything to `{report.verdict.reference}`. Ask again when prices or models change."
     steps = {
         Finding.BETTER: (
-            "Serve it: `router-model serve ROUTER --providers providers.toml`, and send it the model `auto`."
+            "Serve it: `router-model serve ROUTER --insecure --providers providers.toml` (this machine only; `--keys` "
+            "for others), and send it the model `auto`."
         ),
         Finding.BETTER_DEARER: "Serve it if the better answers are worth the money. Cheaper settings are below.",
         Finding.TIE: alone,

@@ -24,7 +24,7 @@ from router_model.training.reporting.drift_page import drift_blocks
 from router_model.training.reporting.figures import by_task_figures, reliability_figure, router_frontier
 from router_model.training.reporting.first_screen import first_screen
 from router_model.training.reporting.report import Report
-from router_model.training.reporting.wording import percent, percent_between, points, points_between
+from router_model.training.reporting.wording import margin_points, percent, percent_between, points, points_between
 
 _PER_1000 = 1000
 _METRICS = (
@@ -253,10 +253,10 @@ def _prices(report: Report) -> tuple[Block, ...]:
         return drift_blocks(report.drift)
     if not report.prices:
         return (Paragraph("The catalog does not say when its prices were checked."),)
-    rows = [(one.subject, f"{one.effect:,.0f}", "old" if one.drifted else "") for one in report.prices]
+    rows = [(one.subject, f"{one.effect:,.0f}{' (old)' if one.drifted else ''}") for one in report.prices]
     return (
         Paragraph("Dollars follow from prices, or from bills where the table has them."),
-        Table.of(("model", "days since its price was checked", ""), rows),
+        Table.of(("model", "days since its price was checked"), rows),
     )
 
 
@@ -266,7 +266,7 @@ def _measured(report: Report, command: str) -> tuple[Block, ...]:
         ("measured on", report.source),
         ("money", report.volume.source if report.volume.is_month else "per 1,000 requests, as no volume is known"),
         ("router", f"{artifact.content_hash[:19]}…, trained on {_trained_on(report)}"),
-        ("loss of quality that does not matter", f"{100 * report.margin:g} points of quality, hundredths of its scale"),
+        ("loss of quality that does not matter", f"{margin_points(report.margin)} of quality, hundredths of its scale"),
         ("intervals", "95 %; of a table by a bootstrap of whole conversations and texts, of a log by sessions"),
     ]
     if report.evaluation is not None:

@@ -58,6 +58,15 @@ def points(estimate: Estimate) -> str:
     return f"{_rounded(100 * estimate.value)} points"
 
 
+def margin_points(margin: float) -> str:
+    """Write the loss of quality that does not matter.
+
+    >>> margin_points(0.01), margin_points(0.005)
+    ('1 point', '0.5 points')
+    """
+    return f"{100 * margin:g} {'point' if margin == MARGIN else 'points'}"
+
+
 def points_between(estimate: Estimate) -> str:
     """Write the interval of a difference in quality.
 
@@ -113,8 +122,9 @@ def quality_in_words(difference: Difference, margin: float = MARGIN) -> str:
     if quality.low > 0:
         return "answers get better"
     if quality.low >= -margin and quality.high < 0:
-        accepted = f"{100 * margin:g} {'point' if margin == MARGIN else 'points'}"
-        return f"answers lose {abs(100 * quality.value):.1f} points, which is within the accepted {accepted}"
+        return (
+            f"answers lose {abs(100 * quality.value):.1f} points, which is within the accepted {margin_points(margin)}"
+        )
     if quality.low >= -margin:
         return "answers stay as good"
     return (

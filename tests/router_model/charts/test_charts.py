@@ -66,6 +66,16 @@ def test_a_chart_is_a_valid_specification_in_every_width(name):
         assert spec["$schema"].endswith(".json")
 
 
+@pytest.mark.parametrize("lowest", [0.05, 0.45, 0.75, 0.93])
+def test_no_two_ticks_of_a_reliability_chart_have_the_same_name(lowest):
+    """The axis from 0.7 to 1 has ticks at 0.75 and 0.8, which one decimal would both call 0.8."""
+    svg = to_svg(reliability({"r": [Bin(lowest, lowest, 9_000), Bin(0.99, 0.99, 9_000)]}), theme="page")
+    ticks = re.findall(r">([01]\.\d+)<", svg)
+    across = ticks[: len(ticks) // 2]
+    assert len(across) >= 4
+    assert len(set(across)) == len(across)
+
+
 @pytest.mark.parametrize("name", ["frontier", "intervals"])
 def test_a_picture_in_a_page_has_the_pages_colours_and_no_names_that_are_markup(name):
     """What a mark stands for is its title, escaped; colours are variables alone."""

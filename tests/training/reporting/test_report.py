@@ -83,6 +83,7 @@ def test_without_a_volume_money_is_counted_per_1000_requests():
     said = " ".join(next_steps(report))
     assert "--requests-a-month" in said
     assert "--today" in said
+    assert "serve ROUTER --insecure" in said  # without it or a key file, `serve` refuses to start
 
 
 def test_what_costs_more_is_said_as_a_cost():
