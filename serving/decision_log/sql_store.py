@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import aiosqlite
 import orjson
-from sqlalchemy import ColumnElement, Delete, Select, Table, case, delete, event, func, literal, or_, select
+from sqlalchemy import ColumnElement, Delete, Select, Table, case, delete, event, func, literal, or_, select, union_all
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -224,8 +224,9 @@ class SqlStore:
             answers = select(attempts.c.response_id).where(calls, attempts.c.response_id.is_not(None))
             judged = or_(feedback.c.decision_id.in_(ids), feedback.c.response_id.in_(answers))
             # Calls, and judgements even more so, may be of later hours than their decision.
-            belonging = select(attempts.c.created_at).where(calls)
-            belonging = belonging.union_all(select(feedback.c.created_at).where(judged))
+            belonging = union_all(
+                select(attempts.c.created_at).where(calls), select(feedback.c.created_at).where(judged)
+            )
             times = [created_at for *_, created_at in found] + list((await connection.execute(belonging)).scalars())
             await forget_hours(connection, {hour_of(time) for time in times})
             statements = {
