@@ -41,7 +41,8 @@ class RouterEstimator(BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     models : ids of the models, in the order of the columns of `y`
-        None: the columns of `y`, if it is a frame, else ``model 0`` and so on.
+        None: the columns of `y`, if it is a frame, else ``model 0`` and so on. Columns of frames are taken by these
+        names, whatever their order is, if they have them.
     catalog : Catalog, or path of its file
         Prices; those it lacks are looked up, and otherwise learned from `cost_usd`.
     quality_bar : float
@@ -115,7 +116,7 @@ class RouterEstimator(BaseEstimator):  # type: ignore[misc]
         if ((quality < 0) | (quality > 1)).any():
             raise TrainingError(f"y has a quality of {np.nanmax(np.abs(quality)):g}; expected 0 to 1; scale it")
         unknown = np.full(quality.shape, np.nan)
-        cost = unknown if cost_usd is None else self._matrix(cost_usd, len(prompts), "cost_usd")[0]
+        cost = unknown if cost_usd is None else self._matrix(cost_usd, len(prompts), "cost_usd", models)[0]
         outcomes = Outcomes(
             prompt_ids=[str(row) for row in range(len(prompts))],
             prompts=prompts,
@@ -166,13 +167,13 @@ class RouterEstimator(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         prompts = _prompts(X)
-        quality, models = self._matrix(y, len(prompts), "y")
+        quality, models = self._matrix(y, len(prompts), "y", tuple(self.classes_.tolist()))
         steps = [decision.plan[0] for decision in self.router_.decide(prompts, self._goal())]
         at = np.arange(len(prompts)), np.array([models.index(step.model) for step in steps])
         value = quality[at]
         if self.quality_value_usd is not None:
             expected = np.array([step.expected_cost_usd for step in steps])
-            known = expected if cost_usd is None else self._matrix(cost_usd, len(prompts), "cost_usd")[0][at]
+            known = expected if cost_usd is None else self._matrix(cost_usd, len(prompts), "cost_usd", models)[0][at]
             value = value - np.where(np.isnan(known), expected, known) / self.quality_value_usd
         if np.isnan(value).all():
             raise TrainingError("y has no quality of any chosen model's answer, so there is nothing to score")
@@ -181,12 +182,18 @@ class RouterEstimator(BaseEstimator):  # type: ignore[misc]
     def _goal(self) -> Goal:
         return OwnTradeoff() if self.quality_value_usd is None else QualityValue(self.quality_value_usd)
 
-    def _matrix(self, given: Matrix, n_prompts: int, name: str) -> tuple[Float64Array, tuple[str, ...]]:
-        """Return numbers for each prompt and model, and the models' ids."""
-        named: Sequence[str] | None = self.models
+    def _matrix(
+        self, given: Matrix, n_prompts: int, name: str, models: Sequence[str] | None = None
+    ) -> tuple[Float64Array, tuple[str, ...]]:
+        """Return numbers for each prompt and model, and the models' ids: `models`, or those of the settings or of y."""
+        named = self.models if models is None else models
         if hasattr(given, "columns"):
             frame = as_frame(given)
-            named, given = frame.columns if named is None else named, frame.to_numpy()
+            if named is None:
+                named = frame.columns
+            elif set(named) == set(frame.columns):
+                frame = frame.select(named)
+            given = frame.to_numpy()
         try:
             matrix = np.array(given, dtype=np.float64)
         except (TypeError, ValueError) as exc:

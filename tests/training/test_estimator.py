@@ -61,6 +61,24 @@ def test_the_score_is_the_quality_of_the_chosen_less_its_cost(estimator, outcome
         estimator.score(some, np.full((4, 3), np.nan))
 
 
+def test_columns_of_frames_are_told_by_their_names_and_not_by_their_order(estimator, outcomes):
+    some, names = outcomes.prompts[:40], list(outcomes.models)
+    costs = np.tile([0.001, 0.01, 0.02], (40, 1))
+    quality, cost = (pl.DataFrame(one, schema=names) for one in (outcomes.quality[:40], costs))
+    turned = names[::-1]
+    expected = estimator.score(some, outcomes.quality[:40], cost_usd=costs)
+    assert estimator.score(some, quality.select(turned), cost_usd=cost) == expected
+    assert estimator.score(some, quality, cost_usd=cost.select(turned)) == expected
+    by_frame = clone(estimator).set_params(models=None)
+    learned = by_frame.fit(
+        outcomes.prompts,
+        pl.DataFrame(outcomes.quality, schema=names),
+        cost_usd=pl.DataFrame(np.tile([0.02, 0.01, 0.001], (len(outcomes), 1)), schema=turned),
+    ).router_
+    steps = learned.route(some[0]).plan
+    assert {step.model: round(step.expected_cost_usd, 3) for step in steps} == dict(zip(names, costs[0], strict=True))
+
+
 def test_a_clone_has_the_settings_and_nothing_learned(estimator):
     copy = clone(estimator)
     assert copy.get_params() == estimator.get_params()
