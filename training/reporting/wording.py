@@ -35,7 +35,7 @@ def signed_usd(value: float) -> str:
     """Write an amount with its sign.
 
     >>> signed_usd(12.34), signed_usd(-0.5), signed_usd(0.0)
-    ('+$12.3', '-$0.500', '$0')
+    ('+$12.3', '-$0.5', '$0')
     """
     return f"+{usd(value)}" if value > 0 else usd(value)
 
