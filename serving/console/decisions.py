@@ -107,8 +107,12 @@ async def judge(visit: Visit) -> Response:
             given["score"] = float(form["score"])
         except ValueError:
             raise InvalidRequestError(f"score is {form['score'][:32]!r}; expected a number from 0 to 1") from None
+    elif form.get("thumb"):
+        given["thumb"] = form["thumb"]
     else:
-        given["thumb"] = form.get("thumb")
+        raise InvalidRequestError(
+            "no judgement was given; say whether the answer was good, or give a score from 0 to 1"
+        )
     if form.get("comment"):
         given["comment"] = form["comment"]
     request = validated(FeedbackRequest, given)

@@ -88,6 +88,9 @@ def test_feedback_is_given_on_the_page_and_needs_its_token(console, visitor):
     assert client.post(f"{path}/feedback", data=sent | {"csrf": "x"}).status_code == 403
     assert client.post(f"{path}/feedback", data=sent | {"score": "2"}).status_code == 400
     assert client.post(f"{path}/feedback", data=sent | {"score": "nan"}).status_code == 400
+    unsaid = client.post(f"{path}/feedback", data=sent | {"thumb": ""})
+    assert (unsaid.status_code, "no judgement was given" in unsaid.text) == (400, True)
+    assert " checked" not in client.get(path).text  # a form that is sent as it is judges nothing
     answer = client.post(f"{path}/feedback", data=sent)
     assert answer.headers["location"] == f"{path}?given=1"
     eventually(lambda: "&lt;i&gt;wrong&lt;/i&gt;" in client.get(path).text, "the page shows the judgement")
