@@ -33,7 +33,8 @@ _FAR_DRAWS = 0.2
 _ANNOUNCED_DRAWS = 0.9
 """Largest share of the draws for announced candidates."""
 _MOST_AT_ONCE = 0.5
-"""Largest probability to draw an announced candidate where an answer tells much, if `share` is less."""
+_MOST_TIMES = 4
+"""The probability to draw an announced candidate where an answer tells much: at most this, and so many times `share`."""
 _LEAST_ERROR = 4e-3  # of a graded model's level: narrower peaks would fall between the points
 _LEAST_INFORMATION = 1e-4
 _REACH = 5.0  # standard errors from the middle to the ends of what is integrated
@@ -108,7 +109,7 @@ class Exploration:
             return found
         told = np.array([_information(plan[position], usual_information) for position in new])
         drawn = self.share * of_new * np.array(hopes) / sum(hopes) * told
-        most = min(found[0], max(self.share * of_new, _MOST_AT_ONCE))
+        most = min(found[0], max(self.share * of_new, min(_MOST_AT_ONCE, _MOST_TIMES * self.share)))
         drawn *= most / max(float(drawn.sum()), most)
         for position, by in zip(new, drawn.tolist(), strict=True):
             found[position] += by
