@@ -34,7 +34,7 @@ _ANNOUNCED_DRAWS = 0.9
 """Largest share of the draws for announced candidates."""
 _MOST_AT_ONCE = 0.5
 _MOST_TIMES = 4
-"""The probability to draw an announced candidate where an answer tells much: at most this, and so many times `share`."""
+"""The probability to draw an announced one where an answer tells much: at most this, and so many times `share`."""
 _LEAST_ERROR = 4e-3  # of a graded model's level: narrower peaks would fall between the points
 _LEAST_INFORMATION = 1e-4
 _REACH = 5.0  # standard errors from the middle to the ends of what is integrated

@@ -53,6 +53,11 @@ def test_a_router_that_chooses_what_the_reference_chooses_ties_on_any_number_of_
     assert judge(difference(NO_COST, NO_COST, n=3, same=True)) is Finding.TIE
 
 
+def test_routing_is_not_judged_by_one_prompt_on_which_it_chose_the_best_model():
+    verdict = routing_verdict({"large": difference(NO_COST, NO_COST, n=1, same=True)}, "large")
+    assert verdict.finding is Finding.UNCLEAR
+
+
 def test_nothing_is_shown_by_fewer_than_thirty_independent_prompts():
     few = Difference(Estimate(*FLAT), Estimate(*SAVES), 200, 20)
     assert judge(few) is Finding.UNCLEAR

@@ -248,6 +248,8 @@ def routing_verdict(against: Mapping[str, Difference], best: str, *, margin: flo
     'a tie: send all to large (the router saves 0 % ± 0 at -1.0 ± 3.0 points)'
     """
     findings = {model: judge(difference, margin=margin) for model, difference in against.items()}
+    if any(difference.n_independent < MIN_INDEPENDENT for difference in against.values()):
+        findings = dict.fromkeys(against, Finding.UNCLEAR)  # a model's choices on few prompts say nothing of others
     needless = [
         model
         for model in _best_first(against, best)
