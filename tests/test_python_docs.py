@@ -29,7 +29,7 @@ def run(blocks, known):
 
 def test_the_page_has_five_examples_that_begin_with_a_training():
     assert len(BLOCKS) == 5
-    assert "report = train(" in BLOCKS[0]
+    assert "trained = train(" in BLOCKS[0]
     assert "RouterEstimator(" in BLOCKS[-1]
 
 
@@ -51,5 +51,5 @@ def test_measuring_looking_and_comparing_work_as_the_page_says(folder, trained):
 def test_the_whole_page_works():
     pytest.importorskip("sklearn", reason="extra 'sklearn' is not installed")
     known = run(BLOCKS, {})
-    assert known["report"].artifact == Path("my-router")
+    assert known["trained"].artifact == Path("my-router")
     assert known["search"].best_params_["max_quality_loss"] in {0.0, 0.05}
