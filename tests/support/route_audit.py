@@ -7,7 +7,7 @@ from starlette.routing import Route
 
 
 def open_operations(app, client) -> set[str]:
-    """Return the operations, such as ``GET /healthz``, that are not answered 401 without a key.
+    """Return the operations, such as ``GET /healthz``, that neither answer 401 without a key nor lead to the sign-in.
 
     Parameters
     ----------
@@ -17,8 +17,15 @@ def open_operations(app, client) -> set[str]:
     return {
         f"{method} {path}"
         for method, path in sorted(set(_operations(app)))
-        if client.request(method, sub(r"\{[^}]*\}", "x", path), content=b"{}").status_code != 401
+        if not _asks_for_key(
+            client.request(method, sub(r"\{[^}]*\}", "x", path), content=b"{}", follow_redirects=False)
+        )
     }
+
+
+def _asks_for_key(answer) -> bool:
+    to_sign_in = answer.status_code == 303 and answer.headers["location"].startswith("/console/sign-in?")
+    return answer.status_code == 401 or to_sign_in
 
 
 def _operations(app) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,12 @@ from router_model.serving.common.settings import Settings
 
 pytestmark = pytest.mark.slow  # processes that are started, loaded and ended
 
-OPEN = {"GET /healthz", "GET /readyz", "GET /openapi.json", "GET /docs"}
+OPEN = {"GET /healthz", "GET /readyz", "GET /openapi.json", "GET /docs"} | {
+    f"{method} /console/{path}"  # signing in, what the sign-in page loads, and a page that is not there
+    for method, path in (
+        ("GET", "sign-in"), ("POST", "sign-in"), ("POST", "sign-out"), ("GET", "static/{name}"), ("GET", "{rest:path}"),
+    )
+}  # fmt: skip
 ASKED = {
     "POST": ["/v1/route", "/v1/route/batch", "/v1/feedback", "/v1/outcomes", "/v2/modelRouter/modelSelect",
              "/routing/v1/chat/completions", "/admin/reload", "/none"],
