@@ -23,7 +23,8 @@ def open_operations(app, client) -> set[str]:
     }
 
 
-def _asks_for_key(answer) -> bool:
+def _asks_for_key(client, method, path) -> bool:
+    answer = client.request(method, path, content=b"{}", follow_redirects=False)
     to_sign_in = answer.status_code == 303 and answer.headers["location"].startswith("/console/sign-in?")
     return answer.status_code == 401 or to_sign_in
 
