@@ -150,8 +150,8 @@ def test_a_service_of_two_workers_stops_its_canary_once(valued, tmp_path):
         eventually(report_until_it_stops, "the canary is stopped", limit_s=300)
 
         def found_at_the_end():
-            status = service.status()["engine"]["canary"]  # of either worker, which may not have looked yet
-            return None if status["running"] else status["found"]
+            status = service.status()["engine"]["canary"]  # of either worker; None of one that has not looked yet
+            return None if status is None or status["running"] else status["found"]
 
         found = eventually(found_at_the_end, "the status says so", limit_s=60)
         assert (found["stopped_by"], found["n_canary"] > 9) == ("failures", True)
