@@ -33,6 +33,7 @@ def test_the_page_has_five_examples_that_begin_with_a_training():
     assert "RouterEstimator(" in BLOCKS[-1]
 
 
+@pytest.mark.slow
 def test_measuring_looking_and_comparing_work_as_the_page_says(folder, trained):
     shutil.copytree(trained.path, folder / "my-router")
     known = run(BLOCKS[1:4], {"router": trained.router})

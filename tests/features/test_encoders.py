@@ -58,6 +58,7 @@ def test_unit_rows_of_zeros_stay_zero():
 
 
 @needs_encoders
+@pytest.mark.slow
 def test_minilm_gives_the_published_similarity():
     """Model card example: 'This is an example sentence' and 'Each sentence is converted' have cosine about 0.39."""
     encoder = load_encoder("minilm")

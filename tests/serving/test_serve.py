@@ -97,6 +97,7 @@ def ids_in(path):
         connection.close()
 
 
+@pytest.mark.slow
 def test_requests_under_way_are_answered_after_sigterm(trained, tmp_path):
     """Eight threads ask without a pause: what was decided was answered, though later connections are refused."""
     answers = []

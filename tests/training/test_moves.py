@@ -22,6 +22,8 @@ from router_model.training.table.outcomes import read_outcomes
 from router_model.training.table.split import split_prompts
 from router_model.training.train import train
 
+pytestmark = pytest.mark.slow
+
 
 def changed(outcomes, n, judge=None):
     """Turn the first `n` grades of the first model over; they are of a judge."""

@@ -224,6 +224,7 @@ def test_a_champion_that_cannot_be_read_is_replaced_by_force_and_not_returned_to
     assert place.previous is None
 
 
+@pytest.mark.slow
 def test_what_cannot_be_examined_is_an_error(place, valued, fresh, tmp_path):
     bad = shutil.copytree(valued["weighing"], tmp_path / "bad")
     (bad / "arrays.safetensors").write_bytes(b"short")
@@ -305,6 +306,7 @@ def test_a_log_that_shows_a_loss_refuses(place, valued, logs):
     assert " because of gain: the challenger is cheaper and worse: " in found.sentence
 
 
+@pytest.mark.slow
 def test_a_log_that_cannot_tell_refuses_and_says_what_would(place, valued, logs, tmp_path):
     """Too few explored answers; a choice that could not be explored; none left that neither learned from."""
     table = pl.read_parquet(logs / "weighing.parquet")

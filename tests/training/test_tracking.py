@@ -19,6 +19,7 @@ from router_model.training.train import TrainConfig
 
 
 @pytest.mark.filterwarnings("ignore")  # MLflow's own deprecations are not ours to mend
+@pytest.mark.slow
 def test_a_run_holds_settings_hashes_metrics_plots_and_the_router(trained, tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow", reason="extra 'train' is not installed")
     monkeypatch.chdir(tmp_path)

@@ -17,6 +17,8 @@ from router_model.commands.resumable import Runs, tree_hash
 from router_model.saved.place import Mode, Place
 from router_model.training import tracking
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def world(valued, table, tmp_path_factory):

@@ -21,6 +21,7 @@ def features_said(**settings):
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_only_processors_that_do_not_slow_down_use_512_bits():
     wide = bool(llvm.get_host_cpu_features().get("avx512vbmi2"))
     assert features_said().endswith("-prefer-256-bit") == wide
@@ -30,6 +31,7 @@ def test_only_processors_that_do_not_slow_down_use_512_bits():
     ("name", "value", "expected"),
     [("NUMBA_CPU_FEATURES", "+sse2", "+sse2"), ("NUMBA_CPU_NAME", "generic", "")],
 )
+@pytest.mark.slow
 def test_the_users_settings_come_first(name, value, expected):
     assert features_said(**{name: value}) == expected
 

@@ -16,6 +16,8 @@ from router_model.serving.client import (
     RouterClient,
 )
 
+pytestmark = pytest.mark.slow
+
 SUM = "add subtract multiply divide number sum 12 45 7 total minus plus"
 
 

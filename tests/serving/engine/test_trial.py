@@ -28,6 +28,7 @@ def test_a_good_artifact_decides_in_its_trial(trained):
     assert try_artifact(trained.path) == trained.report.content_hash
 
 
+@pytest.mark.slow
 def test_a_bad_one_is_refused_with_its_reason(trained, tmp_path):
     copy = shutil.copytree(trained.path, tmp_path / "bad")
     (copy / "predictor.json").write_text("{}")

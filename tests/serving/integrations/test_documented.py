@@ -11,6 +11,8 @@ import pytest
 from documents import blocks, languages
 from processes import eventually
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = (
     Path(find_spec("router_model.serving.integrations").submodule_search_locations[0])
     / "examples"

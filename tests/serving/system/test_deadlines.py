@@ -61,6 +61,7 @@ def test_the_next_provider_has_half_of_the_time(service):
         assert TOTAL_S / 2 <= outcome.seconds < TOTAL_S / 2 + SLACK_S, name
 
 
+@pytest.mark.slow
 def test_what_outlasts_the_drain_ends_by_the_book(service, upstream):
     """20 of 20 at SIGTERM: streams get their surface's error event and end, whole answers and held streams a 503."""
     asked = [

@@ -16,6 +16,8 @@ from router_model.training.benchmark.guard import falls
 from router_model.training.benchmark.methods import methods_named
 from router_model.training.benchmark.results import Interval, Results
 
+pytestmark = pytest.mark.slow
+
 METHODS = "best single,linear,kNN"
 
 

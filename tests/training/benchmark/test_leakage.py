@@ -12,6 +12,8 @@ from router_model.training.benchmark.leakage import N_EXAMPLES, audit, audit_spl
 from router_model.training.table.outcomes import MATRIX_COLUMNS, Outcomes, read_outcomes
 from router_model.training.table.split import Split, split_prompts
 
+pytestmark = pytest.mark.slow
+
 QUESTION = (
     "A farmer sells 14 baskets of apples at 3 dollars each and 9 baskets of pears at 4 dollars each on Saturday. "
     "How much does she earn in total?"

@@ -12,6 +12,8 @@ from router_model.training.benchmark.report import tables
 from router_model.training.benchmark.report.html import ROUTING, benchmark_page
 from router_model.training.benchmark.report.terminal import show_results
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("altair", reason="extra 'report' is not installed")
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}

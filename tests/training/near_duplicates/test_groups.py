@@ -83,6 +83,7 @@ def test_split_and_folds_keep_twins_together_and_leave_others_where_they_were():
 
 @pytest.mark.real_data
 @pytest.mark.parametrize(("table", "n_prompts"), [("zeroeval", 15), ("mmlu_pro", 694), ("bfcl", 203)])
+@pytest.mark.slow
 def test_templates_of_real_tables_are_no_groups(real_data, table, n_prompts):
     from router_model.training.table.outcomes import read_outcomes
 
