@@ -199,8 +199,8 @@ class RouterEstimator(BaseEstimator):  # type: ignore[misc]
         except (TypeError, ValueError) as exc:
             raise TrainingError(f"{name} is no matrix of numbers ({exc}); expected one column for each model") from exc
         if matrix.ndim != _TWO_D or len(matrix) != n_prompts or (named is not None and len(named) != matrix.shape[1]):
-            models = "n_models" if named is None else len(named)
-            raise TrainingError(f"{name} has the shape {matrix.shape}; expected ({n_prompts}, {models})")
+            n_columns = "n_models" if named is None else len(named)
+            raise TrainingError(f"{name} has the shape {matrix.shape}; expected ({n_prompts}, {n_columns})")
         return matrix, tuple(f"model {at}" for at in range(matrix.shape[1])) if named is None else tuple(named)
 
     def __sklearn_tags__(self) -> Tags:
