@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from router_model import Router
 from router_model.charts import CostCurve, CostPoint, frontier, random_mix, to_svg
-from router_model.charts.names import short_model, usd
+from router_model.charts.names import short_model
 from router_model.training.measuring.evaluate import evaluate
 from router_model.training.measuring.evaluation import Evaluation
 from router_model.training.reporting.figures import router_curve
 from router_model.training.table.outcomes import read_outcomes
+from router_model.wording import usd
 
 if TYPE_CHECKING:
     from altair import LayerChart

@@ -36,7 +36,8 @@ import tomli_w
 
 from router_model.errors import CatalogError, UsageError
 from router_model.model_parameters import EFFORT, MODEL, with_inherited
-from router_model.summary import Summarised, Summary, usd
+from router_model.summary import Summarised, Summary
+from router_model.wording import usd
 
 FROM_BILLS_ALONE: Final = "billed costs of the table alone"
 """The `price_source` of a model whose cost was learned from bills without tokens; see `training/table/bills.py`."""

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from router_model.certificate import Certificate
 from router_model.explanation_records import Explanation
 from router_model.features.featuriser import PromptFeatures
-from router_model.summary import Summarised, Summary, usd
+from router_model.summary import Summarised, Summary
+from router_model.wording import usd
 
 if TYPE_CHECKING:
     from router_model.charts.drawing import Drawing

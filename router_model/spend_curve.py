@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from router_model.errors import RequestError
 from router_model.policy import best_by_value
-from router_model.summary import Summarised, Summary, usd
+from router_model.summary import Summarised, Summary
+from router_model.wording import usd
 
 Float64Array = npt.NDArray[np.float64]
 

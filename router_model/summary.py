@@ -94,14 +94,3 @@ class Summarised(ABC):
 
     def _repr_html_(self) -> str:
         return self.summary().as_html()
-
-
-def usd(amount: float) -> str:
-    """Return an amount with three digits that count.
-
-    >>> usd(0.00052419), usd(1234.5), usd(0)
-    ('$0.000524', '$1,234', '$0')
-    """
-    if not amount:
-        return "$0"
-    return f"${amount:,.0f}" if abs(amount) >= 1000 else f"${float(f'{amount:.3g}'):.12g}"  # noqa: PLR2004

@@ -1,6 +1,9 @@
-"""Numbers, money and other people's texts as sentences of a command say them."""
+"""How numbers, money and other people's texts are written: in commands, reports, the console and pictures alike."""
 
 import math
+
+_WHOLE_DOLLARS = 100
+_TWO_DIGITS = 2
 
 
 def counted(n: int, noun: str) -> str:
@@ -12,18 +15,23 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def in_usd(usd: float) -> str:
-    """Return an amount with two to four decimals, or two digits if it is so small that four decimals would lose it.
+def usd(amount: float) -> str:
+    """Return money: whole dollars from a hundred on, cents from a dollar on, and below three digits that count.
 
-    >>> [in_usd(usd) for usd in (0, 5, 0.7644, 1234.5, 0.000038, 4e-10)]
-    ['$0', '$5.00', '$0.7644', '$1,234.50', '$0.000038', '$0.0000000004']
+    >>> usd(1234.5), usd(12.345), usd(-3), usd(0)
+    ('$1,234', '$12.35', '-$3.00', '$0')
+    >>> usd(0.7644), usd(0.5), usd(0.0123456), usd(4e-10)
+    ('$0.764', '$0.50', '$0.0123', '$0.0000000004')
     """
-    if not usd:
+    sign, size = ("-" if amount < 0 else ""), abs(amount)
+    if not size:
         return "$0"
-    if abs(usd) < 0.01:  # noqa: PLR2004  (below, four decimals have fewer than two digits)
-        return f"${usd:.{1 - math.floor(math.log10(abs(usd)))}f}".rstrip("0")
-    whole, _, cents = f"{usd:,.4f}".partition(".")
-    return f"${whole}.{cents.rstrip('0'):0<2}"
+    if size >= _WHOLE_DOLLARS:
+        return f"{sign}${size:,.0f}"
+    if size >= 1:
+        return f"{sign}${size:.2f}"
+    whole, _, part = f"{size:.{_TWO_DIGITS - math.floor(math.log10(size))}f}".partition(".")
+    return f"{sign}${whole}.{part.rstrip('0'):0<2}"
 
 
 def shortened(text: str, most: int = 160) -> str:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 from router_model.charts.extra import altair
 from router_model.charts.intervals import names_of_rows
 from router_model.charts.layout import NARROW, Width, data, finished, names_above, pixels
-from router_model.charts.names import usd
 from router_model.charts.scatter import CostCurve, CostPoint, scatter
 from router_model.charts.theme import LIGHT
+from router_model.wording import usd
 
 if TYPE_CHECKING:
     from altair import LayerChart

@@ -5,8 +5,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from router_model.charts.layout import Width
-from router_model.charts.names import usd
 from router_model.charts.scatter import CostCurve, CostPoint, scatter
+from router_model.wording import usd
 
 if TYPE_CHECKING:
     from altair import LayerChart

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 from router_model.charts.extra import altair
 from router_model.charts.layout import Width, data, finished, pixels
 from router_model.charts.theme import LIGHT, SERIES
+from router_model.rates import wilson_interval
 
 if TYPE_CHECKING:
     from altair import LayerChart
 
-_Z: Final = 1.96
 _HIGH: Final = 0.3  # above it, the axes begin where the bins do
 
 
@@ -39,12 +39,7 @@ class Bin:
         >>> round(low, 3), round(high, 3)
         (0.49, 0.943)
         """
-        n, p, z2 = max(self.n, 1), self.observed, _Z**2
-        middle, half = (
-            (p + z2 / (2 * n)) / (1 + z2 / n),
-            _Z * (p * (1 - p) / n + z2 / (4 * n * n)) ** 0.5 / (1 + z2 / n),
-        )
-        return max(middle - half, 0.0), min(middle + half, 1.0)
+        return wilson_interval(self.observed, max(self.n, 1))
 
 
 def reliability(

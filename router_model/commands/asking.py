@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from router_model.commands.amounts import counted, in_usd
 from router_model.progress import Work, note, working
+from router_model.wording import counted, usd
 
 if TYPE_CHECKING:
     from router_model.serving.paid_calls.journal import Journal
@@ -40,7 +40,7 @@ class CallProgress:
     def _show(self) -> None:
         spent, budget = self._journal.spent / 1e9, self._journal.budget / 1e9
         done = f"{self._n_done:,} of {counted(self._n_expected, 'call')}"
-        text = f"{done}, {in_usd(spent)} spent, {in_usd(budget - spent)} left"
+        text = f"{done}, {usd(spent)} spent, {usd(budget - spent)} left"
         self._work.reached(self._n_done, self._n_expected, text)
 
 

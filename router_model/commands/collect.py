@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from router_model.commands.amounts import counted, in_usd, shortened
 from router_model.commands.asking import progress_of_calls, say_stop, saying_how_to_go_on
 from router_model.commands.log_source import LogSource, is_table
 from router_model.errors import RequestError
@@ -19,6 +18,7 @@ from router_model.help_pages import Command
 from router_model.pages.command_option import html_option
 from router_model.serving.commands.log import DEFAULT_SPOOL
 from router_model.serving.common.extra import needing_serve
+from router_model.wording import counted, shortened, usd
 
 if TYPE_CHECKING:
     from router_model.catalog import ModelCard
@@ -319,8 +319,8 @@ def _check_budget(plan: "Plan", fleet: "Fleet", journal: "Journal") -> None:
         worst = worst_usd(fleet, pair.call)
         if nanos(worst) > journal.left and not plan.outcomes:
             raise RequestError(
-                f"--budget-usd: the first call, of {pair.call.model}, may cost up to {in_usd(float(worst))}, and "
-                f"{in_usd(journal.left / 1e9)} is left; give a larger budget, or a lower --max-output-tokens"
+                f"--budget-usd: the first call, of {pair.call.model}, may cost up to {usd(float(worst))}, and "
+                f"{usd(journal.left / 1e9)} is left; give a larger budget, or a lower --max-output-tokens"
             )
 
 

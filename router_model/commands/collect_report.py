@@ -10,8 +10,6 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from router_model.charts.names import usd
-from router_model.commands.amounts import counted, in_usd, shortened
 from router_model.commands.asking import again
 from router_model.commands.collect_plan import ASSUMED_OUTPUT_TOKENS, ModelPrice, Plan
 from router_model.commands.collect_tables import Written
@@ -21,6 +19,7 @@ from router_model.serving.paid_calls.runner import Why
 from router_model.serving.paid_calls.session import Asked
 from router_model.tables import print_table
 from router_model.training.prompts_to_ask import AskedPrompts
+from router_model.wording import counted, shortened, usd
 
 _SHOWN: Final = 5
 EXITS: Final = {None: 0, Why.BUDGET: 3, Why.FAILING: 3, Why.STOPPED: 130}
@@ -66,7 +65,7 @@ def show_plan(
             name,
             f"{one.n_pairs:,}",
             *(f"{tokens:,.0f}" for tokens in (one.input_tokens, one.output_tokens)),
-            *(f"{usd:,.4f}" for usd in (one.usd, one.worst_usd)),
+            *(f"{amount:,.4f}" for amount in (one.usd, one.worst_usd)),
         )
     print_table(console, table)
     lines = ["Tokens in: the prompts' bytes / 4. At most: every answer as long as it may be."]
@@ -77,11 +76,11 @@ def show_plan(
             "--router names a router that predicts it."
         )
     if n_known:
-        lines.append(f"Known from earlier runs, which spent {in_usd(spent_usd)}: {counted(n_known, 'pair')}.")
+        lines.append(f"Known from earlier runs, which spent {usd(spent_usd)}: {counted(n_known, 'pair')}.")
     if budget_usd is not None:
         left = budget_usd - spent_usd
         fits = "is enough" if float(total.usd) <= left else "is expected to end before all are asked"
-        lines.append(f"Budget: {in_usd(budget_usd)}, of which {in_usd(max(left, 0.0))} is left; it {fits}.")
+        lines.append(f"Budget: {usd(budget_usd)}, with {usd(max(left, 0.0))} left; it {fits}.")
     if unset_keys:
         lines.append(f"Set {', '.join(unset_keys)} before you ask: the providers need it.")
     lines.append("Nothing was sent.")
@@ -227,13 +226,13 @@ class CollectReport:
             ("pairs", f"{self.n_pairs:,} of {counted(self.n_prompts, 'prompt')} and {counted(self.n_models, 'model')}"),
             ("answered", f"{self.n_answered:,}"),
             ("asked now", f"{self.n_asked:,}" + (f"; {self.n_known:,} were known" if self.n_known else "")),
-            ("spent", f"{in_usd(self.spent_usd)} of {in_usd(self.budget_usd)}, earlier runs included"),
+            ("spent", f"{usd(self.spent_usd)} of {usd(self.budget_usd)}, earlier runs included"),
         ]
         if self.n_lost:
             facts.append(
                 (
                     "lost",
-                    f"{counted(self.n_lost, 'answer')} of a run that was killed, counted as {in_usd(self.lost_usd)}",
+                    f"{counted(self.n_lost, 'answer')} of a run that was killed, counted as {usd(self.lost_usd)}",
                 )
             )
         if self.n_cut:
@@ -279,11 +278,11 @@ class CollectReport:
             Why.FAILING: "Not all models answered",
             None: "Not all pairs were asked",
         }[self.why]
-        lines = [f"{why}: still {counted(self.n_left, 'pair')} to ask, for {in_usd(self.left_usd)} as expected."]
+        lines = [f"{why}: still {counted(self.n_left, 'pair')} to ask, for {usd(self.left_usd)} as expected."]
         raised = " with a larger --budget-usd" if self.why is Why.BUDGET else ""
         if self.why is Why.BUDGET and self.left_usd < self.budget_usd - self.spent_usd:
             lines.append(
-                f"{in_usd(self.budget_usd - self.spent_usd)} is left, but the next call may cost more than that: each "
+                f"{usd(self.budget_usd - self.spent_usd)} is left, but the next call may cost more than that: each "
                 "reserves its longest answer. A lower --max-output-tokens makes that less."
             )
         return [*lines, f"Go on{raised}: {again()}"]

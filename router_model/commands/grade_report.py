@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from router_model.commands.amounts import counted, in_usd
 from router_model.tables import print_table
 from router_model.training.grading.corrected_means import MIN_LABELS
 from router_model.training.grading.judge_quality import JudgeReport, Shown
 from router_model.training.measuring.verdict import Estimate
+from router_model.wording import counted, usd
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -96,7 +96,7 @@ class GradeReport:
         for reason, n in self.reasons.items():
             console.print(f"  {n:>8,}  not graded: {reason}", markup=False)
         if self.spent_usd is not None:
-            console.print(f"Judging has cost {in_usd(self.spent_usd)}, earlier runs into this table included.")
+            console.print(f"Judging has cost {usd(self.spent_usd)}, earlier runs into this table included.")
         if self.exit_code:
             console.print("The judge was not asked about all answers; give the same command again to go on.")
         for name, report in self.measured.items():

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from router_model.commands.amounts import shortened
 from router_model.commands.asking import CallProgress, progress_of_calls, say_stop
 from router_model.commands.collect_report import EXITS
 from router_model.errors import RequestError
@@ -27,6 +26,7 @@ from router_model.training.grading.answers import NO_REFERENCE, Answer, Grade, n
 from router_model.training.grading.corrected_means import mean_of
 from router_model.training.grading.judging import JudgePrompt, read_verdict
 from router_model.training.measuring.verdict import Estimate
+from router_model.wording import shortened
 
 _CALL_ID: Final = "judge"
 """The same for all calls, so that the same question is paid for once."""

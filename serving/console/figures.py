@@ -1,6 +1,6 @@
 """Work out what the pages show from summaries: rates with intervals, percentiles, and what routing saved.
 
-Intervals are for 95 %. A rate's is Wilson's, *JASA* 22 (1927). What routing saved is the sum of paired differences,
+Intervals are for 95 %. What routing saved is the sum of paired differences,
 with a normal interval: for each decision what the best single model would have cost, less what it did cost.
 """
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from router_model.rates import wilson_interval
 from router_model.serving.decision_log.store import Summaries
 from router_model.serving.decision_log.summaries import Tree, added, value_of
 
@@ -46,10 +47,7 @@ class Rate:
         """
         if n <= 0:
             return None
-        share, z2 = won / n, _Z * _Z / n
-        middle = (share + z2 / 2) / (1 + z2)
-        half = _Z / (1 + z2) * math.sqrt(share * (1 - share) / n + z2 / (4 * n))
-        return cls(int(n), share, max(middle - half, 0.0), min(middle + half, 1.0))
+        return cls(int(n), won / n, *wilson_interval(won / n, n))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from router_model import wording
 from router_model.charts.theme import DARK, LIGHT, css_variables
 
 _HERE: Final = Path(__file__).parent
@@ -148,20 +149,8 @@ _DASH: Final = Markup('<span class="none" title="not known">&ndash;</span>')
 
 
 def usd(amount: float | None) -> str:
-    """Return money as people read it: cents from a dollar on, three digits below.
-
-    >>> usd(1234.5), usd(0.0123456), usd(-3.2), usd(0)
-    ('$1,234.50', '$0.0123', '-$3.20', '$0')
-    """
-    if amount is None or not math.isfinite(amount):
-        return _DASH
-    sign, size = "-" if amount < 0 else "", abs(amount)
-    if size == 0:
-        return "$0"
-    if size >= 1:
-        return f"{sign}${size:,.2f}"
-    digits = 2 - math.floor(math.log10(size))
-    return f"{sign}${size:.{min(digits, 12)}f}"
+    """Return money as people read it; a dash where it is not known."""
+    return _DASH if amount is None or not math.isfinite(amount) else wording.usd(amount)
 
 
 def share(part: float | None) -> str:

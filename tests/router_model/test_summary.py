@@ -48,9 +48,9 @@ def test_a_router_shows_its_models_and_prices(trained):
     assert re.fullmatch(r"<Router of 3 models, sha256:\w{12}>", head)
     assert titles.split()[:3] == ["model", "per", "million"]
     assert [row.split()[:3] for row in rows] == [
-        ["coder", "$0.5", "$1.5"],
-        ["large", "$5", "$15"],
-        ["small", "$0.1", "$0.3"],
+        ["coder", "$0.50", "$1.50"],
+        ["large", "$5.00", "$15.00"],
+        ["small", "$0.10", "$0.30"],
     ]
     assert re.fullmatch(r"<Artifact of 3 models, sha256:\w{12}>", repr(trained.router.artifact))
 

@@ -18,7 +18,7 @@ from scipy.stats import fisher_exact
 
 from router_model.features import Prompt
 from router_model.features.prompt import LoggedPrompt, PromptLike
-from router_model.training.measuring.regrets import excerpt
+from router_model.wording import shortened
 
 MIN_PROMPTS: Final = 20
 """Of a kind, independent of each other; fewer say nothing."""
@@ -119,7 +119,7 @@ def failing_kinds(
             n_avoidable=int(avoidable[inside].sum()),
             model=Counter(models[row] for row in rows).most_common(1)[0][0],
             task=Counter(tasks[row] for row in rows).most_common(1)[0][0],
-            examples=tuple(excerpt(texts[row], 160) for row in bad[:n_examples]),
+            examples=tuple(shortened(texts[row]) for row in bad[:n_examples]),
         )
         found.append((n_failed - n * elsewhere / n_other, failing))
     return [failing for _, failing in sorted(found, key=lambda one: -one[0])[:most]]

@@ -15,11 +15,12 @@ import numpy as np
 from router_model.errors import TableError
 from router_model.features import Prompt
 from router_model.router import Router
-from router_model.summary import Summarised, Summary, usd
+from router_model.summary import Summarised, Summary
 from router_model.training.measuring.evaluate import learned_from
 from router_model.training.table.costs import realised_costs
 from router_model.training.table.frames import Table
 from router_model.training.table.outcomes import read_outcomes
+from router_model.wording import shortened, usd
 
 _EXCERPT = 110
 _SHOWN = 60  # characters of a prompt in a table
@@ -81,7 +82,7 @@ class Regrets(Summarised, tuple[Regret, ...]):
             (
                 one.kind,
                 one.task,
-                excerpt(one.prompt, _SHOWN),
+                shortened(one.prompt, _SHOWN),
                 f"{one.chosen} ({one.p_chosen:.2f})",
                 f"{one.better} ({one.p_better:.2f})",
                 usd(one.regret_usd),
@@ -147,7 +148,7 @@ def worst_regrets(
     return Regrets(
         Regret(
             regret_usd=float(regret[row]),
-            prompt=excerpt(Prompt.parse(kept.prompts[row]).text),
+            prompt=shortened(Prompt.parse(kept.prompts[row]).text, _EXCERPT),
             task=kept.tasks[row],
             chosen=router.models[chosen[row]],
             better=router.models[better[row]],
@@ -161,15 +162,3 @@ def worst_regrets(
         for row in worst
         if regret[row] > 0
     )
-
-
-def excerpt(text: str, length: int = _EXCERPT) -> str:
-    """Return the beginning of a text, on one line.
-
-    Examples
-    --------
-    >>> excerpt("one  two three", length=9)
-    'one two …'
-    """
-    line = " ".join(text.split())
-    return line if len(line) <= length else f"{line[: length - 1]}…"

@@ -1,7 +1,6 @@
 """Two routers on the same prompts as a page, and whether the second is published."""
 
 from router_model.charts import IntervalRow, intervals, shares
-from router_model.charts.names import usd
 from router_model.pages.blocks import (
     Block,
     Cell,
@@ -33,6 +32,7 @@ from router_model.training.reporting.wording import (
     tone,
     usd_between,
 )
+from router_model.wording import usd
 
 _PER_1000 = 1000
 _MARKS = {Status.PASSED: "ahead", Status.FAILED: "behind"}

@@ -1,6 +1,5 @@
 """The first screen of a report: what routing is worth a month, at what quality, and what to do next."""
 
-from router_model.charts.names import usd
 from router_model.pages.blocks import Block, Bullets, Number, Numbers, Paragraph, Section, Verdict
 from router_model.training.measuring.verdict import NOTHING_SAVED, Difference, Finding
 from router_model.training.reporting.report import Report
@@ -14,6 +13,7 @@ from router_model.training.reporting.wording import (
     tone,
     usd_between,
 )
+from router_model.wording import usd
 
 
 def first_screen(report: Report) -> Section:

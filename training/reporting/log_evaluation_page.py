@@ -1,11 +1,11 @@
 """What another router would have brought on the requests of a log, as a page."""
 
 from router_model.charts import IntervalRow, intervals
-from router_model.charts.names import usd
 from router_model.pages.blocks import Block, Facts, Figure, Number, Numbers, Page, Paragraph, Section, Table, Verdict
 from router_model.training.measuring.verdict import NOTHING_SAVED, Estimate, Finding
 from router_model.training.offpolicy.evaluate_on_log import LogEvaluation
 from router_model.training.reporting.wording import TONES, points, points_between, scaled, tone, usd_between
+from router_model.wording import usd
 
 _PER_1000 = 1000
 _TASKS = 20

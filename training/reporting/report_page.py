@@ -2,7 +2,7 @@
 
 from router_model.charts import CostPoint, frontier, intervals, shares
 from router_model.charts.intervals import IntervalRow
-from router_model.charts.names import short_model, usd
+from router_model.charts.names import short_model
 from router_model.charts.scatter import PointKind
 from router_model.pages.blocks import (
     Beside,
@@ -25,6 +25,7 @@ from router_model.training.reporting.figures import by_task_figures, reliability
 from router_model.training.reporting.first_screen import first_screen
 from router_model.training.reporting.report import Report
 from router_model.training.reporting.wording import margin_points, percent, percent_between, points, points_between
+from router_model.wording import usd
 
 _PER_1000 = 1000
 _METRICS = (

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from math import isfinite
 
-from router_model.charts.names import usd
 from router_model.pages.blocks import Tone
 from router_model.training.measuring.verdict import MARGIN, Difference, Estimate, Finding
+from router_model.wording import usd
 
 TONES: dict[Finding, Tone] = {
     Finding.BETTER: "good",
@@ -35,7 +35,7 @@ def signed_usd(value: float) -> str:
     """Write an amount with its sign.
 
     >>> signed_usd(12.34), signed_usd(-0.5), signed_usd(0.0)
-    ('+$12.3', '-$0.5', '$0')
+    ('+$12.34', '-$0.50', '$0')
     """
     return f"+{usd(value)}" if value > 0 else usd(value)
 

@@ -19,11 +19,12 @@ from router_model.features.errors import FeatureError
 from router_model.features.logged import open_prompts
 from router_model.features.prompt import LoggedPrompt, PromptLike
 from router_model.outcome_schema import DECISION_LOG, OUTCOME_COLUMN_NAMES
-from router_model.summary import Summarised, Summary, usd
+from router_model.summary import Summarised, Summary
 from router_model.training.importing.checks import PROMPT_FORMS, REQUEST_PARTS, check_batch
 from router_model.training.importing.duplicates import find_duplicates
 from router_model.training.importing.problems import Problem
 from router_model.training.table.frames import Table, as_frame, is_path, name_of
+from router_model.wording import usd
 
 FloatArray = npt.NDArray[np.float64]
 

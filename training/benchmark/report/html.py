@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from router_model.charts.names import usd
 from router_model.pages.blocks import (
     Beside,
     Block,
@@ -26,6 +25,7 @@ from router_model.training.benchmark.margins import is_shift, shift_summary
 from router_model.training.benchmark.report import figures, tables
 from router_model.training.benchmark.results import Interval, MethodResult, Results
 from router_model.training.benchmark.verdicts import comparisons, ours, summary
+from router_model.wording import usd
 
 ROUTING = ("aiq", "aiq_gain", "aiq_log", "perf_gain", "cost_save", "cost_save_95", "pareto_distance", "arena_score")
 _PREDICTING = (
