@@ -42,3 +42,12 @@ def shortened(text: str, most: int = 160) -> str:
     """
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def sentence(text: str) -> str:
+    """Return a text as a sentence.
+
+    >>> sentence("a tie")
+    'A tie.'
+    """
+    return f"{text[:1].upper()}{text[1:]}."

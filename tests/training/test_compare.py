@@ -152,8 +152,10 @@ def test_the_command_prints_both_and_the_verdict(trained, graded, saved):
     assert "Verdict: " in done.stdout
 
 
-def test_the_command_prints_json(trained, graded, saved):
-    found = json.loads(run_command("compare", trained.path, graded.path, saved, "--json").stdout)
+def test_the_command_prints_json_and_writes_a_page(trained, graded, saved):
+    page = saved.with_name("page.html")
+    found = json.loads(run_command("compare", trained.path, graded.path, saved, "--json", "--html", page).stdout)
+    assert found["verdict"]["sentence"][1:] in text_of(page)
     assert found["n_prompts"] == 120
     assert set(found["second_minus_first"]) == {"quality", "saving", "success", "cost_usd", "aiq"}
     assert set(found["second_minus_first"]["aiq"]) == {"value", "low", "high"}

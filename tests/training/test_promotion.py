@@ -9,6 +9,7 @@ import pytest
 from command_line import run_command
 from explored_log import explored_log
 from simulated_world import simulate
+from written_page import text_of
 
 from router_model import ArtifactError, Catalog, RequestError, Router, TableError
 from router_model.goal import TargetSuccess
@@ -257,12 +258,14 @@ def test_the_command_prints_a_table_of_80_columns_and_refuses_in_a_sentence(plac
     assert passed.stdout.splitlines()[-1].startswith(f"{place.folder} serves ")
 
 
-def test_the_command_prints_json(place, valued, fresh):
-    done = run_command("promote", valued["cheap"], "--to", place.folder, "--table", fresh, "--json")
+def test_the_command_prints_json_and_writes_a_page(place, valued, fresh, tmp_path):
+    page = ("--html", tmp_path / "page.html")
+    done = run_command("promote", valued["cheap"], "--to", place.folder, "--table", fresh, "--json", *page)
     said = json.loads(done.stdout)
     assert (done.returncode, said["promoted"], said["forced"]) == (1, False, False)
     assert [check["name"] for check in said["checks"] if check["status"] == "failed"] == ["gain"]
     assert set(said["evidence"]["difference"]["quality"]) == {"value", "low", "high"}
+    assert "gain" in text_of(tmp_path / "page.html")
 
 
 def test_a_certificate_that_is_kept_passes(place, valued, fresh, trained):

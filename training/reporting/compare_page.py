@@ -28,11 +28,11 @@ from router_model.training.reporting.wording import (
     percent_between,
     points,
     points_between,
+    saved_number,
     scaled,
     tone,
-    usd_between,
 )
-from router_model.wording import usd
+from router_model.wording import sentence
 
 _PER_1000 = 1000
 _MARKS = {Status.PASSED: "ahead", Status.FAILED: "behind"}
@@ -59,19 +59,15 @@ def _verdict(found: Comparison) -> Verdict:
         Finding.CHEAPER_WORSE: "B is cheaper, and worse",
         Finding.WORSE: "A is better",
     }
-    sentence = found.verdict.sentence
-    return Verdict(
-        headlines[found.verdict.finding], f"{sentence[:1].upper()}{sentence[1:]}.", TONES[found.verdict.finding]
-    )
+    finding = found.verdict.finding
+    return Verdict(headlines[finding], sentence(found.verdict.sentence), TONES[finding])
 
 
 def _numbers(found: Comparison) -> Numbers:
     saved, quality = scaled(found.cost_usd, -_PER_1000), found.difference.quality
-    verb = "saves" if saved.value >= 0 else "costs more"
-    shown = saved if saved.value >= 0 else scaled(saved, -1)
     return Numbers(
         (
-            Number(usd(abs(saved.value)), f"B {verb} per 1,000 prompts", usd_between(shown), tone(saved)),
+            saved_number(saved, ("B saves", "B costs more"), "per 1,000 prompts"),
             Number(points(quality), "Quality of B minus A", points_between(quality), tone(quality)),
         )
     )

@@ -5,6 +5,7 @@ from router_model.charts.intervals import IntervalRow
 from router_model.pages.blocks import Block, Bullets, Figure, Folded, Page, Paragraph, Section, Table, Verdict
 from router_model.training.drift.finding import Finding
 from router_model.training.drift.watch import DriftReport
+from router_model.wording import sentence
 
 _MOST = 24
 _REACH = 3.0
@@ -19,10 +20,7 @@ def drift_page(report: DriftReport) -> Page:
         "A change counts where its effect has reached a threshold, and chance does not explain it.",
         "bad" if found else "good",
     )
-    steps = tuple(
-        f"{advice[:1].upper()}{advice[1:].rstrip('?')}."
-        for advice in dict.fromkeys(one.advice for one in report.drifted)
-    )
+    steps = tuple(sentence(advice.rstrip("?")) for advice in dict.fromkeys(one.advice for one in report.drifted))
     first: list[Block] = [
         verdict,
         *([Bullets(steps, numbered=len(steps) > 1, heading="What to do next")] if steps else []),

@@ -9,17 +9,17 @@ from router_model.training.reporting.wording import (
     points,
     points_between,
     quality_in_words,
+    saved_number,
     scaled,
     tone,
-    usd_between,
 )
-from router_model.wording import usd
+from router_model.wording import sentence, usd
 
 
 def first_screen(report: Report) -> Section:
     """Return the answer for somebody who reads one screen."""
     blocks: list[Block] = [
-        Verdict(headline(report), f"{_sentence(report.verdict.sentence)}", TONES[report.verdict.finding]),
+        Verdict(headline(report), sentence(report.verdict.sentence), TONES[report.verdict.finding]),
         Numbers(_numbers(report)),
         Paragraph(_volume(report), soft=True),
         _steps(report),
@@ -96,15 +96,9 @@ def _pair(report: Report, difference: Difference, name: str, cost_usd: float, wh
     """Return the money and the quality against one way to choose models."""
     volume = report.volume
     saved = scaled(difference.saved_usd or NOTHING_SAVED, volume.n_requests)
-    verb = "Saved" if saved.value >= 0 else "Costs more"
     share = f"{percent(difference.saving.value)} of {usd(cost_usd * volume.n_requests)}"
     return (
-        Number(
-            usd(abs(saved.value)),
-            f"{verb} {volume.says}, against {what}",
-            f"{usd_between(saved if saved.value >= 0 else scaled(saved, -1))}. {share} ({name})",
-            tone(saved),
-        ),
+        saved_number(saved, ("Saved", "Costs more"), f"{volume.says}, against {what}", note=f". {share} ({name})"),
         Number(
             points(difference.quality),
             f"Quality, against {what}",
@@ -119,7 +113,3 @@ def _volume(report: Report) -> str:
     if not volume.is_month:
         return "No volume is known, so money is counted per 1,000 requests."
     return f"Money is counted for {volume.source}. Intervals are of 95 %, and hold for requests like those measured."
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."

@@ -4,8 +4,8 @@ from router_model.charts import IntervalRow, intervals
 from router_model.pages.blocks import Block, Facts, Figure, Number, Numbers, Page, Paragraph, Section, Table, Verdict
 from router_model.training.measuring.verdict import NOTHING_SAVED, Estimate, Finding
 from router_model.training.offpolicy.evaluate_on_log import LogEvaluation
-from router_model.training.reporting.wording import TONES, points, points_between, scaled, tone, usd_between
-from router_model.wording import usd
+from router_model.training.reporting.wording import TONES, points, points_between, saved_number, scaled, tone
+from router_model.wording import sentence, usd
 
 _PER_1000 = 1000
 _TASKS = 20
@@ -33,18 +33,16 @@ def _verdict(found: LogEvaluation) -> Verdict:
         Finding.CHEAPER_WORSE: "The challenger is cheaper, and worse",
         Finding.WORSE: "The champion is better",
     }
-    finding, sentence = found.verdict.finding, found.verdict.sentence
-    return Verdict(headlines[finding], f"{sentence[:1].upper()}{sentence[1:]}.", TONES[finding])
+    finding = found.verdict.finding
+    return Verdict(headlines[finding], sentence(found.verdict.sentence), TONES[finding])
 
 
 def _numbers(found: LogEvaluation) -> Numbers:
     saved = scaled(found.difference.saved_usd or NOTHING_SAVED, _PER_1000)
-    shown = saved if saved.value >= 0 else scaled(saved, -1)
-    verb = "Saved" if saved.value >= 0 else "Costs more"
     quality = found.difference.quality
     return Numbers(
         (
-            Number(usd(abs(saved.value)), f"{verb} per 1,000 requests", usd_between(shown), tone(saved)),
+            saved_number(saved, ("Saved", "Costs more"), "per 1,000 requests"),
             Number(points(quality), "Quality, challenger minus champion", points_between(quality), tone(quality)),
         )
     )

@@ -25,7 +25,7 @@ from router_model.training.reporting.figures import by_task_figures, reliability
 from router_model.training.reporting.first_screen import first_screen
 from router_model.training.reporting.report import Report
 from router_model.training.reporting.wording import margin_points, percent, percent_between, points, points_between
-from router_model.wording import usd
+from router_model.wording import sentence, usd
 
 _PER_1000 = 1000
 _METRICS = (
@@ -245,7 +245,7 @@ def _certificates(report: Report) -> tuple[Block, ...]:
             Paragraph("Nothing is certified: all figures here are estimates with intervals, and none is a promise."),
             Code("router-model certify ROUTER TABLE --target-success 0.9"),
         )
-    said = tuple(f"{one.in_words()[:1].upper()}{one.in_words()[1:]}." for one in certificates)
+    said = tuple(sentence(one.in_words()) for one in certificates)
     return (Bullets(said), Paragraph(certificates[0].assumptions, soft=True))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import isfinite
 
-from router_model.pages.blocks import Tone
+from router_model.pages.blocks import Number, Tone
 from router_model.training.measuring.verdict import MARGIN, Difference, Estimate, Finding
 from router_model.wording import usd
 
@@ -47,6 +47,20 @@ def usd_between(estimate: Estimate) -> str:
     '95 %: $100 to $140'
     """
     return f"95 %: {usd(estimate.low)} to {usd(estimate.high)}"
+
+
+def saved_number(saved: Estimate, verbs: tuple[str, str], per: str, *, note: str = "") -> Number:
+    """Return money that is saved, or, where that is below 0, what is spent more, as a positive amount.
+
+    Parameters
+    ----------
+    saved : in USD
+    verbs : for what is saved, and for what costs more
+    per : of how many requests, or of which time
+    note : what follows the interval
+    """
+    verb, shown = (verbs[0], saved) if saved.value >= 0 else (verbs[1], scaled(saved, -1))
+    return Number(usd(shown.value), f"{verb} {per}", f"{usd_between(shown)}{note}", tone(saved))
 
 
 def points(estimate: Estimate) -> str:

@@ -9,6 +9,7 @@ import pytest
 from billing_provider import billing_provider, catalog_toml
 from command_line import run_command
 from log_records import attempt, decision
+from written_page import text_of
 
 from router_model.commands.collect_plan import Plan
 from router_model.serving.decision_log.opening import open_store
@@ -64,8 +65,9 @@ def test_a_chat_body_is_sent_as_it_is_and_its_outcome_is_a_row(provider):
         },
         {"prompt": "Say it", "reference": "it"},
     ]  # fmt: skip
-    done = collect(prompts, models="small", budget=0.5)
+    done = collect(prompts, "--html", "page.html", models="small", budget=0.5)
     assert done.returncode == 0, done.stderr
+    assert "All pairs were asked" in text_of(Path("page.html"))
     sent = {body["messages"][-1]["content"][0]["text"] if "response_format" in body else
             body["messages"][-1]["content"]: body for body in provider.bill.bodies}  # fmt: skip
     assert (sent["Add"]["tools"], sent["Add"]["tool_choice"], sent["Add"]["temperature"]) == ([TOOL], "auto", 0)

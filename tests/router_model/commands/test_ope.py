@@ -9,6 +9,7 @@ from command_line import run_command
 from explored_log import explored_log
 from log_records import attempt, decision, feedback
 from simulated_world import CATALOG
+from written_page import text_of
 
 from router_model.serving.decision_log.opening import open_store
 from router_model.serving.decision_log.rows import batch_of, row_of
@@ -29,9 +30,9 @@ def test_a_router_on_its_own_log_is_a_tie(trained, log):
     assert "Verdict: a tie: both choose the same models." in done.stdout
 
 
-def test_tables_fit_into_80_columns_and_json_says_the_same(graded, trained, log):
+def test_tables_fit_into_80_columns_and_json_and_page_say_the_same(graded, trained, log, tmp_path):
     arguments = ("ope", graded.path, "--log", log, "--against", trained.path, "--no-track")
-    done, as_json = run_command(*arguments), run_command(*arguments, "--json")
+    done, as_json = run_command(*arguments), run_command(*arguments, "--json", "--html", tmp_path / "page.html")
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
     found = json.loads(as_json.stdout)
@@ -42,6 +43,7 @@ def test_tables_fit_into_80_columns_and_json_says_the_same(graded, trained, log)
         "DR", "IPS", "SNIPS", "switch-DR", "DRos", "sub-Gaussian"
     }  # fmt: skip
     assert "DR, anytime" in done.stdout
+    assert found["verdict"]["sentence"][1:] in text_of(tmp_path / "page.html")
 
 
 def written_log(url, records):

@@ -10,6 +10,7 @@ import pytest
 from command_line import run_command
 from log_records import attempt, decision, feedback
 from simulated_world import SUM, simulate
+from written_page import text_of
 
 from router_model.serving.decision_log.opening import open_store
 from router_model.serving.decision_log.rows import batch_of, row_of
@@ -75,7 +76,8 @@ def with_extra(frame, **changed):
 
 def test_nothing_has_changed(trained, calls, tmp_path):
     assert of(trained, calls, tmp_path) == set()
-    said = drift(trained, calls, tmp_path).stdout
+    said = drift(trained, calls, tmp_path, "--html", tmp_path / "page.html").stdout
+    assert "Nothing has changed in" in text_of(tmp_path / "page.html")
     assert "Checked 600 calls between 2026-11-01 00:00 and 2026-11-01 09:59; 600 are graded." in said
     assert "Verdict: no drift in" in said
 
