@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 from command_line import run_command
 from simulated_world import simulate
+from written_page import text_of
 
 from router_model import Router, TableError
 from router_model.goal import QualityValue
