@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from router_model.announced.level import Level
-from router_model.heights import Ends, hull_height
+from router_model.frontier_heights import Ends, hull_height
 from router_model.policy import best_by_value
 
 Float64Array = npt.NDArray[np.float64]
@@ -33,8 +33,8 @@ def least_gain(quality: Float64Array, cost: Float64Array, levels: Sequence[Level
     """Return what choosing by quality is worth against the single models' hull, at the lower end of its 90 % interval.
 
     True levels are drawn from what is known of them. In each draw, the AIQ of the sweep over the value of quality
-    (`router_model.heights.hull_height`) is compared with that of the hull of single models. A model is as good on all
-    prompts in this, so difficulty brings nothing, and the gain is 0 at most: on some tables it did bring nothing.
+    (`router_model.frontier_heights.hull_height`) is compared with that of the hull of single models. A model is as good
+    on all prompts in this, so difficulty brings nothing, and the gain is 0 at most: on some tables it did bring nothing.
 
     Parameters
     ----------

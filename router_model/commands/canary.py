@@ -11,7 +11,7 @@ from router_model.errors import ArtifactError
 from router_model.help_pages import Command
 from router_model.serving.commands.log import DEFAULT_LOG, DEFAULT_SPOOL, with_log
 from router_model.serving.common.extra import needing_serve
-from router_model.tables import print_table
+from router_model.terminal_tables import print_table
 
 if TYPE_CHECKING:
     from router_model.serving.engine.canary import CanaryReport

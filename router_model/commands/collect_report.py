@@ -17,7 +17,7 @@ from router_model.pages.blocks import Block, Bullets, Facts, Number, Numbers, Pa
 from router_model.serving.paid_calls.journal import Journal
 from router_model.serving.paid_calls.runner import Why
 from router_model.serving.paid_calls.session import Asked
-from router_model.tables import print_table
+from router_model.terminal_tables import print_table
 from router_model.training.prompts_to_ask import AskedPrompts
 from router_model.wording import counted, shortened, usd
 

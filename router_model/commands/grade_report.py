@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from router_model.tables import print_table
+from router_model.terminal_tables import print_table
 from router_model.training.grading.corrected_means import MIN_LABELS
 from router_model.training.grading.judge_quality import JudgeReport, Shown
 from router_model.training.measuring.verdict import Estimate

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router_model.help_pages import Command
-from router_model.tables import print_table
+from router_model.terminal_tables import print_table
 
 if TYPE_CHECKING:
     from datetime import date

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
       --by judge --judge openai/gpt-5 --budget-usd 5 --out labelled.parquet
     """,
     sections={
-        "Which prompts of which log": "--log",
+        "Prompts of the log": "--log",
         "Who is asked": "--models",
         "Grader": "--by",
         "Judging model": "--judge",

@@ -10,7 +10,7 @@ from router_model.commands.log_source import LogSource, log_options
 from router_model.help_pages import Command
 from router_model.progress import working
 from router_model.saving import saving_cell
-from router_model.tables import print_table
+from router_model.terminal_tables import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console

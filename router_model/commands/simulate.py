@@ -16,7 +16,7 @@ import click
 from router_model.help_pages import Command
 from router_model.progress import working
 from router_model.serving.common.extra import needing_serve
-from router_model.tables import print_table
+from router_model.terminal_tables import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console

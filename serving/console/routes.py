@@ -31,7 +31,7 @@ from router_model.serving.http_edge.error_answers import as_service_error, faile
 logger = logging.getLogger(__name__)
 
 _MAX_FORM_BYTES: Final = 4_000_000
-"""A prompt of a megabyte, of which each byte may be written as three."""
+"""A prompt of a megabyte: a form may write each of its bytes as three."""
 _MAX_STRANGERS_BYTES: Final = 65_536
 """Of whoever has not signed in: a key, and the address of a page to go on with."""
 _MAX_FIELDS: Final = 100

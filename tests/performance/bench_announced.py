@@ -130,7 +130,7 @@ def share(log_odds: np.ndarray) -> np.ndarray:
 def announced_in_turn(
     models: tuple[str, ...], levels: np.ndarray, cards: Catalog, *, n_known: int | None, n_draws: int
 ) -> Iterator[tuple[str, Level]]:
-    """Estimate the level of each model from some of the others, those of which the cards say something."""
+    """Estimate the level of each model from some of the others, where the cards say something of it."""
     rng = np.random.default_rng(0)
     for model in models:
         sibling = cards[model].like

@@ -34,7 +34,7 @@ from router_model.training.table.outcomes import Outcomes, read_outcomes
 
 Array = npt.NDArray[np.float64]
 Learner = Callable[[list["Table"], "Table"], Array]
-"""Learns difficulty on the first tables, each of which counts the same; returns scores of the other one's prompts."""
+"""Learns difficulty on the first tables, which count the same; returns scores of the other one's prompts."""
 
 KERNEL_PROMPTS, MEASURED, DRAWS = 2_000, 1_500, 8
 ERRORS = (0.0, 0.1, 0.2, 0.3, 0.5)

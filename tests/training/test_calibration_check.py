@@ -1,4 +1,4 @@
-"""Worked by hand: 100 answers at 0.9, of which 80 were good, are off by -10 points; the standard error is 3."""
+"""Worked by hand: 100 answers at 0.9, where 80 were good, are off by -10 points; the standard error is 3."""
 
 import numpy as np
 import pytest

@@ -9,7 +9,7 @@ import click
 from router_model.help_pages import Command
 from router_model.pages.command_option import html_option
 from router_model.progress import working
-from router_model.tables import print_table
+from router_model.terminal_tables import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console

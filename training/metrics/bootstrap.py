@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
-from router_model import heights
+from router_model import frontier_heights as heights
 from router_model.training.metrics.prediction import log_losses, squared_errors, weighted_auc
 
 FloatArray = npt.NDArray[np.floating]

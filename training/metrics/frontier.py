@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from router_model import heights
+from router_model import frontier_heights as heights
 
 Float64Array = npt.NDArray[np.float64]
 

@@ -17,7 +17,7 @@ they are wrong. They are used only for methods that choose without predictions.
 import numpy as np
 import numpy.typing as npt
 
-from router_model import heights
+from router_model import frontier_heights as heights
 
 Float64Array = npt.NDArray[np.float64]
 Choices = npt.NDArray[np.integer]

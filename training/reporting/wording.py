@@ -56,7 +56,7 @@ def saved_number(saved: Estimate, verbs: tuple[str, str], per: str, *, note: str
     ----------
     saved : in USD
     verbs : for what is saved, and for what costs more
-    per : of how many requests, or of which time
+    per : how many requests, or how long, it is counted for
     note : what follows the interval
     """
     verb, shown = (verbs[0], saved) if saved.value >= 0 else (verbs[1], scaled(saved, -1))

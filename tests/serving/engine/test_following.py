@@ -282,7 +282,7 @@ CROWD = "".join(
     f"[models.{name}]\nusd_per_mtok_input = 0.1\nusd_per_mtok_output = 0.3\naccuracy = 0.6\naccuracy_prompts = 40\n"
     for name in ["better", *(f"worse{i}" for i in range(9))]
 )
-"""Ten announced models that are cheap, and of which the same is said."""
+"""Ten announced models that are cheap; the catalog says the same of each."""
 
 
 def test_a_better_model_is_found_among_announced_ones(following, run, query, tmp_path):

@@ -51,7 +51,7 @@ def on_table(trained, fresh):
 
 
 def stated_report(**changes):
-    """A report with made figures: $0.01 a request to the best model, of which $0.004 are saved."""
+    """A report with made figures: the best model costs $0.01 a request, and $0.004 of that are saved."""
     fields = {
         "router": SimpleNamespace(certificates=()), "source": "2,000 prompts of a table", "volume": stated(500_000),
         "margin": 0.01, "best": "large", "best_cost_usd": 0.01, "router_cost_usd": 0.006, "against_best": SAVES,
