@@ -34,7 +34,8 @@ def least_gain(quality: Float64Array, cost: Float64Array, levels: Sequence[Level
 
     True levels are drawn from what is known of them. In each draw, the AIQ of the sweep over the value of quality
     (`router_model.frontier_heights.hull_height`) is compared with that of the hull of single models. A model is as good
-    on all prompts in this, so difficulty brings nothing, and the gain is 0 at most: on some tables it did bring nothing.
+    on all prompts in this, so difficulty brings nothing, and the gain is 0 at most. On some
+    tables that was so.
 
     Parameters
     ----------
