@@ -93,7 +93,7 @@ def featurise(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures
     # Lists first, then one array of each: for a single prompt, each call of numpy takes a noticeable share of the time.
     lengths = zip(parsed, map(len, batch.pieces), strict=True)
     n_input_tokens = [
-        n * max(prompt.n_chars / max(len(prompt.text), 1), 1.0) + prompt.n_tool_chars / TOOL_CHARS_A_PIECE
+        n * max(prompt.n_chars / max(len(prompt.text), 1), 1.0) + prompt.tools.json_chars / TOOL_CHARS_A_PIECE
         for prompt, n in lengths
     ]
     return PromptFeatures(

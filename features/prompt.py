@@ -9,14 +9,14 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from router_model.features.errors import PromptError
-from router_model.features.tools import Tool, read_tools
+from router_model.features.tool_counts import NO_TOOLS, ToolCounts, count_tools
 
 MAX_ENCODED_CHARS = 8192
 """The most characters of a prompt that an encoder reads."""
@@ -60,10 +60,8 @@ class Prompt:
         Images in the messages.
     max_output_tokens : int or None
         The most tokens that the request lets a model write, reasoning included; None if it sets no limit.
-    tools : tuple of Tool
-        The tools that the request offers.
-    n_tool_chars : int
-        Length of their JSON, names and schemas included, which a model reads, too.
+    tools : ToolCounts
+        Of the tools that the request offers.
     n_steps, n_tool_errors : int
         Answers of the model since the user spoke, and results of tools since then that tell of an error.
     turn : str
@@ -91,8 +89,7 @@ class Prompt:
     has_files: bool = False
     n_images: int = 0
     max_output_tokens: int | None = None
-    tools: tuple[Tool, ...] = field(default=(), hash=False)
-    n_tool_chars: int = 0
+    tools: ToolCounts = NO_TOOLS
     n_steps: int = 0
     n_tool_errors: int = 0
     turn: str = ""
@@ -177,8 +174,7 @@ class Prompt:
             has_files=n_files > 0,
             n_images=n_images,
             max_output_tokens=_output_limit(body),
-            tools=read_tools(body.get("tools")),
-            n_tool_chars=len(json.dumps(body["tools"], default=str)) if body.get("tools") else 0,
+            tools=count_tools(body.get("tools")),
             n_steps=n_steps,
             n_tool_errors=n_tool_errors,
             turn=str(body.get("turn_type") or ""),

@@ -6,7 +6,6 @@ changes for tables of such prompts: a predictor that saw none of them reads `SUR
 """
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,21 +14,19 @@ import numpy.typing as npt
 
 from router_model.features.prompt import Prompt
 from router_model.features.surface import MEANINGS, SURFACE_NAMES
-from router_model.features.tools import parameters_of
+from router_model.features.tool_counts import KINDS, NO_TOOLS
 
 FloatArray = npt.NDArray[np.float32]
 
 BACKGROUND_TURNS: Final = ("check", "title", "summary", "compaction")
 """The kinds of an agent's calls that are none of its work."""
 
-_KINDS: Final = ("string", "number", "boolean", "array", "object", "other")
-
 REQUEST_MEANINGS: Final = {
     "log_tools": "tools that are offered",
     "log_tool_parameters": "parameters of all tools, and fields inside them",
     "log_most_parameters": "parameters of the tool that has most of them",
     "log_required": "parameters that a call must have",
-    **{f"log_{kind}_parameters": f"parameters of the type {kind}" for kind in _KINDS},
+    **{f"log_{kind}_parameters": f"parameters of the type {kind}" for kind in KINDS},
     "log_tool_chars": "characters of the tools' descriptions",
     "log_steps": "answers of the model since the user spoke: how long an agent has worked by itself",
     "log_tool_errors": "results of tools since the user spoke that tell of an error",
@@ -57,7 +54,7 @@ def request_features(prompts: Sequence[Prompt]) -> FloatArray:
     """
     rows = np.zeros((len(prompts), len(REQUEST_NAMES)), dtype=np.float32)
     for row, prompt in enumerate(prompts):
-        if prompt.tools or prompt.n_steps or prompt.n_tool_errors:
+        if prompt.tools != NO_TOOLS or prompt.n_steps or prompt.n_tool_errors:
             rows[row, : -len(BACKGROUND_TURNS)] = [math.log1p(count) for count in _counts(prompt)]
         rows[row, -len(BACKGROUND_TURNS) :] = [prompt.turn == turn for turn in BACKGROUND_TURNS]
     return rows
@@ -77,16 +74,5 @@ def without_unused(surface: FloatArray) -> FloatArray:
 
 
 def _counts(prompt: Prompt) -> list[int]:
-    of_tools = parameters_of(prompt.tools)
-    kinds = Counter(parameter.kind for parameters in of_tools for parameter in parameters)
-    required = [tool.parameters.get("required") for tool in prompt.tools]
-    return [
-        len(prompt.tools),
-        kinds.total(),
-        max(map(len, of_tools), default=0),
-        sum(len(names) for names in required if isinstance(names, list)),
-        *(kinds[kind] for kind in _KINDS),
-        sum(len(tool.description) for tool in prompt.tools),
-        prompt.n_steps,
-        prompt.n_tool_errors,
-    ]
+    *first, by_kind, description_chars, _ = prompt.tools
+    return [*first, *by_kind, description_chars, prompt.n_steps, prompt.n_tool_errors]

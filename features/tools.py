@@ -6,8 +6,7 @@ such as a web search, has a type and no parameters. Anything else is left out: a
 still needs a decision.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 _DECLARED = ("functionDeclarations", "function_declarations")
@@ -68,83 +67,11 @@ def _tool(one: Mapping[str, Any]) -> Tool:
     function = one.get("function", one.get("custom"))
     said: Mapping[str, Any] = function if isinstance(function, Mapping) else one
     parameters = next((said[key] for key in _PARAMETERS if isinstance(said.get(key), Mapping)), None)
-    return Tool(_text(said.get("name") or said.get("type")), _text(said.get("description")), parameters or {})
+    return Tool(
+        text_or_empty(said.get("name") or said.get("type")), text_or_empty(said.get("description")), parameters or {}
+    )
 
 
-def _text(value: object) -> str:
+def text_or_empty(value: object) -> str:
+    """Return a text, and an empty one instead of anything else."""
     return value if isinstance(value, str) else ""
-
-
-# --- what a predictor reads of them ------------------------------------------------------------------------
-
-MAX_PARAMETERS = 1024
-"""The most parameters of a request's tools that are read."""
-_MAX_DEPTH = 16  # of schemas in schemas
-_MEMBERS = ("anyOf", "oneOf", "allOf")
-_TYPES = {
-    **dict.fromkeys(("integer", "int", "long", "number", "float", "double"), "number"),
-    **dict.fromkeys(("string", "str", "char"), "string"),
-    **dict.fromkeys(("boolean", "bool"), "boolean"),
-    **dict.fromkeys(("array", "list", "tuple", "arraylist", "set"), "array"),
-    **dict.fromkeys(("object", "dict", "hashmap", "map"), "object"),
-}
-
-
-class Parameter(NamedTuple):
-    """A parameter of a tool, or a field of an object among its parameters.
-
-    Attributes
-    ----------
-    name, description : str
-    type : str
-        As it is written; the first one of several.
-    depth : int
-        0 for a parameter of the tool itself.
-    """
-
-    name: str
-    type: str
-    description: str
-    depth: int
-
-    @property
-    def kind(self) -> str:
-        """One of ``number``, ``string``, ``boolean``, ``array``, ``object`` and ``other``."""
-        return _TYPES.get(self.type.lower(), "other")
-
-
-def parameters_of(tools: Sequence[Tool]) -> list[list[Parameter]]:
-    """Return each tool's parameters, and those inside them, in their order; `MAX_PARAMETERS` in all at most.
-
-    >>> schema = {"type": "object", "properties": {"at": {"type": "object", "properties": {"x": {"type": "number"}}}}}
-    >>> [(one.name, one.kind, one.depth) for one in parameters_of([Tool("f", "", schema)])[0]]
-    [('at', 'object', 0), ('x', 'number', 1)]
-    """
-    found: list[list[Parameter]] = []
-    left = MAX_PARAMETERS
-    for tool in tools:
-        found.append(list(islice(_inside(tool.parameters, 0), left)))
-        left -= len(found[-1])
-    return found
-
-
-def _inside(schema: object, depth: int) -> Iterator[Parameter]:
-    if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
-        return
-    properties = schema.get("properties")
-    for name, said in properties.items() if isinstance(properties, Mapping) else ():
-        about = said if isinstance(said, Mapping) else {}
-        yield Parameter(str(name), _type(about), _text(about.get("description")), depth)
-        yield from _inside(about, depth + 1)
-    yield from _inside(schema.get("items"), depth + 1)
-    for key in _MEMBERS:
-        for member in schema[key] if isinstance(schema.get(key), list) else ():
-            yield from _inside(member, depth + 1)
-
-
-def _type(schema: Mapping[str, Any]) -> str:
-    said = schema.get("type")
-    if said is None:
-        members: list[Any] = next((schema[key] for key in _MEMBERS if isinstance(schema.get(key), list)), [])
-        said = next((one.get("type") for one in members if isinstance(one, Mapping)), None)
-    return _text(next(iter(said), None) if isinstance(said, list | tuple) else said)

@@ -14,6 +14,7 @@ from router_model.features import SURFACE_NAMES, EncoderError, FeatureError, Pro
 from router_model.features.bag import BagVocabulary, Terms, count_terms
 from router_model.features.featuriser import featurise
 from router_model.features.logged import LogKeys, is_sealed, new_key_file, open_prompts, pack, unpack
+from router_model.features.tool_counts import NO_TOOLS
 from router_model.saved.artifact import hash_of, prompt_hash
 
 ENCODER = load_encoder("static")
@@ -58,7 +59,7 @@ def test_features_come_back_from_the_log(value, keys):
     (bag, n_terms), (known, n_known) = vocabulary.transform(logged.pieces), vocabulary.transform(expected.pieces)
     assert (bag != known).nnz == 0
     assert n_terms.tolist() == n_known.tolist()
-    assert found.needs == replace(prompt, text="", tools=(), n_tool_chars=0, n_steps=0, n_tool_errors=0, turn="")
+    assert found.needs == replace(prompt, text="", tools=NO_TOOLS, n_steps=0, n_tool_errors=0, turn="")
     assert hash_of(found) == prompt_hash(prompt.text)
 
 
