@@ -3,8 +3,8 @@
 For an output with weights w on the n prompts, ``sum_i w_i (f(x_i) - y_i)^2 + penalty |f|^2`` is least for
 ``f = sum_i alpha_i k(x_i, .)`` with ``alpha = W^1/2 u``, ``(W^1/2 K W^1/2 + penalty) u = W^1/2 y``. This system is
 symmetric and positive definite, so conjugate gradients solve it for all outputs and penalties at once. A missing pair
-has weight 0. The largest eigenvalues of K, found from a sketch, make a preconditioner: 10 to 12 products then do what
-50 to 70 did where every pair is known, and 32 what 47 did where half of them are (docs/decisions/0060).
+has weight 0. The largest eigenvalues of K, found from a sketch, make a preconditioner: 11 to 13 products then do what
+50 to 72 did where every pair is known, and 24 to 35 what 32 to 49 did where half of them are (docs/decisions/0060).
 
 Models share strength: each one's function is the sum of one that all models have in common and one of its own, with
 variances `sharing` and ``1 - sharing``. So the pairs (i, a) and (j, b) of prompts and models have the kernel
