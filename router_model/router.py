@@ -28,7 +28,7 @@ from router_model.goal import (
 )
 from router_model.levels import Levels
 from router_model.policy import Rule, put_first
-from router_model.prediction.compiled import compile_predictor
+from router_model.prediction.compiled import compiled
 from router_model.prompt_cache import WarmCache, saving_usd, with_warm_caches
 from router_model.saved.artifact import Artifact, load_artifact
 from router_model.screening.constraints import Constraints
@@ -129,7 +129,7 @@ class Router(Summarised):
         For long-running processes: compiling takes about ten seconds the first time on a machine, a second or so from
         then on. Without numba (extra ``serve``) or with ``ROUTER_MODEL_COMPILED=0`` it decides as before.
         """
-        predictor = compile_predictor(self.artifact.predictor)
+        predictor = compiled(self.artifact.predictor)
         return replace(self, artifact=replace(self.artifact, predictor=predictor))
 
     @property
