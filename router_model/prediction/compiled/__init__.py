@@ -7,6 +7,7 @@ because there was no C compiler, and for predictors that the module does not cov
 import logging
 import os
 
+from router_model.errors import RouterModelError
 from router_model.prediction.compiled.errors import NotCompilableError
 from router_model.prediction.predictor import Predictor
 
@@ -23,18 +24,27 @@ def compiled(predictor: Predictor) -> Predictor:
 
     The given predictor is returned without the extension module, with ``ROUTER_MODEL_COMPILED=0``, or if the predictor
     has parts that the module does not cover (`NotCompilableError` says which). The log then says why.
+
+    Raises
+    ------
+    RouterModelError
+        If the environment names instructions that this machine does not have.
     """
     processor = os.environ.get(SWITCH, "")
     if processor == "0":
         _logger.info("numpy predicts: %s=0", SWITCH)
         return predictor
     try:
-        from router_model.prediction.compiled.predictor import CompiledPredictor  # noqa: PLC0415  may not be built
+        from router_model.prediction.compiled.predictor import PROCESSORS, CompiledPredictor  # noqa: PLC0415  see below
     except ImportError as exc:
         _logger.warning("numpy predicts, which is several times slower: the extension module was not built (%s)", exc)
         return predictor
+    if processor and processor not in PROCESSORS:
+        raise RouterModelError(f"{SWITCH}={processor!r}; expected one of {', '.join((*PROCESSORS, '0'))} on this machine")
+    if isinstance(predictor, CompiledPredictor):
+        return predictor
     try:
-        return CompiledPredictor.of(predictor, processor)
+        return CompiledPredictor.of(predictor, processor or PROCESSORS[0])
     except NotCompilableError as exc:
         _logger.warning("numpy predicts, which is several times slower: %s", exc)
         return predictor

@@ -20,6 +20,9 @@ from router_model.prediction.threads import in_parallel
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
+PROCESSORS = _native.PROCESSORS
+"""The kinds of processors that this one can stand in for, by the instructions they have; the fastest first."""
+
 _CHUNK = 64  # prompts that one thread predicts at once
 
 
@@ -29,21 +32,21 @@ class CompiledPredictor(Predictor):
 
     Attributes
     ----------
-    processor : one of `_native.PROCESSORS`, the instructions that are used; empty for the best that there are
+    processor : one of `PROCESSORS`
     """
 
-    processor: str = ""
+    processor: str = PROCESSORS[0]
     native: _native.Predictor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         forests = [_native.Forest(forest_arrays(self.boosters))]
         for amount in self.amounts.values():
             forests.append(_native.Forest(forest_arrays(amount.boosters)) if amount.boosters else None)
-        native = _native.Predictor(predictor_arrays(self), tuple(forests), self.processor or _native.PROCESSORS[0])
+        native = _native.Predictor(predictor_arrays(self), tuple(forests), self.processor)
         object.__setattr__(self, "native", native)
 
     @classmethod
-    def of(cls, predictor: Predictor, processor: str = "") -> "CompiledPredictor":
+    def of(cls, predictor: Predictor, processor: str = PROCESSORS[0]) -> "CompiledPredictor":
         """Lay out a predictor.
 
         Raises
@@ -51,6 +54,10 @@ class CompiledPredictor(Predictor):
         NotCompilableError
         """
         return cls(**{each.name: getattr(predictor, each.name) for each in fields(Predictor)}, processor=processor)
+
+    def by_numpy(self) -> Predictor:
+        """Return the reference, which says the same."""
+        return Predictor(**{each.name: getattr(self, each.name) for each in fields(Predictor)})
 
     def predict(self, features: PromptFeatures, *, quality_bar: float) -> Prediction:
         """Predict success at one bar, and output tokens; see `Predictor.predict`.

@@ -20,7 +20,12 @@
 #undef NAME
 
 /* VBMI2 marks the processors that do not slow down for vectors of 512 bits, as earlier ones did. */
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi2,prefer-vector-width=512")))
+#define AVX512 "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi2"
+#if defined(__clang__)
+#define TARGET __attribute__((target(AVX512)))
+#else
+#define TARGET __attribute__((target(AVX512 ",prefer-vector-width=512")))
+#endif
 #define PROCESSOR "avx512"
 #define NAME(function) function##_avx512
 #include "loops_of_processor.h"
