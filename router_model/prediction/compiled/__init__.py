@@ -40,7 +40,9 @@ def compiled(predictor: Predictor) -> Predictor:
         _logger.warning("numpy predicts, which is several times slower: the extension module was not built (%s)", exc)
         return predictor
     if processor and processor not in PROCESSORS:
-        raise RouterModelError(f"{SWITCH}={processor!r}; expected one of {', '.join((*PROCESSORS, '0'))} on this machine")
+        raise RouterModelError(
+            f"{SWITCH}={processor!r}; expected one of {', '.join((*PROCESSORS, '0'))} on this machine"
+        )
     if isinstance(predictor, CompiledPredictor):
         return predictor
     try:

@@ -14,9 +14,7 @@ class Forest:
     def mean_score(self, columns: FloatArray, scores: npt.NDArray[np.float64], processor: str, /) -> None: ...
 
 class Predictor:
-    def __new__(
-        cls, arrays: dict[str, Array], forests: tuple[Forest | None, ...], processor: str, /
-    ) -> Predictor: ...
+    def __new__(cls, arrays: dict[str, Array], forests: tuple[Forest | None, ...], processor: str, /) -> Predictor: ...
     def predict(
         self,
         pieces: IntArray,

@@ -6,7 +6,7 @@ in any order and without branches, and one test serves many rows. ``native/fores
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -50,21 +50,26 @@ class _Tree:
     leaf: list[float]
 
 
-def forest_arrays(boosters: Sequence[lgb.Booster]) -> dict[str, npt.NDArray[Any]]:
+def forest_arrays(boosters: Sequence[lgb.Booster], *, shared: Container[int] = ()) -> dict[str, npt.NDArray[Any]]:
     """Return the trees of some boosters, whose scores are averaged, as arrays.
+
+    Parameters
+    ----------
+    shared : columns that have the same number in all rows that are scored together; two thirds of all tests read them
 
     Returns
     -------
     dict
         ``column``, ``missing``: int32, shape (n_inputs,). The inputs of tests: a column of the rows, and the treatment
-        of its missing values (`Missing`).
-        ``first_test``: int32, shape (n_trees + 1,).
+        of its missing values (`Missing`). The first ``n_shared`` of them are shared.
+        ``first_test``: int32, shape (n_trees + 1,). In each tree, the tests of shared inputs come first.
+        ``first_own``: int32, shape (n_trees,). Where the tests of other inputs begin.
         ``input``: int32, shape (n_tests,). Index into ``column``.
         ``threshold``: float32, shape (n_tests,). A number up to it passes. It is the largest float32 number up to
         LightGBM's threshold, which gives the same result for float32 rows.
         ``allowed``: uint32, shape (n_tests,). Bits of the leaves that remain possible after the test fails.
         ``leaf``: float64, shape (n_trees, MOST_LEAVES). Scores, from left to right.
-        ``n_boosters``: int64, shape (1,).
+        ``n_boosters``, ``n_shared``: int64, shape (1,).
 
     Raises
     ------
@@ -75,20 +80,28 @@ def forest_arrays(boosters: Sequence[lgb.Booster]) -> dict[str, npt.NDArray[Any]
     most = max((len(tree.leaf) for tree in trees), default=1)
     if most > MOST_LEAVES:
         raise NotCompilableError(f"a tree has {most} leaves; expected at most {MOST_LEAVES}")
-    inputs = sorted({each for tree in trees for each in tree.inputs})
+    inputs = sorted({each for tree in trees for each in tree.inputs}, key=lambda each: (each[0] not in shared, each))
     place = {each: position for position, each in enumerate(inputs)}
+    n_shared = sum(column in shared for column, _ in inputs)
+    places = [[place[each] for each in tree.inputs] for tree in trees]
+    first_test = np.cumsum([0, *map(len, places)])
+    order = np.array(
+        [first + at for first, own in zip(first_test, places, strict=False) for at in np.argsort(own)], int
+    )
     leaf = np.zeros((len(trees), MOST_LEAVES))
     for row, tree in enumerate(trees):
         leaf[row, : len(tree.leaf)] = tree.leaf
     return {
         "column": np.array([column for column, _ in inputs], dtype=np.int32),
         "missing": np.array([missing for _, missing in inputs], dtype=np.int32),
-        "first_test": np.cumsum([0, *(len(tree.inputs) for tree in trees)]).astype(np.int32),
-        "input": np.array([place[each] for tree in trees for each in tree.inputs], dtype=np.int32),
-        "threshold": _rounded_down(np.array([t for tree in trees for t in tree.threshold])),
-        "allowed": np.array([bit & _ALL for tree in trees for bit in tree.allowed], dtype=np.uint32),
+        "first_test": first_test.astype(np.int32),
+        "first_own": (first_test[:-1] + [sum(at < n_shared for at in own) for own in places]).astype(np.int32),
+        "input": np.array([at for own in places for at in own], dtype=np.int32)[order],
+        "threshold": _rounded_down(np.array([t for tree in trees for t in tree.threshold]))[order],
+        "allowed": np.array([bit & _ALL for tree in trees for bit in tree.allowed], dtype=np.uint32)[order],
         "leaf": leaf,
         "n_boosters": np.array([len(boosters)]),
+        "n_shared": np.array([n_shared]),
     }
 
 

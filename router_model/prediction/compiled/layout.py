@@ -14,9 +14,9 @@ import numpy.typing as npt
 from router_model.features.bag import TERM_FREQUENCY
 from router_model.features.grid import GRID_STEPS
 from router_model.prediction.compiled.errors import NotCompilableError
-from router_model.prediction.evidence import EvidenceModel
+from router_model.prediction.evidence import FAMILIARITY, EvidenceModel
 from router_model.prediction.kernel import EXP_HIGH, EXP_LOW, FORM_STEPS, KERNEL_STEPS, steps_of
-from router_model.prediction.predictor import Predictor, first_kernel
+from router_model.prediction.predictor import Predictor, first_kernel, pair_names
 
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
@@ -81,7 +81,7 @@ def _sums(model: EvidenceModel) -> dict[str, Array]:
     return {
         "embedding_weights": _padded_rows(_flat(heads[0].weights)),
         "bag_weights": _flat(heads[1].weights),
-        "kernel_weights": _padded(np.array(kernel / step, dtype=np.int16)),
+        "kernel_weights": _padded(np.array(kernel / step, dtype=np.int16), _WHOLE // 2),
         "kernel_step": step.astype(np.float64) / KERNEL_STEPS,
         "bias": _float(np.stack([heads[0].bias, heads[1].bias, *kernels], axis=-1)),
     }
@@ -113,6 +113,19 @@ def _probabilities(predictor: Predictor) -> dict[str, Array]:
     }
 
 
+def shared_columns(predictor: Predictor) -> frozenset[int]:
+    """Return the boosters' columns that all models share on a prompt: all but the record, evidence and its edge."""
+    evidence, n_bars, n_targets = (
+        predictor.evidence_model,
+        len(predictor.grid),
+        predictor.evidence_model.bank.base.shape[1],
+    )
+    surface = [f"surface_{each}" for each in range(len(evidence.kernel.scale.centre))]
+    names = pair_names(evidence.names, surface, n_bars=n_bars, n_targets=n_targets)
+    shared = {"quality_bar", *surface, *(f"familiarity_{kind}" for kind in FAMILIARITY)}
+    return frozenset(at for at, name in enumerate(names) if name in shared or name.endswith("_difficulty"))
+
+
 def in_steps(values: FloatArray, steps: int = GRID_STEPS) -> npt.NDArray[np.int16]:
     """Return vectors as integers, in the steps that `router_model.features.grid.on_grid` rounds to.
 
@@ -122,8 +135,8 @@ def in_steps(values: FloatArray, steps: int = GRID_STEPS) -> npt.NDArray[np.int1
     return np.array(np.rint(values * np.float32(steps)), dtype=np.int16, order="C")
 
 
-def _padded(rows: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
-    missing = -rows.shape[1] % _WHOLE
+def _padded(rows: npt.NDArray[np.int16], whole: int = _WHOLE) -> npt.NDArray[np.int16]:
+    missing = -rows.shape[1] % whole
     return np.pad(rows, ((0, 0), (0, missing))) if missing else rows
 
 

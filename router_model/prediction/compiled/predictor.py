@@ -12,7 +12,7 @@ from router_model.features.bag import Terms
 from router_model.features.featuriser import PromptFeatures
 from router_model.prediction.compiled import _native
 from router_model.prediction.compiled.forest import forest_arrays
-from router_model.prediction.compiled.layout import predictor_arrays
+from router_model.prediction.compiled.layout import predictor_arrays, shared_columns
 from router_model.prediction.evidence import FAMILIARITY
 from router_model.prediction.predictor import Prediction, Predictor
 from router_model.prediction.threads import in_parallel
@@ -39,9 +39,11 @@ class CompiledPredictor(Predictor):
     native: _native.Predictor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        forests = [_native.Forest(forest_arrays(self.boosters))]
-        for amount in self.amounts.values():
-            forests.append(_native.Forest(forest_arrays(amount.boosters)) if amount.boosters else None)
+        shared = shared_columns(self)
+        forests = [
+            _native.Forest(forest_arrays(boosters, shared=shared)) if boosters else None
+            for boosters in (self.boosters, *(amount.boosters for amount in self.amounts.values()))
+        ]
         native = _native.Predictor(predictor_arrays(self), tuple(forests), self.processor)
         object.__setattr__(self, "native", native)
 
@@ -91,9 +93,7 @@ class CompiledPredictor(Predictor):
     def _prediction(self, out: FloatArray) -> Prediction:
         """Take the numbers of each prompt apart, in the order in which ``native/probabilities.c`` writes them."""
         n, m = len(out), len(self.models)
-        amounts = {
-            name: out[:, m * (4 + 4 * place) : m * (8 + 4 * place)] for place, name in enumerate(self.amounts)
-        }
+        amounts = {name: out[:, m * (4 + 4 * place) : m * (8 + 4 * place)] for place, name in enumerate(self.amounts)}
         tokens, latency = amounts["output_tokens"], amounts.get("latency_s")
         return Prediction(
             p_success=out[:, :m],

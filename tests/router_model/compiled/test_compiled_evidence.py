@@ -55,7 +55,9 @@ def test_evidence_has_the_bits_of_the_reference(predictors, features, processor,
 def test_a_vocabulary_without_terms_and_no_prompt_at_all_work(predictors, features):
     model = predictors[0].evidence_model
     nothing = BagVocabulary(np.empty(0, np.int64), np.empty(0, np.float32))
-    bag = replace(model.bag, index=model.bag.index[:0], head=replace(model.bag.head, weights=model.bag.head.weights[:0]))
+    bag = replace(
+        model.bag, index=model.bag.index[:0], head=replace(model.bag.head, weights=model.bag.head.weights[:0])
+    )
     compiled = CompiledPredictor.of(replace(predictors[0], evidence_model=replace(model, vocabulary=nothing, bag=bag)))
     values, familiarity = compiled.evidence(features)
     expected = compiled.evidence_model.evidence(features)

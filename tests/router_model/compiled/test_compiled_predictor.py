@@ -72,7 +72,8 @@ def test_every_field_is_the_same(kind, quality_bar, prompts, request):
     expected = plain.predict(features, quality_bar=quality_bar)
     for processor in PROCESSORS:
         found = CompiledPredictor.of(plain, processor).predict(features, quality_bar=quality_bar)
-        assert_same(expected, found)
+        # where p is 1, the reference's interval has the error of 1 - 1e-6 in float32
+        assert_same(expected, found, p_within=1e-5 if quality_bar == 1e-9 else 1e-6)
 
 
 def test_alone_and_together_prompts_are_predicted_to_the_same_bits(trained, prompts):

@@ -61,6 +61,18 @@ def test_scores_are_lightgbms(boosters, kind, data):
         assert mean_score([booster], rows, processor) == pytest.approx(scores(booster, rows), abs=1e-12)
 
 
+def test_shared_columns_are_tested_once_for_all_rows(boosters):
+    numbers = np.random.default_rng(2)
+    for kind, booster in boosters.items():
+        rows = numbers.normal(size=(40, 4)).astype(np.float32)
+        rows[:, [1, 3]] = rows[0, [1, 3]]
+        arrays = forest_arrays([booster], shared={1, 3})
+        found = np.empty(40)
+        _native.Forest(arrays).mean_score(np.ascontiguousarray(rows.T), found, PROCESSORS[0])
+        assert found == pytest.approx(scores(booster, rows), abs=1e-12), kind
+        assert arrays["n_shared"][0] > 0 or kind == "one leaf"
+
+
 def test_infinity_is_no_missing_value(boosters):
     """LightGBM splits NaN off at a threshold of infinity, which infinity itself does not exceed."""
     rows = np.array([[0, 0, 0, np.inf], [0, 0, 0, np.nan]], dtype=np.float32)

@@ -50,7 +50,10 @@ def test_constants_are_those_of_the_numpy_code():
 
 
 DAMAGE = {
-    "missing": (lambda arrays: {name: each for name, each in arrays.items() if name != "idf"}, "the array idf is missing"),
+    "missing": (
+        lambda arrays: {name: each for name, each in arrays.items() if name != "idf"},
+        "the array idf is missing",
+    ),
     "type": (lambda arrays: arrays | {"idf": arrays["idf"].astype(float)}, "idf: got type 'd' and 1 axes"),
     "axes": (lambda arrays: arrays | {"bars": arrays["bars"][None]}, "bars: got type 'f' and 2 axes"),
     "size": (lambda arrays: arrays | {"idf": arrays["idf"][1:]}, "idf: axis 0 has size"),
@@ -81,9 +84,12 @@ def test_forests_that_do_not_fit_are_refused(parts, trained):
     wide = _native.Forest(trees | {"column": trees["column"] + 10_000})
     with pytest.raises(ValueError, match="forests"):
         _native.Predictor(arrays, (wide, *forests[1:]), "baseline")
-    for name, changed in (("input", trees["input"] + 10_000), ("column", trees["column"] - 10_000)):
-        with pytest.raises(ValueError, match="a test's input or column does not exist"):
-            _native.Forest(trees | {name: changed})
+    with pytest.raises(ValueError, match="tests of shared inputs do not come first"):
+        _native.Forest(trees | {"input": trees["input"] + 10_000})
+    with pytest.raises(ValueError, match="tests of shared inputs do not come first"):
+        _native.Forest(trees | {"n_shared": np.array([2])})
+    with pytest.raises(ValueError, match="a column does not exist"):
+        _native.Forest(trees | {"column": trees["column"] - 10_000})
     with pytest.raises(ValueError, match="where the tests of each tree begin"):
         _native.Forest(trees | {"first_test": trees["first_test"] + 1})
 

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+struct forest;
+
 typedef struct loops {
     const char *processor;
     /* found[row] = query . rows[row]; for vectors up to unit length in steps of the grid at most 2**28 */
@@ -20,9 +22,8 @@ typedef struct loops {
     /* total += values @ rows, exact in float64 */
     void (*add_rows)(const double *values, const int16_t *rows, int64_t n_rows, int64_t n_columns, double *total);
     void (*add_float_row)(double value, const float *row, int64_t n_columns, double *total);
-    /* total[lane] += the score of every tree for the inputs (n_inputs, LANES) */
-    void (*add_trees)(const float *inputs, const int32_t *first_test, const int32_t *input, const float *threshold,
-                      const uint32_t *allowed, const double *leaf, int64_t n_trees, double *total);
+    /* total[lane] += the score of every tree for the inputs (n_inputs, LANES); `shared` has what other tests left */
+    void (*add_trees)(const struct forest *forest, const float *inputs, const uint32_t *shared, double *total);
 } Loops;
 
 /* The kinds of processors that this one can stand in for, the fastest first. */

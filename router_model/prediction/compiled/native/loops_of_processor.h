@@ -84,23 +84,21 @@ TARGET static void NAME(add_float_row)(double value, const float *restrict row, 
         total[column] += value * row[column];
 }
 
-TARGET static void NAME(add_trees)(const float *restrict inputs, const int32_t *restrict first_test,
-                                   const int32_t *restrict input, const float *restrict threshold,
-                                   const uint32_t *restrict allowed, const double *restrict leaf, int64_t n_trees,
-                                   double *restrict total)
+TARGET static void NAME(add_trees)(const Forest *forest, const float *restrict inputs,
+                                   const uint32_t *restrict shared, double *restrict total)
 {
-    for (int64_t tree = 0; tree < n_trees; tree++) {
+    for (int64_t tree = 0; tree < forest->n_trees; tree++) {
         uint32_t possible[LANES];
         for (int lane = 0; lane < LANES; lane++)
-            possible[lane] = UINT32_MAX;
-        for (int32_t test = first_test[tree]; test < first_test[tree + 1]; test++) {
-            const float *read = inputs + (int64_t)input[test] * LANES;
-            const float most = threshold[test];
-            const uint32_t left = allowed[test];
+            possible[lane] = shared[tree];
+        for (int32_t test = forest->first_own[tree]; test < forest->first_test[tree + 1]; test++) {
+            const float *read = inputs + (int64_t)forest->input[test] * LANES;
+            const float most = forest->threshold[test];
+            const uint32_t left = forest->allowed[test];
             for (int lane = 0; lane < LANES; lane++) /* a passed test sets all bits; NaN passes none */
                 possible[lane] &= left | -(uint32_t)(read[lane] <= most);
         }
-        const double *own = leaf + tree * MOST_LEAVES;
+        const double *own = forest->leaf + tree * MOST_LEAVES;
         for (int lane = 0; lane < LANES; lane++) /* the lowest leaf left; the highest if a forged tree leaves none */
             total[lane] += own[__builtin_ctz(possible[lane] | 1u << (MOST_LEAVES - 1))];
     }

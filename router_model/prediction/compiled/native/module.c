@@ -23,7 +23,8 @@ typedef struct {
 
 #define OF(name, type, axes) {#name, type, axes, offsetof(Forest, name)}
 static const Field forest_fields[] = {
-    OF(column, "i", "i"), OF(missing, "i", "i"), OF(first_test, "i", "T"), OF(input, "i", "x"),
+    OF(column, "i", "i"), OF(missing, "i", "i"), OF(first_test, "i", "T"), OF(first_own, "i", "t"),
+    OF(input, "i", "x"), OF(n_shared, "q", "1"),
     OF(threshold, "f", "x"), OF(allowed, "I", "x"), OF(leaf, "d", "tl"), OF(n_boosters, "q", "1"), {NULL},
 };
 #undef OF
@@ -75,11 +76,18 @@ static int check_forest(ForestObject *self)
     forest->n_inputs = size['i'], forest->n_tests = size['x'], forest->n_trees = size['t'];
     if (size['T'] != forest->n_trees + 1 || !is_list_of(forest->first_test, 0, forest->n_trees, forest->n_tests))
         return refuse("first_test is not where the tests of each tree begin");
+    if (*forest->n_shared < 0 || *forest->n_shared > forest->n_inputs)
+        return refuse("n_shared is not a number of inputs");
+    for (int64_t tree = 0; tree < forest->n_trees; tree++) {
+        const int32_t first = forest->first_test[tree], own = forest->first_own[tree], end = forest->first_test[tree + 1];
+        if (own < first || own > end || !all_within(forest->input + first, own - first, 0, *forest->n_shared)
+            || !all_within(forest->input + own, end - own, *forest->n_shared, forest->n_inputs))
+            return refuse("the tests of shared inputs do not come first in a tree");
+    }
     if (size['l'] != MOST_LEAVES || *forest->n_boosters < 1)
         return refuse("leaf must have 32 columns, and n_boosters be 1 or more");
-    if (!all_within(forest->input, forest->n_tests, 0, forest->n_inputs)
-        || !all_within(forest->column, forest->n_inputs, 0, INT32_MAX))
-        return refuse("a test's input or column does not exist");
+    if (!all_within(forest->column, forest->n_inputs, 0, INT32_MAX))
+        return refuse("a column does not exist");
     self->last_column = -1;
     for (int64_t each = 0; each < forest->n_inputs; each++)
         if (forest->column[each] > self->last_column)
@@ -179,7 +187,7 @@ static PyObject *forest_mean_score(PyObject *object, PyObject *args)
         || take_array(&arrays, scores, &fields[1], 1, &written) < 0;
     if (!failed && self->last_column >= arrays.size['c'])
         failed = refuse("a test reads a column that is not there");
-    if (!failed && mean_score(&self->forest, loops, read, arrays.size['r'], written) < 0)
+    if (!failed && mean_score(&self->forest, loops, read, arrays.size['r'], written, 1) < 0)
         failed = (PyErr_NoMemory(), 1);
     release_arrays(&arrays);
     if (failed)

@@ -33,15 +33,17 @@
 struct loops;
 
 /* Trees as bit masks; see router_model.prediction.compiled.forest. */
-typedef struct {
+typedef struct forest {
     int64_t n_inputs, n_tests, n_trees;
     const int32_t *column, *missing; /* (n_inputs) */
-    const int32_t *first_test;       /* (n_trees + 1) */
-    const int32_t *input;            /* (n_tests), even in every tree */
+    const int32_t *first_test;       /* (n_trees + 1); the tests of shared inputs come first in a tree */
+    const int32_t *first_own;        /* (n_trees): where the tests of other inputs begin */
+    const int32_t *input;            /* (n_tests) */
     const float *threshold;          /* (n_tests) */
     const uint32_t *allowed;         /* (n_tests) */
     const double *leaf;              /* (n_trees, MOST_LEAVES) */
     const int64_t *n_boosters;       /* (1) */
+    const int64_t *n_shared;         /* (1): the first so many inputs are the same in all rows */
 } Forest;
 
 /* See router_model.prediction.compiled.layout for the arrays. */
@@ -111,9 +113,12 @@ int64_t weigh_bag(const Predictor *predictor, const int64_t *pieces, int64_t n, 
 /* values: (n, n_models, n_targets, n_kinds), familiarity: (n, N_FAMILIARITY) */
 int collect_evidence(const Predictor *predictor, const Prompts *prompts, float *values, float *familiarity);
 
-int mean_score(const Forest *forest, const struct loops *loops, const float *columns, int64_t n_rows, double *scores);
-int boosted_scores(const Predictor *predictor, const Forest *forest, int64_t first_target, int64_t n_targets,
-                   const float *values, const float *familiarity, const float *surface, double *scores);
+/* Write scores[row * stride]. Columns: (n_columns, n_rows); of shared inputs only the first row is read. */
+int mean_score(const Forest *forest, const struct loops *loops, const float *columns, int64_t n_rows, double *scores,
+               int64_t stride);
+/* Of one target, for all models. */
+int boosted_scores(const Predictor *predictor, const Forest *forest, int64_t target, const float *values,
+                   const float *familiarity, const float *surface, double *scores, int64_t stride);
 
 float calibrate(const Predictor *predictor, const float *values, const float *familiarity, const double *scores,
                 double *change, float *p);

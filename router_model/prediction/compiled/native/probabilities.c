@@ -102,8 +102,10 @@ static int predict_one(const Predictor *predictor, const float *values, const fl
                        const float *surface, Bar bar, double *scores, double *change, float *p, float *out)
 {
     const int64_t n_models = predictor->n_models;
-    if (boosted_scores(predictor, predictor->forests[0], 0, predictor->n_bars, values, familiarity, surface, scores) < 0)
-        return -1;
+    for (int64_t target = 0; target < predictor->n_bars; target++)
+        if (boosted_scores(predictor, predictor->forests[0], target, values, familiarity, surface,
+                           scores + target, predictor->n_bars) < 0)
+            return -1;
     const float trust = calibrate(predictor, values, familiarity, scores, change, p);
     at_bar(predictor, p, trust, bar, out, out + n_models, out + 2 * n_models);
     out += 4 * n_models;
@@ -111,7 +113,7 @@ static int predict_one(const Predictor *predictor, const float *values, const fl
         const Forest *forest = predictor->forests[1 + amount];
         memset(scores, 0, (size_t)n_models * sizeof *scores);
         if (forest != NULL
-            && boosted_scores(predictor, forest, predictor->n_bars + amount, 1, values, familiarity, surface, scores) < 0)
+            && boosted_scores(predictor, forest, predictor->n_bars + amount, values, familiarity, surface, scores, 1) < 0)
             return -1;
         amounts(predictor, amount, scores, out, out + n_models);
     }
