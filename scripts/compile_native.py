@@ -1,8 +1,8 @@
 """Compile the extension module in place: ``python scripts/compile_native.py``.
 
-The C compiler is ``CC``, or else ``cc``, ``gcc`` or ``clang``, or else that of the package ``ziglang``. The build hook of
-the package (``hatch_build.py``) calls this, too. The module uses Python's stable ABI, so one build serves every Python
-from 3.11 on.
+The C compiler is ``CC``, or else ``cc``, ``gcc`` or ``clang``, or else that of the package ``ziglang``. The build hook
+of the package (``hatch_build.py``) calls this, too. The module uses Python's stable ABI, so one build serves every
+Python from 3.11 on.
 """
 
 import importlib.util
@@ -46,7 +46,13 @@ def compile_native(*extra: str) -> Path:
     command = system_compiler()
     if not command and importlib.util.find_spec("ziglang") is None:
         raise CompileError("no C compiler was found: install one, or set CC")
-    command = command or [sys.executable, "-m", "ziglang", "cc"]
+    command = command or [
+        sys.executable,
+        "-m",
+        "ziglang",
+        "cc",
+        "-mcpu=baseline",
+    ]  # by default it is for this processor
     made = MODULE.with_suffix(".new")  # so that a process that uses the old module keeps its file
     command += [*_FLAGS, *extra, f"-I{sysconfig.get_path('include')}", *map(str, sorted(FOLDER.glob("native/*.c")))]
     command += ["-lm", "-o", str(made)]

@@ -1,20 +1,20 @@
-from typing import Any
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
+Array: TypeAlias = npt.NDArray[Any]
+FloatArray: TypeAlias = npt.NDArray[np.float32]
+IntArray: TypeAlias = npt.NDArray[np.int64]
 
 PROCESSORS: tuple[str, ...]
 
 class Forest:
-    def __new__(cls, arrays: dict[str, Array], /) -> Forest: ...
+    def __new__(cls, arrays: dict[str, Array], /) -> Self: ...
     def mean_score(self, columns: FloatArray, scores: npt.NDArray[np.float64], processor: str, /) -> None: ...
 
 class Predictor:
-    def __new__(cls, arrays: dict[str, Array], forests: tuple[Forest | None, ...], processor: str, /) -> Predictor: ...
+    def __new__(cls, arrays: dict[str, Array], forests: tuple[Forest | None, ...], processor: str, /) -> Self: ...
     def predict(
         self,
         pieces: IntArray,

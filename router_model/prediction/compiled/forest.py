@@ -5,7 +5,6 @@ the left of the test. The first leaf that no test ruled out is the leaf of the r
 in any order and without branches, and one test serves many rows. ``native/forest.c`` makes them.
 """
 
-import math
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
