@@ -114,7 +114,8 @@ static void compare(const Predictor *predictor, Query *query, int64_t start, int
     loops->exponents(products, bags, distances, predictor->sharpness,
                      (double)(predictor->n_low * predictor->n_high - 1), n, steps);
     for (int64_t row = 0; row < n; row++) {
-        double product = predictor->exp_high[steps[row] >> LOW_BITS] * predictor->exp_low[steps[row] & (predictor->n_low - 1)];
+        const double high = predictor->exp_high[steps[row] >> LOW_BITS];
+        const double product = high * predictor->exp_low[steps[row] & (predictor->n_low - 1)];
         kernel[row] = (double)(int32_t)(product + 0.5);
     }
     loops->add_rows(kernel, predictor->kernel_weights + start * predictor->n_padded, n, predictor->n_padded,

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-/* Constants of the numpy code; tests/router_model/compiled/test_constants.py compares them. */
+/* Constants of the numpy code; tests/router_model/compiled/test_native.py compares them. */
 #define N_WORD_PIECES 30522
 #define GRID_STEPS 16384
 #define WEIGHT_STEPS 4096

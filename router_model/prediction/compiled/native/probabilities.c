@@ -112,8 +112,9 @@ static int predict_one(const Predictor *predictor, const float *values, const fl
     for (int64_t amount = 0; amount < predictor->n_amounts; amount++, out += (1 + N_QUANTILES) * n_models) {
         const Forest *forest = predictor->forests[1 + amount];
         memset(scores, 0, (size_t)n_models * sizeof *scores);
+        const int64_t target = predictor->n_bars + amount;
         if (forest != NULL
-            && boosted_scores(predictor, forest, predictor->n_bars + amount, values, familiarity, surface, scores, 1) < 0)
+            && boosted_scores(predictor, forest, target, values, familiarity, surface, scores, 1) < 0)
             return -1;
         amounts(predictor, amount, scores, out, out + n_models);
     }
@@ -124,7 +125,8 @@ static int predict_one(const Predictor *predictor, const float *values, const fl
 
 int predict(const Predictor *predictor, const Prompts *prompts, Bar bar, float *out)
 {
-    const int64_t n_values = predictor->n_columns * predictor->n_kinds, n_pairs = predictor->n_models * predictor->n_bars;
+    const int64_t n_values = predictor->n_columns * predictor->n_kinds;
+    const int64_t n_pairs = predictor->n_models * predictor->n_bars;
     float *values = malloc((size_t)(prompts->n * (n_values + N_FAMILIARITY) + 1) * sizeof *values);
     double *scores = malloc((size_t)(n_pairs + 1) * sizeof *scores);
     double *change = malloc((size_t)(predictor->n_models + 1) * sizeof *change);
