@@ -52,7 +52,9 @@ def main() -> None:
     breakdown(router, near_100, limit="0.5 / 1.2")
     breakdown(Router.assemble(tiled(router.artifact, N_MANY_MODELS), router.encoder), near_100[:100], limit="2")
     features = featurise(prompts[:N_BATCH], router.encoder)
-    took = seconds_of(lambda: router.artifact.predictor.predict(features, quality_bar=0.5))
+    started = time.process_time()  # large batches are shared by two threads
+    router.artifact.predictor.predict(features, quality_bar=0.5)
+    took = time.process_time() - started
     print(f"| load, s | {np.median(loads):.2f} | {max(loads):.2f} | 0.3 |")
     print(f"| predictor in batches of {N_BATCH:,}, prompts/s | {N_BATCH / took:,.0f} | | 8,000 |")
 
