@@ -35,7 +35,8 @@ def compiled(predictor: Predictor) -> Predictor:
         _logger.info("numpy predicts: %s=0", SWITCH)
         return predictor
     try:
-        from router_model.prediction.compiled.predictor import PROCESSORS, CompiledPredictor  # noqa: PLC0415  see below
+        from router_model.prediction.compiled._native import PROCESSORS  # noqa: PLC0415  it may not be there
+        from router_model.prediction.compiled.predictor import CompiledPredictor  # noqa: PLC0415
     except ImportError as exc:
         _logger.warning("numpy predicts, which is several times slower: the extension module was not built (%s)", exc)
         return predictor

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from router_model.features.bag import Terms
 from router_model.features.featuriser import PromptFeatures
-from router_model.prediction.compiled import _native
+from router_model.prediction.compiled._native import PROCESSORS, Forest
+from router_model.prediction.compiled._native import Predictor as NativePredictor
 from router_model.prediction.compiled.forest import forest_arrays
 from router_model.prediction.compiled.layout import predictor_arrays, shared_columns
 from router_model.prediction.evidence import FAMILIARITY
@@ -19,9 +20,6 @@ from router_model.prediction.threads import in_parallel
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
-
-PROCESSORS = _native.PROCESSORS
-"""The kinds of processors that this one can stand in for, by the instructions they have; the fastest first."""
 
 _CHUNK = 64  # prompts that one thread predicts at once
 
@@ -32,19 +30,19 @@ class CompiledPredictor(Predictor):
 
     Attributes
     ----------
-    processor : one of `PROCESSORS`
+    processor : one of `PROCESSORS`, the kinds of processors that this one can stand in for, the fastest first
     """
 
     processor: str = PROCESSORS[0]
-    native: _native.Predictor = field(init=False, repr=False, compare=False)
+    native: NativePredictor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         shared = shared_columns(self)
         forests = [
-            _native.Forest(forest_arrays(boosters, shared=shared)) if boosters else None
+            Forest(forest_arrays(boosters, shared=shared)) if boosters else None
             for boosters in (self.boosters, *(amount.boosters for amount in self.amounts.values()))
         ]
-        native = _native.Predictor(predictor_arrays(self), tuple(forests), self.processor)
+        native = NativePredictor(predictor_arrays(self), tuple(forests), self.processor)
         object.__setattr__(self, "native", native)
 
     @classmethod

@@ -11,7 +11,8 @@ from plain_router import by_numpy
 from router_model.features import BagVocabulary
 from router_model.features.featuriser import featurise
 from router_model.model_set import without_column
-from router_model.prediction.compiled.predictor import PROCESSORS, CompiledPredictor
+from router_model.prediction.compiled._native import PROCESSORS
+from router_model.prediction.compiled.predictor import CompiledPredictor
 
 pytestmark = pytest.mark.processor
 

@@ -14,7 +14,8 @@ from router_model import RequestError, RouterModelError
 from router_model.features.featuriser import featurise
 from router_model.model_set import without_column
 from router_model.prediction.compiled import SWITCH, compiled
-from router_model.prediction.compiled.predictor import PROCESSORS, CompiledPredictor
+from router_model.prediction.compiled._native import PROCESSORS
+from router_model.prediction.compiled.predictor import CompiledPredictor
 from router_model.prediction.predictor import Prediction
 
 pytestmark = pytest.mark.processor

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model.prediction.compiled import _native
+from router_model.prediction.compiled._native import PROCESSORS
 from router_model.prediction.compiled.errors import NotCompilableError
 from router_model.prediction.compiled.forest import Missing, forest_arrays
-from router_model.prediction.compiled.predictor import PROCESSORS
 
 KINDS = {
     "plain": {},
