@@ -9,7 +9,7 @@ DATA ?= ../shared/data
 export PROMPT
 # Compiled modules are kept: the tests start hundreds of processes, and each would compile the project again.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help setup encoders quickstart serve lint type test test-all test-clients test-baseline-cpu test-as-avx2 test-as-baseline fuzz coverage bench bench-serve bench-proxy benchmark guard notebooks docs wheel clean
+.PHONY: help setup encoders quickstart serve native lint type test test-all test-clients test-baseline-cpu test-as-avx2 test-as-baseline fuzz coverage bench profile bench-serve bench-proxy benchmark guard notebooks docs wheel clean
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
@@ -18,11 +18,14 @@ $(VENV)/bin/python:
 	  { echo "Python 3.11 or newer is needed; got $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
+# The extension module is compiled again where its source has changed.
+NATIVE := hatch_build.py scripts/compile_native.py $(wildcard router_model/prediction/compiled/native/*)
+
+$(VENV)/.base: pyproject.toml constraints.txt $(NATIVE) | $(VENV)/bin/python
 	$(PIP) --editable '.[sample]'
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.dev: pyproject.toml constraints.txt $(NATIVE) | $(VENV)/bin/python
 	$(PIP) --editable '.[sample,train,dev]'
 	@touch $@ $(VENV)/.base
 
@@ -47,7 +50,11 @@ serve: $(VENV)/.serve | quickstart/router/manifest.json quickstart/providers.tom
 quickstart/router/manifest.json quickstart/providers.toml:
 	$(MAKE) quickstart </dev/null
 
-lint: $(VENV)/.dev  ## style, formatting and layering
+native:  ## compile the extension module in place, with warnings as errors (CC=compiler, SANITIZE=address,undefined)
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) scripts/compile_native.py -Wall -Wextra -Werror \
+	  $(if $(SANITIZE),-g -fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
+
+lint: native $(VENV)/.dev  ## style, formatting and layering; warnings of the C compiler
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -93,6 +100,9 @@ bench: $(VENV)/.dev benchmark  ## every measurement the documents cite (needs DA
 	$(BIN)/python tests/performance/bench_screening.py
 	$(BIN)/python tests/performance/bench_certificates.py $(DATA)
 	$(BIN)/python tests/performance/bench_offpolicy.py $(DATA) --figure docs/figures/coverage.svg
+
+profile: $(VENV)/.dev  ## where the time of a decision goes, beside the limits (needs DATA; ROUTER=folder, else it trains one)
+	$(BIN)/python tests/performance/bench_decisions.py $(DATA)/mmlu_pro $(if $(ROUTER),--router $(ROUTER))
 
 bench-serve: $(VENV)/.dev  ## how fast the service answers (needs DATA; ROUTER=folder, SOAK=200000)
 	$(BIN)/python tests/performance/bench_serve.py $(DATA)/mmlu_pro $(if $(ROUTER),--router $(ROUTER)) \

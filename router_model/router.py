@@ -28,7 +28,7 @@ from router_model.goal import (
 )
 from router_model.levels import Levels
 from router_model.policy import Rule, put_first
-from router_model.prediction.compiled import compile_predictor
+from router_model.prediction.compiled import compiled
 from router_model.prompt_cache import WarmCache, saving_usd, with_warm_caches
 from router_model.saved.artifact import Artifact, load_artifact
 from router_model.screening.constraints import Constraints
@@ -109,7 +109,8 @@ class Router(Summarised):
 
     @classmethod
     def assemble(cls, artifact: Artifact, encoder: Encoder, *, catalog: str | Path | Catalog | None = None) -> "Router":
-        """Build a router from parts already in memory."""
+        """Build a router from parts already in memory; its predictions are computed by compiled code, if possible."""
+        artifact = replace(artifact, predictor=compiled(artifact.predictor))
         if isinstance(catalog, str | Path):
             catalog = Catalog.load(catalog)
         cards = artifact.catalog if catalog is None else catalog
@@ -122,15 +123,6 @@ class Router(Summarised):
         if self.announced is None or self.artifact.is_starter:
             return self
         return replace(self, announced=None, catalog=self.catalog.only(graded_models(self.artifact)))
-
-    def warm_up(self) -> "Router":
-        """Return a router that says the same and decides single prompts by compiled code.
-
-        For long-running processes: compiling takes about ten seconds the first time on a machine, a second or so from
-        then on. Without numba (extra ``serve``) or with ``ROUTER_MODEL_COMPILED=0`` it decides as before.
-        """
-        predictor = compile_predictor(self.artifact.predictor)
-        return replace(self, artifact=replace(self.artifact, predictor=predictor))
 
     @property
     def models(self) -> tuple[str, ...]:

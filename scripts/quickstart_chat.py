@@ -37,7 +37,7 @@ def chat(command: str, folder: Path, prompt: str) -> list[str]:
         *("--log", f"sqlite:///{folder}/router-log.db", "--log-spool", str(folder / "spool")),
         *("--decision-deadline-s", "10"),
     ]
-    with working("starting the service; its first start compiles the decisions"), _served(arguments) as address:
+    with working("starting the service"), _served(arguments) as address:
         body = {"model": "auto", "messages": [{"role": "user", "content": prompt}]}
         answer, headers = _post(f"{address}/v1/chat/completions", body)
     usage = answer["usage"]

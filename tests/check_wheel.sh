@@ -8,7 +8,8 @@ trap 'rm -rf "$work"' EXIT
 "$python" -m build --outdir "$work/dist" . >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
 wheel=$(ls "$work"/dist/*.whl)
 constraints=$(pwd)/constraints.txt
-data=$(find features router_model serving training -type f ! -name '*.py' ! -path '*/__pycache__/*')
+data=$(find features router_model serving training -type f ! -name '*.py' ! -path '*/__pycache__/*' \
+  ! -path '*/compiled/native/*' ! -name '*.new') # C sources are not shipped, and the module that they make is
 "$python" -m venv "$work/env"
 "$work/env/bin/python" -m pip install --quiet --disable-pip-version-check --constraint "$constraints" "$wheel"
 mkdir "$work/project"
@@ -32,6 +33,7 @@ assert tops == {"router_model"}, tops
 assert "router_model/serving/decision_log/migrations/env.py" in names  # a script in a folder that is no package
 for path in sys.argv[2:]:  # templates, tables, pictures: whatever stands beside the code
     assert f"router_model/{path.removeprefix('router_model/')}" in names, f"{path} is missing"
+assert any(name.endswith("compiled/_native.abi3.so") for name in names), "the extension module was not compiled"
 assert len(sys.argv) > 40  # else the files were not found
 for package in (features, serving, tests, training):
     assert package.mine == package.__name__, package

@@ -93,16 +93,25 @@ class BarGrid:
         >>> [round(float(steps.at(p, bar)), 3) for bar in (0.2, 0.5, 0.51, 1.0)]
         [0.8, 0.8, 0.4, 0.4]
         """
+        below, above, share = self.between(bar)
+        p_below = np.ones_like(p[..., 0]) if below < 0 else p[..., below]
+        p_above = np.float32(0) if above == len(self) else p[..., above]
+        return np.asarray(p_below + share * (p_above - p_below), dtype=np.float32)
+
+    def between(self, bar: float) -> tuple[int, int, np.float32]:
+        """Return the learned bars around `bar`, and the share of the way from the first to the second.
+
+        -1 stands for a bar that every answer meets, and ``len(self)`` for one that none meets.
+        """
         if succeeds(self.low, bar):
-            return np.ones(p.shape[:-1], dtype=np.float32)
+            return -1, 0, np.float32(0)
         upper = int(np.searchsorted(self.bars, bar - BAR_TOLERANCE))
         if self.stepwise or (upper < len(self) and abs(self.bars[upper] - bar) <= BAR_TOLERANCE):
-            return p[..., min(upper, len(self) - 1)]
-        # At the two ends, probabilities are 1 and 0 whatever was learned.
-        below, p_below = (self.bars[upper - 1], p[..., upper - 1]) if upper else (np.float32(self.low), np.float32(1))
-        above, p_above = (self.bars[upper], p[..., upper]) if upper < len(self) else (self.high, np.float32(0))
-        share = np.float32((bar - below) / max(float(above - below), BAR_TOLERANCE))
-        return np.asarray(p_below + share * (p_above - p_below), dtype=np.float32)
+            learned = min(upper, len(self) - 1)
+            return learned, learned, np.float32(0)
+        low = self.bars[upper - 1] if upper else np.float32(self.low)
+        high = self.bars[upper] if upper < len(self) else self.high
+        return upper - 1, upper, np.float32((bar - low) / max(float(high - low), BAR_TOLERANCE))
 
     def mean(self, p: FloatArray) -> FloatArray:
         """Return the expected quality, given the probabilities of meeting each of `bars`.

@@ -11,8 +11,8 @@ from router_model.router import Router
 from router_model.serving.engine.read_query import ReadQuery
 from router_model.serving.engine.self_check import has_numbers
 
-MOST_TOGETHER = 7
-"""Requests that are decided together: from 8 on compiled code (`router_model.prediction.compiled`) does not pay."""
+MOST_TOGETHER = 8
+"""Requests that are decided together: so many share the reading of the bank (`router_model.prediction.compiled`)."""
 
 
 class PredictionError(Exception):

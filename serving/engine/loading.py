@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 class Loader:
-    """Loads, tries, checks and warms up routers; it blocks for seconds, and may be used by several threads.
+    """Loads, tries and checks routers; it blocks for seconds, and may be used by several threads.
 
     Parameters
     ----------
@@ -58,11 +58,8 @@ class Loader:
         artifact = self._started(folder) if self._settings.starts else self._verified(folder, tried=bool(beside))
         same = next((one for one in beside if one.artifact.content_hash == artifact.content_hash), None)
         if same is not None:
-            artifact = same.artifact  # the same content need not be held, or compiled, twice
+            artifact = same.artifact  # the same content need not be held twice
         router = Router.assemble(artifact, self._encoder(artifact, beside), catalog=self._settings.catalog)
-        if same is None:
-            _log.info("compiling the decision code: this takes a second, or about ten the first time on a machine")
-            router = router.warm_up()
         check_router(router)
         return router
 

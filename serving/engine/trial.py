@@ -81,7 +81,7 @@ def main() -> int:
     _stand_back()
     try:
         encoder = None if given.encoder is None else load_encoder(given.encoder)
-        router = Router.load(given.folder, catalog=given.catalog, encoder=encoder).warm_up()
+        router = Router.load(given.folder, catalog=given.catalog, encoder=encoder)
         check_router(router)
     except (RouterModelError, FeatureError) as exc:
         print(json.dumps({"refused": str(exc)}))  # noqa: T201  how the parent is told

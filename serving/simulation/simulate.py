@@ -260,7 +260,7 @@ class _Replay:
             own = replace(own, encoder=champion.encoder)  # then the two share a prompt's features, as in a service
         since = datetime.fromtimestamp(self._now, UTC)
         pointer = Challenger(folder_name(own.artifact.content_hash), challenger.mode, challenger.share, since)
-        return Contender.of(pointer, own.warm_up(), self._settings)
+        return Contender.of(pointer, own, self._settings)
 
     async def step(self, arrival: Arrival) -> None:
         """Report what is due, then let one request be decided, called and judged."""

@@ -55,7 +55,7 @@ async def measure(settings: Settings, prompts: list[str], n_rounds: int) -> None
     assert champion is not None
     point = replace(champion.artifact.operating_point, quality_value_usd=0.0)
     artifact = replace(champion.artifact, operating_point=point)
-    router = Router.assemble(artifact, champion.encoder).warm_up()
+    router = Router.assemble(artifact, champion.encoder)
     contenders: dict[str, Contender | None] = {"alone": None}
     for name, (mode, share) in MODES.items():
         contenders[name] = Contender.of(Challenger("other", mode, share, datetime.now(UTC)), router, settings)

@@ -26,7 +26,7 @@ N_BYTES, N_READ, N_BODY = 8_192, 8_192, 4_000_000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("router", type=Path)
-    router = Router.load(parser.parse_args().router).warm_up()
+    router = Router.load(parser.parse_args().router)
     router.route("hello")
     print(f"{'kind':34} {'8 KB':>7} {'read':>7} {'body':>7}")
     worst = [0.0, 0.0, 0.0]

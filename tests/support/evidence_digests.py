@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from plain_router import by_numpy
 from simulated_world import simulate
 
 from router_model import Router
@@ -17,18 +18,12 @@ ODD = ["?", "zzzzqqq " * 3, "Докажите, что 17 — простое чи
 
 def digests(router: Path) -> dict[str, str]:
     """Return digests of what the boosters read, by the way that computes it, and of the models that are chosen."""
-    plain = Router.load(router)
-    prompts = [*simulate(80, seed=7)["prompt"].unique(maintain_order=True).to_list(), *ODD]
-    features = featurise(prompts, plain.encoder)
-    model, ready = plain.artifact.predictor.evidence_model, plain.warm_up()
-    predictor = ready.artifact.predictor
+    ready = Router.load(router)
+    plain, predictor = by_numpy(ready), ready.artifact.predictor
     assert isinstance(predictor, CompiledPredictor)
+    prompts = [*simulate(80, seed=7)["prompt"].unique(maintain_order=True).to_list(), *ODD]
+    features, model = featurise(prompts, plain.encoder), predictor.evidence_model
     alone = [model.evidence(features.take(np.array([row]))) for row in range(len(prompts))]
-    surface = model.surface_of(features)
-    compiled = [
-        predictor.prompt.evidence.evidence(features.embedding[row].copy(), features.pieces[row], surface[row])
-        for row in range(len(prompts))
-    ]
     together = model.evidence(features)
     found = {
         "features": [features.embedding, features.surface],
@@ -36,7 +31,7 @@ def digests(router: Path) -> dict[str, str]:
         "alone": [
             np.concatenate(parts) for parts in zip(*((one.values, one.familiarity) for one in alone), strict=True)
         ],
-        "compiled": [np.stack(parts) for parts in zip(*compiled, strict=True)],
+        "compiled": [*predictor.evidence(features)],
         "choices": [np.array([router.route(prompt).model for prompt in prompts for router in (plain, ready)])],
     }
     return {name: hashlib.sha256(b"".join(map(bytes, arrays))).hexdigest() for name, arrays in found.items()}

@@ -1,4 +1,4 @@
-"""Older processors than this one, by the settings that keep numpy, BLAS and numba from newer instructions.
+"""Older processors than this one, by the settings that keep numpy, BLAS and our compiled code from newer instructions.
 
 ``python tests/support/processors.py baseline COMMAND...`` runs a command as such a processor would.
 """
@@ -9,6 +9,8 @@ import sys
 
 import numpy as np
 
+from router_model.prediction.compiled import SWITCH
+
 X86 = platform.machine().lower() in {"x86_64", "amd64"}
 
 PROCESSORS = ("avx2", "baseline") if X86 else ("baseline",)
@@ -17,17 +19,13 @@ PROCESSORS = ("avx2", "baseline") if X86 else ("baseline",)
 
 def settings(processor: str) -> dict[str, str]:
     """Return the environment variables that turn newer instructions off, for processes that start with them."""
-    numba, openblas = {
-        ("avx2", True): ("haswell", "Haswell"),
-        ("baseline", True): ("generic", "Prescott"),
-        ("baseline", False): ("generic", "ARMV8"),
-    }[processor, X86]
+    openblas = {("avx2", True): "Haswell", ("baseline", True): "Prescott", ("baseline", False): "ARMV8"}[processor, X86]
     found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])  # numpy warns of others
     features = [*found, *os.environ.get("NPY_DISABLE_CPU_FEATURES", "").split()]
     if processor == "avx2":
         features = [name for name in features if name.startswith(("AVX512", "X86_V4"))]
     return {
-        "NUMBA_CPU_NAME": numba,
+        SWITCH: processor,
         "OPENBLAS_CORETYPE": openblas,
         "NPY_DISABLE_CPU_FEATURES": " ".join(dict.fromkeys(features)),
     }

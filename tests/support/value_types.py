@@ -59,10 +59,11 @@ def made() -> Iterator[set[type]]:
 
 
 def _classes() -> set[type]:
-    """Return the classes that the project defines, as far as its modules are imported."""
+    """Return the classes that the project defines in Python, as far as its modules are imported."""
     modules = [module for name, module in sys.modules.items() if name.partition(".")[0] == PROJECT]
     values = (value for module in modules for value in vars(module).values())
-    return {one for one in values if isinstance(one, type) and one.__module__.partition(".")[0] == PROJECT}
+    ours = {one for one in values if isinstance(one, type) and one.__module__.partition(".")[0] == PROJECT}
+    return {one for one in ours if not one.__module__.endswith("._native")}
 
 
 def _noting(method: Any, found: set[type]) -> Any:

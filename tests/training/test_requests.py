@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 from fake_service import client_of, fake_parts
+from plain_router import by_numpy
 from simulated_world import CATALOG, POEM, SUM
 
 from router_model import Catalog, Router
@@ -77,7 +78,7 @@ def test_schemas_steps_and_errors_are_learned_where_they_matter(with_tools, tmp_
 
 def test_one_request_is_decided_by_compiled_code_as_by_plain_code(with_tools):
     body = {"messages": conversation(POEM, 2, fails=True), "tools": [tool(5)]}
-    plain, compiled = with_tools.route(body), with_tools.warm_up().route(body, explain=True)
+    plain, compiled = by_numpy(with_tools).route(body), with_tools.route(body, explain=True)
     assert [step.model for step in compiled.plan] == [step.model for step in plain.plan]
     assert [step.p_success for step in compiled.plan] == pytest.approx(
         [step.p_success for step in plain.plan], abs=1e-6

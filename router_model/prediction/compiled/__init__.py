@@ -1,40 +1,53 @@
-"""Predict for a single prompt by compiled code, several times as fast as `router_model.prediction.predictor`.
+"""Predict by compiled code, many times as fast as `router_model.prediction.predictor`, and with the same result.
 
-The predictions are the same. The code with numpy and LightGBM remains the reference. It also answers batches of many
-prompts, and every request of a base install: compiling needs numba, which the extra ``serve`` installs.
+The code with numpy and LightGBM remains the reference. It answers where the extension module `_native` was not built,
+because there was no C compiler, and for predictors that the module does not cover.
 """
 
-import importlib.util
 import logging
 import os
 
+from router_model.errors import RouterModelError
 from router_model.prediction.compiled.errors import NotCompilableError
 from router_model.prediction.predictor import Predictor
 
-__all__ = ["SWITCH", "NotCompilableError", "compile_predictor"]
+__all__ = ["SWITCH", "NotCompilableError", "compiled"]
 
 SWITCH = "ROUTER_MODEL_COMPILED"
-"""Environment variable; 0 leaves predictors uncompiled."""
+"""Environment variable: 0 for the numpy code, or the instructions to use (``baseline``, ``avx2``, ``avx512``)."""
 
 _logger = logging.getLogger(__name__)
 
 
-def compile_predictor(predictor: Predictor) -> Predictor:
-    """Return a predictor with the same predictions that answers single prompts by compiled code, if possible.
+def compiled(predictor: Predictor) -> Predictor:
+    """Return a predictor with the same predictions that compiled code computes, if possible.
 
-    The given predictor is returned without numba, with ``ROUTER_MODEL_COMPILED=0``, or if the predictor has parts that
-    compiled code does not cover (`NotCompilableError` says which). The log then says why.
+    The given predictor is returned without the extension module, with ``ROUTER_MODEL_COMPILED=0``, or if the predictor
+    has parts that the module does not cover (`NotCompilableError` says which). The log then says why.
+
+    Raises
+    ------
+    RouterModelError
+        If the environment names instructions that this machine does not have.
     """
-    if os.environ.get(SWITCH) == "0":
-        _logger.info("single decisions are not compiled: %s=0", SWITCH)
+    processor = os.environ.get(SWITCH, "")
+    if processor == "0":
+        _logger.info("numpy predicts: %s=0", SWITCH)
         return predictor
-    if importlib.util.find_spec("numba") is None:
-        _logger.info("single decisions are not compiled: numba is missing (pip install 'router-model[serve]')")
-        return predictor
-    from router_model.prediction.compiled.predictor import CompiledPredictor  # noqa: PLC0415  numba takes half a second
-
     try:
-        return CompiledPredictor.of(predictor)
-    except (NotCompilableError, OSError) as exc:  # numba writes its cache while it compiles, and the disk may be full
-        _logger.warning("single decisions are not compiled: %s", exc)
+        from router_model.prediction.compiled._native import PROCESSORS  # noqa: PLC0415  it may not be there
+        from router_model.prediction.compiled.predictor import CompiledPredictor  # noqa: PLC0415
+    except ImportError as exc:
+        _logger.warning("numpy predicts, which is several times slower: the extension module was not built (%s)", exc)
+        return predictor
+    if processor and processor not in PROCESSORS:
+        raise RouterModelError(
+            f"{SWITCH}={processor!r}; expected one of {', '.join((*PROCESSORS, '0'))} on this machine"
+        )
+    if isinstance(predictor, CompiledPredictor):
+        return predictor
+    try:
+        return CompiledPredictor.of(predictor, processor or PROCESSORS[0])
+    except NotCompilableError as exc:
+        _logger.warning("numpy predicts, which is several times slower: %s", exc)
         return predictor

@@ -6,14 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router_model.prediction.compiled import _native
+from router_model.prediction.compiled._native import PROCESSORS
 from router_model.prediction.compiled.errors import NotCompilableError
-from router_model.prediction.compiled.forest import Forest, Missing
+from router_model.prediction.compiled.forest import Missing, forest_arrays
 
 KINDS = {
     "plain": {},
     "missing": {},
     "zero is missing": {"zero_as_missing": True},
-    "many leaves": {"num_leaves": 50, "min_data_in_leaf": 2},
+    "most leaves": {"num_leaves": 32, "min_data_in_leaf": 2},
     "one leaf": {"min_data_in_leaf": 10_000},
 }
 ODD = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-36, -1e-36, 1e-35, 2e-35, 1e-40, 3e38, -3e38]
@@ -35,6 +37,12 @@ def boosters():
     return {kind: grown(extra, missing=kind == "missing") for kind, extra in KINDS.items()}
 
 
+def mean_score(boosters, rows, processor=PROCESSORS[0]):
+    found = np.empty(len(rows))
+    _native.Forest(forest_arrays(boosters)).mean_score(np.ascontiguousarray(rows.T), found, processor)
+    return found
+
+
 def scores(booster, rows):
     return booster.predict(rows, raw_score=True, num_threads=1)
 
@@ -44,19 +52,31 @@ def scores(booster, rows):
 def test_scores_are_lightgbms(boosters, kind, data):
     """Any number, odd ones, and thresholds hit exactly, at which a row goes left."""
     booster = boosters[kind]
-    forest = Forest.of([booster])
-    known = [float(each) for each in forest.threshold[:50] if np.isfinite(each)]
+    known = [float(each) for each in forest_arrays([booster])["threshold"][:50] if np.isfinite(each)]
     number = st.one_of(st.floats(width=32), st.sampled_from(ODD), st.sampled_from([*known, 0.5]))
     n_rows = data.draw(st.sampled_from([1, 3, 17, 70]))
     drawn = data.draw(st.lists(number, min_size=4, max_size=12))
     rows = np.resize(np.array(drawn, dtype=np.float32), (n_rows, 4))
-    assert forest.mean_score(np.ascontiguousarray(rows.T)) == pytest.approx(scores(booster, rows), abs=1e-12)
+    for processor in PROCESSORS:
+        assert mean_score([booster], rows, processor) == pytest.approx(scores(booster, rows), abs=1e-12)
+
+
+def test_shared_columns_are_tested_once_for_all_rows(boosters):
+    numbers = np.random.default_rng(2)
+    for kind, booster in boosters.items():
+        rows = numbers.normal(size=(40, 4)).astype(np.float32)
+        rows[:, [1, 3]] = rows[0, [1, 3]]
+        arrays = forest_arrays([booster], shared={1, 3})
+        found = np.empty(40)
+        _native.Forest(arrays).mean_score(np.ascontiguousarray(rows.T), found, PROCESSORS[0])
+        assert found == pytest.approx(scores(booster, rows), abs=1e-12), kind
+        assert arrays["n_shared"][0] > 0 or kind == "one leaf"
 
 
 def test_infinity_is_no_missing_value(boosters):
     """LightGBM splits NaN off at a threshold of infinity, which infinity itself does not exceed."""
     rows = np.array([[0, 0, 0, np.inf], [0, 0, 0, np.nan]], dtype=np.float32)
-    found = Forest.of([boosters["missing"]]).mean_score(np.ascontiguousarray(rows.T))
+    found = mean_score([boosters["missing"]], rows)
     assert found == pytest.approx(scores(boosters["missing"], rows), abs=1e-12)
     assert found[0] != found[1]
 
@@ -65,12 +85,7 @@ def test_the_score_is_the_mean_over_boosters(boosters):
     rows = np.random.default_rng(1).normal(size=(5, 4)).astype(np.float32)
     pair = [boosters["plain"], boosters["missing"]]
     expected = (scores(pair[0], rows) + scores(pair[1], rows)) / 2
-    assert Forest.of(pair).mean_score(np.ascontiguousarray(rows.T)) == pytest.approx(expected, abs=1e-12)
-
-
-def test_masks_are_as_wide_as_the_largest_tree(boosters):
-    assert Forest.of([boosters["plain"]]).allowed.dtype == np.int32
-    assert Forest.of([boosters["many leaves"]]).allowed.dtype == np.int64
+    assert mean_score(pair, rows) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -94,14 +109,14 @@ def test_boosters_that_are_no_sum_of_numerical_tests_are_refused():
     rows, three = random.normal(size=(200, 2)).astype(np.float32), random.integers(0, 3, 200)
     several = lgb.train({"objective": "multiclass", "num_class": 3, "verbosity": -1}, lgb.Dataset(rows, three), 2)
     with pytest.raises(NotCompilableError, match="num_class"):
-        Forest.of([several])
+        forest_arrays([several])
     kinds = random.integers(0, 5, size=(200, 1))
     own = lgb.Dataset(kinds.astype(np.float32), kinds[:, 0] % 2, categorical_feature=[0], params={"verbosity": -1})
     with pytest.raises(NotCompilableError, match="feature_infos"):
-        Forest.of([lgb.train({"objective": "regression", "verbosity": -1, "min_data_per_group": 1}, own, 2)])
+        forest_arrays([lgb.train({"objective": "regression", "verbosity": -1, "min_data_per_group": 1}, own, 2)])
     with pytest.raises(NotCompilableError, match="unknown or repeated lines"):
-        Forest.of([grown({"linear_tree": True})])
-    with pytest.raises(NotCompilableError, match="leaves; expected at most 63"):
-        Forest.of([grown({"num_leaves": 80, "min_data_in_leaf": 1})])
+        forest_arrays([grown({"linear_tree": True})])
+    with pytest.raises(NotCompilableError, match="leaves; expected at most 32"):
+        forest_arrays([grown({"num_leaves": 80, "min_data_in_leaf": 1})])
     with pytest.raises(NotCompilableError, match="average_output"):
-        Forest.of([grown({"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.5})])
+        forest_arrays([grown({"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.5})])

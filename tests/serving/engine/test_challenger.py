@@ -23,8 +23,7 @@ CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "functi
 
 @pytest.fixture(autouse=True)
 def quickly_loaded(monkeypatch):
-    """Nothing is compiled, nor tried in another process, which takes seconds: `test_trial` has that."""
-    monkeypatch.setenv("ROUTER_MODEL_COMPILED", "0")
+    """Nothing is tried in another process, which takes seconds: `test_trial` has that."""
     monkeypatch.setattr(
         "router_model.serving.engine.loading.try_artifact", lambda folder, **_: read_manifest(folder)["content_hash"]
     )

@@ -13,7 +13,7 @@ def test_a_decision_is_the_routers(bench, run, query, trained):
     async def main():
         async with bench() as b:
             routed = await b.engine.decide(query(SUM, target_success=0.6))
-            direct = trained.router.warm_up().route(SUM, target_success=0.6)
+            direct = trained.router.route(SUM, target_success=0.6)
             assert routed.plan == direct.plan
             assert (routed.model, routed.reason) == ("small", "cheapest_above_bar")
             assert routed.propensities == [1, 0, 0]

@@ -1,7 +1,6 @@
 """From a catalog and a provider to a router of one's own: serve without an artifact, grade, train on the log."""
 
 import json
-import os
 import sys
 
 import httpx2
@@ -28,14 +27,11 @@ def test_a_service_from_a_catalog_alone_writes_the_log_that_the_first_router_is_
     command += ["--providers", "providers.toml", "--insecure", "--port", str(port), "--log", log]
     command += ["--explore-share", "0.5", "--decision-deadline-s", "20"]
     url = f"http://127.0.0.1:{port}"
-    uncompiled = {**os.environ, "ROUTER_MODEL_COMPILED": "0"}  # so that it listens within a second or two
     rng = np.random.default_rng(0)
     world = simulate(N_PROMPTS).unique("prompt_id", maintain_order=True)
     tasks = dict(world.select("prompt", "task").iter_rows())
     answered, reasons = [], set()
-    with running(
-        command, ready_url=f"{url}/readyz", output=tmp_path / "said", env=uncompiled, cwd=tmp_path, limit_s=90
-    ):
+    with running(command, ready_url=f"{url}/readyz", output=tmp_path / "said", cwd=tmp_path, limit_s=90):
         with httpx2.Client(base_url=url, trust_env=False, timeout=30) as client:
             for prompt, task in tasks.items():
                 body = {"model": "auto", "messages": [{"role": "user", "content": prompt}]}

@@ -1,0 +1,74 @@
+"""Compile the extension module in place: ``python scripts/compile_native.py``.
+
+The C compiler is ``CC``, or else ``cc``, ``gcc`` or ``clang``, or else that of the package ``ziglang``. The build hook
+of the package (``hatch_build.py``) calls this, too. The module uses Python's stable ABI, so one build serves every
+Python from 3.11 on.
+"""
+
+import importlib.util
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parents[1] / "router_model" / "prediction" / "compiled"
+MODULE = FOLDER / "_native.abi3.so"
+_FLAGS = (
+    *("-std=c11", "-O3", "-shared", "-fPIC", "-fvisibility=hidden"),
+    "-ffp-contract=off",  # results must not depend on whether a processor fuses a product with a sum
+    "-fwrapv",  # odd numbers of a caller give odd results, and nothing undefined
+)
+
+
+class CompileError(Exception):
+    """Raised if the module cannot be compiled; the message says why."""
+
+
+def system_compiler() -> list[str]:
+    """Return the command of the C compiler, without ziglang's; empty if there is none."""
+    if os.environ.get("CC"):
+        return shlex.split(os.environ["CC"])
+    return next(([name] for name in ("cc", "gcc", "clang") if shutil.which(name)), [])
+
+
+def compile_native(*extra: str) -> Path:
+    """Compile the module, with more options for the compiler; return its path.
+
+    Raises
+    ------
+    CompileError
+    """
+    if os.name == "nt":
+        raise CompileError("the extension module is not compiled on Windows")
+    command = system_compiler()
+    if not command and importlib.util.find_spec("ziglang") is None:
+        raise CompileError("no C compiler was found: install one, or set CC")
+    command = command or [
+        sys.executable,
+        "-m",
+        "ziglang",
+        "cc",
+        "-mcpu=baseline",
+    ]  # by default it is for this processor
+    made = MODULE.with_suffix(".new")  # so that a process that uses the old module keeps its file
+    command += [*_FLAGS, *extra, f"-I{sysconfig.get_path('include')}", *map(str, sorted(FOLDER.glob("native/*.c")))]
+    command += ["-lm", "-o", str(made)]
+    command += ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    except OSError as exc:
+        raise CompileError(f"{command[0]} cannot be run ({exc})") from exc
+    if done.returncode:
+        raise CompileError(f"{shlex.join(command[:2])} failed: {done.stderr.strip() or done.stdout.strip()}")
+    made.replace(MODULE)
+    return MODULE
+
+
+if __name__ == "__main__":
+    try:
+        print(compile_native(*sys.argv[1:]))  # noqa: T201
+    except CompileError as exc:
+        sys.exit(str(exc))
