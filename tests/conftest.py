@@ -31,7 +31,7 @@ from router_model.training.train import Run, TrainConfig, TrainingReport, train
 
 # How long an example takes is the machine's affair, and benchmarks measure it: tests pass on slow machines, too.
 settings.register_profile("quick", deadline=None, max_examples=10)
-settings.register_profile("thorough", deadline=None, max_examples=100)
+settings.register_profile("thorough", deadline=None, max_examples=30)
 settings.load_profile("quick")  # `make test-all` asks for the other one, by --hypothesis-profile
 
 collect_ignore = ["performance"]  # benchmarks: run by `make bench`

@@ -97,7 +97,16 @@ def _installer(python: Path) -> tuple[str, ...]:
     """Return what installs packages for another Python: uv if ``UV`` names it, else pip."""
     if uv := os.environ.get("UV"):
         return (uv, "pip", "install", "--python", str(python))
-    return (sys.executable, "-m", "pip", "--python", str(python), "install", "--disable-pip-version-check", "--no-compile")
+    return (
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(python),
+        "install",
+        "--disable-pip-version-check",
+        "--no-compile",
+    )
 
 
 SDKS = Environment(

@@ -66,7 +66,7 @@ def test_every_command_has_help(name):
 
 
 def test_a_process_of_its_own_ends_with_the_same_words_and_status():
-    typed = [sys.executable, "-m", "router_model", "route", "no-such-folder", "x"]
+    typed = [sys.executable, "-m", "router_model", "rout", "no-such-folder", "x"]
     process = subprocess.run(typed, capture_output=True, text=True, check=False, timeout=60)
     here = run(*typed[3:], check=False)
     assert (process.returncode, process.stdout, process.stderr) == (here.returncode, here.stdout, here.stderr)

@@ -331,6 +331,7 @@ def test_a_log_that_cannot_tell_refuses_and_says_what_would(place, valued, logs,
     assert place.current.name == short.champion
 
 
+@pytest.mark.slow
 def test_with_both_the_table_decides_and_the_log_must_not_contradict(place, valued, logs, fresh, tmp_path):
     table = pl.read_parquet(logs / "weighing.parquet")
     table.with_columns(quality=pl.when(pl.col("model") == "large").then(1.0).otherwise(0.0)).write_parquet(
