@@ -19,7 +19,6 @@ from router_model.training.importing import import_sources
 from router_model.training.table.outcomes import read_outcomes
 from router_model.training.train import train
 
-
 in_sqlite = pytest.mark.parametrize("log_url", ["sqlite"], indirect=True)
 """For what is made of records once they are read; a few tests read them from every kind of store."""
 
