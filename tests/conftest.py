@@ -1,8 +1,10 @@
 """Shared fixtures: routers trained in the simulated world, and the real tables."""
 
 import asyncio
+import fcntl
 import gc
 import os
+import pickle
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -171,19 +173,30 @@ class Trained:
     router: Router
 
 
+def trained_once(name: str, table: Path, catalog: Catalog, factory: pytest.TempPathFactory) -> Trained:
+    """Return a router that the first process of the session trained; the others wait for it, and load it."""
+    root = factory.getbasetemp()
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / f"{name}-of-all"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "report").exists():
+            report = train(table, folder / "router", catalog=catalog, config=BOLD)
+            (folder / "report").write_bytes(pickle.dumps(report))
+    report = pickle.loads((folder / "report").read_bytes())
+    return Trained(folder / "router", report, Router.load(folder / "router"))
+
+
 @pytest.fixture(scope="session")
 def trained(table: Path, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    path = tmp_path_factory.mktemp("trained") / "router"
-    report = train(table, path, catalog=catalog, config=BOLD)
-    return Trained(path, report, Router.load(path))
+    return trained_once("trained", table, catalog, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def graded(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    folder = tmp_path_factory.mktemp("graded")
-    simulate(400, seed=1, graded=True).write_parquet(folder / "outcomes.parquet")
-    report = train(folder / "outcomes.parquet", folder / "router", catalog=catalog, config=BOLD)
-    return Trained(folder / "router", report, Router.load(folder / "router"))
+    path = tmp_path_factory.mktemp("graded") / "outcomes.parquet"
+    simulate(400, seed=1, graded=True).write_parquet(path)
+    return trained_once("graded", path, catalog, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
