@@ -6,9 +6,11 @@ import gc
 import os
 import pickle
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what takes longest first, so that no process is left alone with it at the end."""
     first = (*REAL_TABLES, *DEAR)
     items.sort(key=lambda item: group_of(item.nodeid) not in first)
+
+
+ALLOWED_S = {"not slow": 600, "slow or hypothesis": 1200}
+"""Seconds that `make test` and `make test-all` may take, summed over their processes: 5 and 10 minutes on two cores."""
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say how long all tests took, and which files took most: each new test is cheap, and nobody sees their sum."""
+    spent: Counter[str] = Counter()
+    for report in chain.from_iterable(terminalreporter.stats.values()):
+        if isinstance(report, pytest.TestReport):
+            spent[report.nodeid.partition("::")[0]] += report.duration
+    if spent.total() < 60:
+        return
+    allowed = ALLOWED_S.get(config.option.markexpr)
+    limit = f", of {allowed:,} that it may (tests/README.md says what to do)" if allowed else ""
+    terminalreporter.section(f"{spent.total():,.0f} s on all processes together{limit}")
+    for path, seconds in spent.most_common(12):
+        terminalreporter.write_line(f"{seconds:7.1f} s  {path}")
 
 
 def pytest_collection_finish() -> None:
