@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# `make UV=uv …` resolves and installs by uv, in seconds; where uv cannot, pip does. PyTorch is always pip's to choose.
+UV ?=
+comma := ,
+install = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt $(1) || )$(PIP) $(1)
 # Real outcome tables (optional): <DATA>/<table>/outcomes.parquet and catalog.toml.
 DATA ?= ../shared/data
 
@@ -22,15 +26,15 @@ $(VENV)/bin/python:
 NATIVE := hatch_build.py scripts/compile_native.py $(wildcard router_model/prediction/compiled/native/*)
 
 $(VENV)/.base: pyproject.toml constraints.txt $(NATIVE) | $(VENV)/bin/python
-	$(PIP) --editable '.[sample]'
+	$(call install,--editable '.[sample]')
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt $(NATIVE) | $(VENV)/bin/python
-	$(PIP) --editable '.[sample,train,dev]'
+	$(call install,--editable '.[sample$(comma)train$(comma)dev]')
 	@touch $@ $(VENV)/.base
 
 $(VENV)/.serve: $(VENV)/.base
-	$(PIP) --editable '.[sample,serve]'
+	$(call install,--editable '.[sample$(comma)serve]')
 	@touch $@
 
 $(VENV)/.encoders: $(VENV)/.dev

@@ -1,11 +1,16 @@
 """Shared fixtures: routers trained in the simulated world, and the real tables."""
 
+import asyncio
+import fcntl
 import gc
 import os
+import pickle
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +36,7 @@ from router_model.training.train import Run, TrainConfig, TrainingReport, train
 
 # How long an example takes is the machine's affair, and benchmarks measure it: tests pass on slow machines, too.
 settings.register_profile("quick", deadline=None, max_examples=10)
-settings.register_profile("thorough", deadline=None, max_examples=100)
+settings.register_profile("thorough", deadline=None, max_examples=30)
 settings.load_profile("quick")  # `make test-all` asks for the other one, by --hypothesis-profile
 
 collect_ignore = ["performance"]  # benchmarks: run by `make bench`
@@ -79,6 +84,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: group_of(item.nodeid) not in first)
 
 
+ALLOWED_S = {"not slow": 600, "slow or hypothesis": 1200}
+"""Seconds that `make test` and `make test-all` may take, summed over their processes: 5 and 10 minutes on two cores."""
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say how long all tests took, and which files took most: each new test is cheap, and nobody sees their sum."""
+    spent: Counter[str] = Counter()
+    for report in chain.from_iterable(terminalreporter.stats.values()):
+        if isinstance(report, pytest.TestReport):
+            spent[report.nodeid.partition("::")[0]] += report.duration
+    if spent.total() < 60:
+        return
+    allowed = ALLOWED_S.get(config.option.markexpr)
+    limit = f", of {allowed:,} that it may (tests/README.md says what to do)" if allowed else ""
+    terminalreporter.section(f"{spent.total():,.0f} s on all processes together{limit}")
+    for path, seconds in spent.most_common(12):
+        terminalreporter.write_line(f"{seconds:7.1f} s  {path}")
+
+
 def pytest_collection_finish() -> None:
     """Let garbage collections pass over what was imported: 800,000 objects, half a second each time.
 
@@ -105,6 +129,34 @@ def postgres():
         yield server
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="session")
+def free_databases() -> list[str]:
+    """Names of databases that no test uses now."""
+    return []
+
+
+@pytest.fixture
+def new_database(postgres: PostgresServer, free_databases: list[str]) -> Iterator[Callable[[], str]]:
+    """Return what returns the URL of an empty database; it is emptied for the next test.
+
+    A database is 300 files. One for each test took longer to make than to fill, and half a minute to delete in the end.
+    """
+    taken: list[str] = []
+
+    def new() -> str:
+        if not free_databases:
+            free_databases.append(asyncio.run(postgres.create_database()))
+        taken.append(free_databases.pop())
+        return postgres.url(taken[-1])
+
+    yield new
+    if taken:
+        postgres.ensure()
+    for name in taken:
+        asyncio.run(postgres.empty_database(name))
+        free_databases.append(name)
 
 
 @pytest.fixture(scope="session")
@@ -142,19 +194,30 @@ class Trained:
     router: Router
 
 
+def trained_once(name: str, table: Path, catalog: Catalog, factory: pytest.TempPathFactory) -> Trained:
+    """Return a router that the first process of the session trained; the others wait for it, and load it."""
+    root = factory.getbasetemp()
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / f"{name}-of-all"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "report").exists():
+            report = train(table, folder / "router", catalog=catalog, config=BOLD)
+            (folder / "report").write_bytes(pickle.dumps(report))
+    report = pickle.loads((folder / "report").read_bytes())
+    return Trained(folder / "router", report, Router.load(folder / "router"))
+
+
 @pytest.fixture(scope="session")
 def trained(table: Path, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    path = tmp_path_factory.mktemp("trained") / "router"
-    report = train(table, path, catalog=catalog, config=BOLD)
-    return Trained(path, report, Router.load(path))
+    return trained_once("trained", table, catalog, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def graded(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    folder = tmp_path_factory.mktemp("graded")
-    simulate(400, seed=1, graded=True).write_parquet(folder / "outcomes.parquet")
-    report = train(folder / "outcomes.parquet", folder / "router", catalog=catalog, config=BOLD)
-    return Trained(folder / "router", report, Router.load(folder / "router"))
+    path = tmp_path_factory.mktemp("graded") / "outcomes.parquet"
+    simulate(400, seed=1, graded=True).write_parquet(path)
+    return trained_once("graded", path, catalog, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

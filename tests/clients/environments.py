@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -78,8 +79,7 @@ class Environment:
             self._run("npm", "install", "--no-audit", "--no-fund", "--save-exact", *self.packages)
         else:
             self._run(sys.executable, "-m", "venv", "--without-pip", str(self.folder))
-            pip = (sys.executable, "-m", "pip", "--python", str(self.programs / "python"))
-            self._run(*pip, "install", "--quiet", "--disable-pip-version-check", "--no-compile", *self.packages)
+            self._run(*_installer(self.programs / "python"), "--quiet", *self.packages)
 
     def _run(self, *command: str) -> None:
         try:
@@ -91,6 +91,22 @@ class Environment:
         except subprocess.SubprocessError as exc:
             said = str(getattr(exc, "stderr", None) or exc).strip().splitlines()
             raise NotInstalledError(f"{Path(command[0]).name}: {said[-1] if said else exc}") from exc
+
+
+def _installer(python: Path) -> tuple[str, ...]:
+    """Return what installs packages for another Python: uv if ``UV`` names it, else pip."""
+    if uv := os.environ.get("UV"):
+        return (uv, "pip", "install", "--python", str(python))
+    return (
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(python),
+        "install",
+        "--disable-pip-version-check",
+        "--no-compile",
+    )
 
 
 SDKS = Environment(

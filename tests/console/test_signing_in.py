@@ -118,6 +118,7 @@ def test_every_answer_has_the_policy_and_is_not_kept(console, visitor):
     assert client.get("/console").headers["cache-control"] == "no-store"
 
 
+@pytest.mark.slow
 def test_signing_in_and_out_in_a_browser(open_page, console):
     with open_page() as page:
         assert page.title() == "Now · Router console"

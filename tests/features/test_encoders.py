@@ -83,6 +83,7 @@ def test_the_shipped_table_is_what_the_script_makes():
     assert np.abs(stored * sign - rebuilt).max() <= encoder.scale.max()
 
 
+@pytest.mark.slow
 @needs_encoders
 @pytest.mark.filterwarnings("ignore")  # the hub client warns while it fails to find the model
 def test_unknown_encoder_says_what_can_be_given():

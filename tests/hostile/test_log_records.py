@@ -3,7 +3,6 @@
 import asyncio
 import json
 import math
-import time
 import zlib
 from dataclasses import replace
 from random import Random
@@ -33,17 +32,8 @@ PATIENT_S = 20.0
 def url(request, tmp_path):
     """URL of an empty log."""
     if request.param == "postgresql":
-        return asyncio.run(_new_database(request.getfixturevalue("postgres"), f"db{time.time_ns()}"))
+        return request.getfixturevalue("new_database")()
     return f"sqlite+aiosqlite:///{tmp_path}/log.db" if request.param == "sqlite" else f"parquet:{tmp_path}/log"
-
-
-async def _new_database(server, name):
-    import asyncpg
-
-    connection = await asyncpg.connect(server.url("postgres").replace("+asyncpg", ""))
-    await connection.execute(f'CREATE DATABASE "{name}"')
-    await connection.close()
-    return server.url(name)
 
 
 def noise(n, alphabet, seed=1):
@@ -130,11 +120,11 @@ def test_what_is_long_is_kept_by_its_hash_so_that_it_groups(url, tmp_path):
     assert asyncio.run(delete()) == 2
 
 
-def test_a_limit_of_the_database_is_a_refusal_and_not_an_outage(postgres):
+def test_a_limit_of_the_database_is_a_refusal_and_not_an_outage(new_database):
     """PostgreSQL says 54000 of an index entry that is too long; before, that counted as a store that is away."""
+    store = open_store(new_database())
 
     async def write():
-        store = open_store(await _new_database(postgres, f"db{time.time_ns()}"))
         await store.open()
         kind, row = row_of(decision(1))
         try:

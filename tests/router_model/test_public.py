@@ -41,9 +41,9 @@ def test_unknown_names_are_attribute_errors():
 @pytest.mark.skipif(sys.platform != "linux", reason="GNU's OpenMP says what it has read")
 @pytest.mark.parametrize(("given", "expected"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
 def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(given, expected):
-    """Of a program that trains with the library; spinning, they take several times the processor's time."""
+    """Of a program that loads LightGBM with the library; spinning, they take several times the processor's time."""
     own = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    code = "from router_model.training.train import train"
+    code = "from router_model.serving.common.lean_imports import import_lightgbm_alone as alone; alone()"
     run = [sys.executable, "-c", code]
     shown = subprocess.run(run, env=own | given | {"OMP_DISPLAY_ENV": "TRUE"}, capture_output=True, check=True).stderr
     policies = re.findall(r"OMP_WAIT_POLICY = '(\w+)'", shown.decode())

@@ -1,9 +1,7 @@
-"""For all tests of the service: one that is asked over the network, one around stand-ins, and a PostgreSQL server."""
+"""For all tests of the service: one that is asked over the network, one around stand-ins."""
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import count
 
 import pytest
 from fake_service import client_of, fake_parts
@@ -12,8 +10,6 @@ from starlette.testclient import TestClient
 
 from router_model import Catalog, Router
 from router_model.serving.api.parts import Parts
-
-_databases = count()
 
 
 @pytest.fixture(scope="session")
@@ -41,21 +37,3 @@ def client(parts) -> Iterator[TestClient]:
     """The HTTP side around `parts`."""
     with client_of(parts) as client:
         yield client
-
-
-@pytest.fixture
-def new_database(postgres):
-    """Return what makes an empty database and returns its URL."""
-    import asyncpg
-
-    async def make(name):
-        connection = await asyncpg.connect(postgres.url("postgres").replace("+asyncpg", ""))
-        await connection.execute(f'CREATE DATABASE "{name}"')
-        await connection.close()
-
-    def new():
-        name = f"log{next(_databases)}"
-        asyncio.run(make(name))
-        return postgres.url(name)
-
-    return new

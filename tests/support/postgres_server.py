@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from itertools import count
 from pathlib import Path
 
 USER = "router"
@@ -37,6 +38,7 @@ class PostgresServer:
             self._as_user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         self.port = _free_port()
         self._process = None
+        self._numbers = count()
         self._run("initdb", "--auth=trust", f"--username={USER}", "--encoding=UTF8", "--no-sync")
 
     def url(self, database):
@@ -64,6 +66,27 @@ class PostgresServer:
         """Stop it with its connections; `immediately`: like a crash, the next start recovers."""
         self._process.send_signal(signal.SIGQUIT if immediately else signal.SIGINT)
         self._process.wait(timeout=30)
+
+    async def create_database(self):
+        """Return the name of a new database."""
+        name = f"log{next(self._numbers)}"
+        await self._execute("postgres", f'CREATE DATABASE "{name}"')
+        return name
+
+    async def empty_database(self, name):
+        """End its connections, and remove all that is in it."""
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
+        await self._execute("postgres", f"{ended}'{name}'")
+        await self._execute(name, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+
+    async def _execute(self, database, statement):
+        import asyncpg
+
+        connection = await asyncpg.connect(self.url(database).replace("+asyncpg", ""))
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
 
     def remove(self):
         if self._process and self._process.poll() is None:

@@ -17,7 +17,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running(
-    command: Sequence[str], *, ready_url: str, output: Path, env: Mapping[str, str], cwd: Path, limit_s: float = 90
+    command: Sequence[str], *, ready_url: str, output: Path, env: Mapping[str, str], cwd: Path, limit_s: float = 180
 ) -> Iterator[subprocess.Popen]:
     """Run a server until the end of the block, which begins when `ready_url` answers with 200."""
     with output.open("w") as sink:
@@ -42,7 +42,7 @@ def _answers(process: subprocess.Popen, url: str, output: Path) -> bool:
         return False
 
 
-def eventually(check: Callable[[], object], what: str, *, limit_s: float = 20) -> object:
+def eventually(check: Callable[[], object], what: str, *, limit_s: float = 60) -> object:
     """Return what `check` returns, as soon as it is something; fail after `limit_s` seconds."""
     until = time.monotonic() + limit_s
     while not (found := check()):

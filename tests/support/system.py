@@ -122,9 +122,9 @@ def system(folder: Path, artifact: Path, *, program: tuple[str, ...] = SERVE, **
             [*program, "serve", str(artifact), *arguments], cwd=folder, stdout=sink, stderr=subprocess.STDOUT
         )
     try:
-        (port,) = eventually(lambda: _address(process, said), "it says where it listens", limit_s=60)
+        (port,) = eventually(lambda: _address(process, said), "it says where it listens", limit_s=180)
         running = System(process, int(port), key, folder, str(options["log"]))
-        eventually(lambda: _ready(running), "it is ready", limit_s=60)
+        eventually(lambda: _ready(running), "it is ready", limit_s=180)
         yield running
     finally:
         if process.poll() is None:
@@ -201,7 +201,7 @@ class Load:
     def wait_for(self, n: int) -> None:
         """Return when `n` more answers have come."""
         wanted = len(self.answers) + n
-        eventually(lambda: len(self.answers) >= wanted, f"{n} more answers", limit_s=60)
+        eventually(lambda: len(self.answers) >= wanted, f"{n} more answers", limit_s=180)
 
     def run(self) -> None:
         asyncio.run(self._run())

@@ -83,6 +83,7 @@ def test_tradeoffs_are_settings_that_can_be_asked_for(trained):
         assert again.router.quality >= tradeoff.share * max(single.quality for single in again.singles) - 1e-9
 
 
+@pytest.mark.slow
 def test_prompts_with_missing_outcomes_count_by_estimates(trained):
     """15 % of the pairs are missing at random: with three models, four prompts in ten lack one.
 

@@ -58,6 +58,7 @@ def mixed(tmp_path_factory, keys):
     return without_texts(folder / "texts.parquet", folder / "outcomes.parquet", keys, share=0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_key")
 def test_a_router_learns_from_features_and_texts_together(mixed, catalog, tmp_path):
     report = train(mixed, tmp_path / "router", catalog=catalog, config=BOLD)

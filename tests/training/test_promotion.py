@@ -132,10 +132,15 @@ def test_evidence_of_any_source_passes_by_its_intervals(quality, saving, passes,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("loss", "least", "most"), [(0.05, 0.0, 0.045), (0.0, 0.9, 1.0)])
-def test_a_challenger_at_the_limit_passes_in_one_of_forty_and_an_equal_one_nearly_always(loss, least, most, tmp_path):
-    """400 tables of 800 prompts, margin 0.05, half the cost. At the limit 2.5 % pass; 4.5 % is 2.5 % and 2.5 SE."""
-    n, n_tables, passed = 800, 400, 0
+@pytest.mark.parametrize(("loss", "n_tables", "least", "most"), [(0.05, 400, 0.0, 0.045), (0.0, 60, 0.9, 1.0)])
+def test_a_challenger_at_the_limit_passes_in_one_of_forty_and_an_equal_one_nearly_always(
+    loss, n_tables, least, most, tmp_path
+):
+    """Tables of 800 prompts, margin 0.05, half the cost. At the limit 2.5 % of 400 pass; 4.5 % is 2.5 % and 2.5 SE.
+
+    Of equal ones nearly all pass, so 60 tables are enough: a gate that lets four in five pass fails with 97 %.
+    """
+    n, passed = 800, 0
     for seed in range(n_tables):
         rng = np.random.default_rng(seed)
         hard = rng.random(n)  # shared by both, so that the pairs are correlated
@@ -331,6 +336,7 @@ def test_a_log_that_cannot_tell_refuses_and_says_what_would(place, valued, logs,
     assert place.current.name == short.champion
 
 
+@pytest.mark.slow
 def test_with_both_the_table_decides_and_the_log_must_not_contradict(place, valued, logs, fresh, tmp_path):
     table = pl.read_parquet(logs / "weighing.parquet")
     table.with_columns(quality=pl.when(pl.col("model") == "large").then(1.0).otherwise(0.0)).write_parquet(

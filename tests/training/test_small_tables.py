@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 
 
 @pytest.mark.parametrize("table", ["zeroeval", "mmlu_pro"])
-@pytest.mark.parametrize(("n_prompts", "n_models"), [(120, 2), (300, 2), (300, None)])
+@pytest.mark.parametrize(("n_prompts", "n_models"), [(120, 2), (300, None)])
 def test_mean_log_loss_over_seeds_is_the_least(real_data, table, n_prompts, n_models):
     outcomes = read_outcomes(real_data / table / "outcomes.parquet")
     outcomes = outcomes.select_models(outcomes.models[:n_models])

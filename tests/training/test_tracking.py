@@ -40,6 +40,7 @@ def test_a_run_holds_settings_hashes_metrics_plots_and_the_router(trained, tmp_p
     assert [plot.path for plot in plots] == ["plots/cost_and_quality.png"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_usual_variable_names_another_place_and_nothing_is_left_here(trained, tmp_path, monkeypatch):
     pytest.importorskip("mlflow", reason="extra 'train' is not installed")

@@ -51,7 +51,7 @@ VALID = {
 }
 BY_PATH = {one.path: one for one in ENDPOINTS}
 CODES = {one.code: one.status for one in ServiceError.__subclasses__()}
-N_EXAMPLES = max(10, settings.default.max_examples // 5)
+N_EXAMPLES = settings.default.max_examples // 2
 MODEST = settings(max_examples=N_EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 pytestmark = pytest.mark.hypothesis  # `make test-all` runs them again, with more examples
 

@@ -54,6 +54,11 @@ def replay(url, folder):
     return asyncio.run(run())
 
 
+@pytest.mark.parametrize(
+    "log_url",
+    ["postgresql", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("sqlite", "parquet"))],
+    indirect=True,
+)
 def test_killed_processes_lose_nothing_that_was_settled(log_url, tmp_path, stored):
     """Killed three times at different moments; each next process takes over what the one before left.
 
@@ -72,7 +77,7 @@ def test_killed_processes_lose_nothing_that_was_settled(log_url, tmp_path, store
     assert list((tmp_path / "spool").glob("*.spool")) == []
 
 
-@pytest.mark.parametrize("immediately", [False, True])
+@pytest.mark.parametrize("immediately", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_postgres_stops_and_starts_in_the_middle_of_load(postgres, new_database, tmp_path, stored, immediately):
     url = new_database()
 

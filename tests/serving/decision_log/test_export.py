@@ -19,6 +19,9 @@ from router_model.training.importing import import_sources
 from router_model.training.table.outcomes import read_outcomes
 from router_model.training.train import train
 
+in_sqlite = pytest.mark.parametrize("log_url", ["sqlite"], indirect=True)
+"""For what is made of records once they are read; a few tests read them from every kind of store."""
+
 
 def export(url, out, *batches, period=Period(), **options):  # noqa: B008  (frozen)
     async def run():
@@ -66,6 +69,7 @@ def test_decision_attempt_and_feedback_become_one_row(log_url, tmp_path):
     }  # fmt: skip
 
 
+@in_sqlite
 def test_what_was_asked_besides_the_messages_becomes_columns(log_url, tmp_path):
     """Where only features are kept, the type and the count are there, and no text."""
     said = {"turn_type": "title", "max_output_tokens": 64}
@@ -78,6 +82,7 @@ def test_what_was_asked_besides_the_messages_becomes_columns(log_url, tmp_path):
     assert {name: row[name] for name in (*said, *texts)} == said | dict.fromkeys(texts)
 
 
+@in_sqlite
 def test_an_explored_decision_tells_what_the_rule_preferred(log_url, tmp_path):
     """'large' was drawn with 0.25; 'small', which the rule prefers, stands behind it; 'tiny' could not be drawn."""
     candidates = (candidate("large", 0.25), candidate("small", 0.75), candidate("tiny", 0.0))
@@ -87,6 +92,7 @@ def test_an_explored_decision_tells_what_the_rule_preferred(log_url, tmp_path):
     assert extra["propensities"] == {"large": 0.25, "small": 0.75}
 
 
+@in_sqlite
 def test_features_are_exported_as_they_were_sealed(log_url, tmp_path):
     sealed = decision(1, messages=None, prompt_sha256=None, prompt_features="rf1.0a1b2c3d.gAAA" + "x" * 2000)
     report = export(log_url, tmp_path / "table.parquet", [sealed, decision(2, messages=None), decision(3)])
@@ -96,12 +102,14 @@ def test_features_are_exported_as_they_were_sealed(log_url, tmp_path):
     assert "1 as sealed features" in report.lines()[0]
 
 
+@in_sqlite
 def test_without_an_attempt_the_chosen_model_counts(log_url, tmp_path):
     row = row_of_export(log_url, tmp_path, decision(1, messages='"Hi there"'), feedback(1, 0.5))
     assert (row["model"], row["quality"], row["propensity"], row["cost_usd"]) == ("small", 0.5, 0.75, None)
     assert (row["prompt"], row["messages"], row["timestamp"]) == ("Hi there", None, decision(1).created_at)
 
 
+@in_sqlite
 def test_a_fallback_has_its_own_outcome_and_no_propensity(log_url, tmp_path):
     """'small' failed and 'large' answered; feedback by the id of an earlier answer is not about it."""
     row = row_of_export(
@@ -117,6 +125,7 @@ def test_a_fallback_has_its_own_outcome_and_no_propensity(log_url, tmp_path):
     assert json.loads(row["extra"])["p_success"] == 0.95
 
 
+@in_sqlite
 def test_what_was_said_of_a_cut_answer_is_not_about_the_retry(log_url, tmp_path):
     row = row_of_export(
         log_url, tmp_path, forwarded(1),
@@ -132,6 +141,7 @@ def forwarded(n=0, **changes):
     return decision(n, surface="chat", **changes)
 
 
+@in_sqlite
 def test_a_retry_at_another_provider_of_the_chosen_model_keeps_its_propensity(log_url, tmp_path):
     row = row_of_export(
         log_url, tmp_path, forwarded(1), attempt(1, attempt_id="a", status=503, error_type="server"),
@@ -140,6 +150,7 @@ def test_a_retry_at_another_provider_of_the_chosen_model_keeps_its_propensity(lo
     assert (row["model"], row["propensity"], json.loads(row["extra"])["provider"]) == ("small", 0.75, "other")
 
 
+@in_sqlite
 def test_what_a_stream_cut_in_the_middle_said_is_no_answer(log_url, tmp_path):
     """'small' was cut after 9 tokens, with status 200; the retry by 'large' was not drawn with any probability."""
     row = row_of_export(
@@ -151,6 +162,7 @@ def test_what_a_stream_cut_in_the_middle_said_is_no_answer(log_url, tmp_path):
     assert (row["model"], row["output_tokens"], row["propensity"], row["quality"]) == ("large", 40, None, None)
 
 
+@in_sqlite
 @pytest.mark.parametrize(
     "attempts",
     [
@@ -168,18 +180,21 @@ def test_a_call_that_was_abandoned_or_never_sent_is_no_row(log_url, tmp_path, at
     assert report.lines()[1] == "Left out of 1 decisions: 1 that no model answered"
 
 
+@in_sqlite
 @pytest.mark.parametrize("surface", ["chat", "messages", "generate"])
 def test_a_forwarded_call_that_was_answered_is_a_row(log_url, tmp_path, surface):
     row = row_of_export(log_url, tmp_path, decision(1, surface=surface), attempt(1), feedback(1, 0.5))
     assert (row["model"], row["quality"], row["propensity"], row["cost_usd"]) == ("small", 0.5, 0.75, 0.002)
 
 
+@in_sqlite
 def test_a_degraded_decision_has_no_propensity(log_url, tmp_path):
     plan = (candidate("small", 1.0, None),)
     row = row_of_export(log_url, tmp_path, decision(1, degraded=True, candidates=plan), attempt(1))
     assert (row["model"], row["propensity"], row["quality"]) == ("small", None, None)
 
 
+@in_sqlite
 def test_what_is_left_out_is_counted(log_url, tmp_path):
     records = [
         decision(1), decision(2, messages=None), decision(3, shadow=True), decision(4), decision(5, messages="[]"),
@@ -256,6 +271,7 @@ def test_training_reads_what_is_exported(log_url, tmp_path):
     assert np.nanmax(outcomes.propensity) == np.nanmin(outcomes.propensity) == pytest.approx(1 / 3)
 
 
+@pytest.mark.slow
 def test_the_loop_closes(tmp_path, catalog):
     """Traffic of 600 prompts, each answered by one model, makes a router that tells poems from sums."""
     export(f"sqlite:///{tmp_path}/log.db", tmp_path / "table.parquet", traffic(600))
@@ -275,6 +291,7 @@ def test_missing_fields_of_an_older_version_are_null(tmp_path):
     assert export(url, tmp_path / "table.parquet").n_without_prompt == 1
 
 
+@in_sqlite
 def test_what_was_estimated_of_the_usage_is_told(log_url, tmp_path):
     row = row_of_export(log_url, tmp_path, decision(1), attempt(1, usage_estimated="input_zero, cost_too_low"))
     assert json.loads(row["extra"])["usage_estimated"] == "input_zero, cost_too_low"

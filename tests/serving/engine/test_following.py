@@ -285,6 +285,7 @@ CROWD = "".join(
 """Ten announced models that are cheap; the catalog says the same of each."""
 
 
+@pytest.mark.slow
 def test_a_better_model_is_found_among_announced_ones(following, run, query, tmp_path):
     """One of ten answers poems as the dear model does, and the others as the cheap one: feedback shows which.
 

@@ -24,6 +24,7 @@ def python(tmp_path, monkeypatch):
     return replace
 
 
+@pytest.mark.slow
 def test_a_good_artifact_decides_in_its_trial(trained):
     assert try_artifact(trained.path) == trained.report.content_hash
 

@@ -142,6 +142,7 @@ def tried(valued, world, tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_ope_reads_targeted_exploration_as_any_other(tried, valued):
     """The challenger always takes ``small``; ope's difference is compared with the truth, and every choice has support.
 

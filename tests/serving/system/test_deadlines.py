@@ -27,6 +27,7 @@ def client_of(service):
     return httpx2.AsyncClient(base_url=service.url, headers=headers, timeout=60, trust_env=False)
 
 
+@pytest.mark.slow
 def test_the_next_provider_has_half_of_the_time(service):
     """4 s in all: a provider that says nothing, or stalls while the answer can be taken back, is left after 2 s."""
     guard = {"x_router_stream_guard": "buffer"}

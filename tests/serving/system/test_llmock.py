@@ -209,7 +209,7 @@ def test_what_cannot_be_waited_for_is_not_tried_again(told, kind):
     assert waits <= {300}  # they say a quarter of an hour; after five minutes it is worth asking again
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["openai", *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1:])])
 def test_a_quota_is_waited_for(service, llmock_server, kind):
     """6,000 tokens a minute are 100 a second: after a call of 5,950 one of about 100 waits for half a second."""
     llmock_server.state.reset()

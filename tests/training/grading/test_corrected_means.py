@@ -63,11 +63,14 @@ def test_intervals_hold_what_they_promise_for_every_judge(kind):
 @pytest.mark.parametrize("n_labels", [20, 200])
 @pytest.mark.parametrize("kind", ["noisy", "kind to one", "guessing"])
 def test_coverage_is_close_to_what_is_promised(kind, n_labels):
-    """Twenty labels get wider intervals than they need, which is the price of the rule of three."""
-    of_mean, of_difference, *_ = covered(kind, n_labels, n_worlds=1500)
-    most = 0.965 if n_labels == 200 else 1.0
-    assert 0.935 <= of_mean <= most
-    assert 0.935 <= of_difference <= most
+    """Twenty labels get wider intervals than they need, which is the price of the rule of three.
+
+    In 600 worlds, a coverage of 0.95 has a standard error of 0.009. One of 0.90 is below 0.93 in 99 of 100 runs.
+    """
+    of_mean, of_difference, *_ = covered(kind, n_labels, n_worlds=600)
+    most = 0.97 if n_labels == 200 else 1.0
+    assert 0.93 <= of_mean <= most
+    assert 0.93 <= of_difference <= most
 
 
 def test_grades_as_they_are_miss_the_truth_of_a_kind_judge():

@@ -18,7 +18,7 @@ from router_model.training.table.outcomes import outcomes_of
 
 CHROMIUM = Path("/usr/bin/chromium")
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM}")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM}")]
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +39,10 @@ def report(trained, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
-def test_the_page_fits_is_read_and_asks_for_nothing(browser, report, scheme):
+@pytest.mark.parametrize(("scheme", "widths"), [("light", (360, 800, 1280)), ("dark", (360,))])
+def test_the_page_fits_is_read_and_asks_for_nothing(browser, report, scheme, widths):
     """No sideways scrolling, the headline on the first screen, one drawing of each chart, no request, no error."""
-    for width in (360, 800, 1280):
+    for width in widths:
         context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True)
         page, asked, said = context.new_page(), [], []
         page.on("request", lambda request, asked=asked: asked.append(request.url))
@@ -68,7 +68,6 @@ def test_the_page_fits_is_read_and_asks_for_nothing(browser, report, scheme):
         context.close()
 
 
-@pytest.mark.slow
 def test_a_printed_page_is_light_whatever_the_screen_is(browser, report):
     context = browser.new_context(color_scheme="dark")
     page = context.new_page()
@@ -79,7 +78,6 @@ def test_a_printed_page_is_light_whatever_the_screen_is(browser, report):
     context.close()
 
 
-@pytest.mark.slow
 def test_charts_are_drawn_by_a_script_under_a_strict_policy(browser):
     """The bundle needs neither eval nor inline scripts or styles, as the console's policy forbids them."""
     from html import escape
