@@ -9,6 +9,7 @@ import click
 
 from router_model.help_pages import Command
 from router_model.terminal_tables import print_table
+from router_model.wording import percent
 
 if TYPE_CHECKING:
     from router_model.certificate import Certificate
@@ -122,7 +123,7 @@ def _show(decision: "Decision", about_target: str) -> None:
         "no prompt of yours was learned from: models differ by the catalog alone"
         if decision.reason.value == "starter"
         else f"nearest logged prompt: similarity {decision.familiarity:.2f};\n"
-        f"differences between models count by {decision.trust:.0%}, less the less familiar a prompt is"
+        f"differences between models count by {percent(decision.trust)}, less the less familiar a prompt is"
     )
     console.print(
         f"success: quality >= {decision.quality_bar:g}; {known}",

@@ -152,7 +152,7 @@ def test_tasks_are_all_of_the_table_and_small_ones_are_pooled(trained):
     decided = evaluate(trained.router, table(frame), include_seen=True, keep_decisions=True).decided
     found = difference_by_task(decided)
     assert [(one.task, one.difference.n_prompts) for one in found.shown] == [
-        ("large", 250), ("5 smaller tasks together", 50)
+        ("large", 250), ("5 small tasks", 50)
     ]  # fmt: skip
     assert found.n_left_out == 0
 
