@@ -10,7 +10,7 @@ from router_model.help_pages import Command
 from router_model.progress import working
 from router_model.saving import saving_cell, say_saving
 from router_model.terminal_tables import print_table
-from router_model.wording import percent
+from router_model.wording import percent, usd
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -139,7 +139,7 @@ def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
         else ""
     )
     console.print(
-        f"Cost of the chosen models, $ per 1k: expected {1000 * expected:.4f}, real {1000 * real:.4f}{off}.",
+        f"Cost of the chosen models for 1,000 prompts: expected {usd(1000 * expected)}, real {usd(1000 * real)}{off}.",
         style="dim",
         highlight=False,
     )
@@ -273,7 +273,7 @@ def _cells(realised: "Realised", label: str) -> tuple[str, str, str, str]:
         escape(label),
         f"{realised.quality:.3f}",
         f"{realised.success:.3f}",
-        f"{realised.cost_usd * 1000:.4f}",
+        usd(1000 * realised.cost_usd),
     )
 
 
