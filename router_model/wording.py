@@ -57,7 +57,7 @@ def percent(share: float, half_width: float | None = None, *, signed: bool = Fal
         if 1 - _TENTH < share < 1:
             return ">99.9 %"
     size = abs(share)
-    is_whole = half_width is None and round(100 * size, 6) % 1 == 0
+    is_whole = not half_width and round(100 * size, 6) % 1 == 0
     digits = 1 if not is_whole and (size < _FINE or 1 - _FINE <= size < 1) else 0
     number = f"{100 * size:,.{digits}f}"
     sign = "" if not float(number.replace(",", "")) else "-" if share < 0 else "+" * signed
