@@ -139,7 +139,7 @@ notebooks: quickstart/log.parquet $(VENV)/.dev  ## execute every notebook, into 
 	export ROUTER_TABLE="$(abspath $(or $(ROUTER_TABLE),quickstart/train.parquet))" \
 	  ROUTER_LOG="$(or $(if $(wildcard $(ROUTER_LOG)),$(abspath $(ROUTER_LOG)),$(ROUTER_LOG)),$(CURDIR)/quickstart/log.parquet)" \
 	  ROUTER_ARTIFACT="$(abspath $(or $(ROUTER_ARTIFACT),quickstart/train.router))"; \
-	$(BIN)/jupytext --quiet --to build/notebooks//ipynb notebooks/[0-9]*.py; \
+	$(BIN)/jupytext --quiet --to ../build/notebooks//ipynb notebooks/[0-9]*.py; \
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter execute --inplace --timeout=900 build/notebooks/[0-9]*.ipynb
 
 docs: $(VENV)/.dev  ## the documentation as a site, into build/site; fails where a link or an anchor leads nowhere
