@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from router_model.help_pages import Group
-from router_model.progress import note
+from router_model.progress import note, working
 from router_model.serving.common.extra import needing_serve
 
 if TYPE_CHECKING:
@@ -99,7 +99,9 @@ def export(
     if since and until and since >= until:
         raise click.UsageError(f"--since {since:%Y-%m-%dT%H:%MZ} is not earlier than --until {until:%Y-%m-%dT%H:%MZ}")
     within = None if regenerated_within is None else timedelta(minutes=regenerated_within)
-    report = with_log(url, spool, lambda store: export_log(store, out, Period(since, until), regenerated_within=within))
+    period = Period(since, until)
+    with working("joining decisions, attempts and feedback"):
+        report = with_log(url, spool, lambda store: export_log(store, out, period, regenerated_within=within))
     click.echo("\n".join(report.lines()))
 
 

@@ -270,7 +270,9 @@ def _prices(report: Report) -> tuple[Block, ...]:
     if report.drift is not None:
         return drift_blocks(report.drift)
     if not report.prices:
-        return (Paragraph("The catalog does not say when its prices were checked."),)
+        return (
+            Paragraph("The catalog does not say when its prices were checked. Give it a `price_date` for each model."),
+        )
     rows = [(one.subject, f"{one.effect:,.0f}{' (old)' if one.drifted else ''}") for one in report.prices]
     return (
         Paragraph("Dollars follow from prices, or from bills where the table has them."),
