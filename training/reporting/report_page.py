@@ -271,7 +271,7 @@ def _prices(report: Report) -> tuple[Block, ...]:
         return drift_blocks(report.drift)
     if not report.prices:
         return (
-            Paragraph("The catalog does not say when its prices were checked. Give it a `price_date` for each model."),
+            Paragraph("The catalog does not say when its prices were checked. Give each model a `price_date`."),
         )
     rows = [(one.subject, f"{one.effect:,.0f}{' (old)' if one.drifted else ''}") for one in report.prices]
     return (
