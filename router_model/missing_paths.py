@@ -24,8 +24,8 @@ def no_such(path: Path, kind: str = "file") -> str:
     if not path.parent.is_dir():
         return f"{path}: no such {kind}, and no folder {path.parent.name!r}."
     try:
-        names = [one.name for one in path.parent.iterdir()]
+        names = {one.stem: one.name for one in path.parent.iterdir() if one.suffix == path.suffix}
     except OSError:  # the folder may be closed to us
-        names = []
-    near = get_close_matches(path.name, names, n=1, cutoff=0.7)
-    return f"{path}: no such {kind}" + (f"; did you mean {near[0]!r}?" if near else ".")
+        names = {}
+    near = get_close_matches(path.stem, names, n=1, cutoff=0.7)
+    return f"{path}: no such {kind}" + (f"; did you mean {names[near[0]]!r}?" if near else ".")
