@@ -184,6 +184,6 @@ def main_move_in_words(move: tuple[str, str, float] | None) -> str:
     """Say the most frequent change of the model in brackets; empty if nothing changes.
 
     >>> main_move_in_words(("large", "small", 0.081))
-    ' (most from large to small: 8.1%)'
+    ' (most from large to small: 8 %)'
     """
     return "" if move is None else f" (most from {move[0]} to {move[1]}: {percent(move[2])})"

@@ -270,9 +270,7 @@ def _prices(report: Report) -> tuple[Block, ...]:
     if report.drift is not None:
         return drift_blocks(report.drift)
     if not report.prices:
-        return (
-            Paragraph("The catalog does not say when its prices were checked. Give each model a `price_date`."),
-        )
+        return (Paragraph("The catalog does not say when its prices were checked. Give each model a `price_date`."),)
     rows = [(one.subject, f"{one.effect:,.0f}{' (old)' if one.drifted else ''}") for one in report.prices]
     return (
         Paragraph("Dollars follow from prices, or from bills where the table has them."),
