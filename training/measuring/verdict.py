@@ -289,7 +289,7 @@ def comparison_verdict(
     --------
     >>> gain = Difference(Estimate(0.021, 0.013, 0.029), Estimate(0.03, -0.005, 0.065), 3000, 3000)
     >>> comparison_verdict(gain).sentence
-    'B is better: it saves 3 % ± 4 at +2.1 ± 0.8 points against A'
+    'B is better: it saves 3.0 % ± 3.5 at +2.1 ± 0.8 points against A'
     """
     finding = judge(difference, margin=margin)
     said = f"{describe(difference)} against {first}"
