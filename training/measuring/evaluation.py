@@ -27,7 +27,7 @@ from router_model.training.measuring.verdict import Difference, Verdict
 from router_model.training.metrics import Points
 from router_model.training.metrics.prediction import Reliability
 from router_model.training.table.outcomes import Outcomes
-from router_model.wording import percent
+from router_model.wording import percent, usd
 
 if TYPE_CHECKING:
     import altair as alt
@@ -230,13 +230,13 @@ class Evaluation(Summarised):
         """Return the verdict, and the router beside every single model."""
         router = self.router
         rows = [
-            ("the router", f"{router.quality:.3f}", f"{router.success:.3f}", f"{1000 * router.cost_usd:.4g}", ""),
+            ("the router", f"{router.quality:.3f}", f"{router.success:.3f}", usd(1000 * router.cost_usd), ""),
             *(
                 (
                     f"{one.label}{' *' if one.label == self.best_single else ''}",
                     f"{one.quality:.3f}",
                     f"{one.success:.3f}",
-                    f"{1000 * one.cost_usd:.4g}",
+                    usd(1000 * one.cost_usd),
                     percent(self.shares[one.label]),
                 )
                 for one in self.singles
