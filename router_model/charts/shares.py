@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _MODELS: Final = 8
 _OTHER: Final = "other models"
 _ROW: Final = 26
+_COLUMN_GAP: Final = 34
+"""Pixels between names of the legend: a reader's system may show a wider font than ours."""
 _NARROW_ROW: Final = 40
 
 
@@ -125,7 +127,9 @@ def _segments(
         "model:N",
         sort=shown,
         scale=alt.Scale(domain=shown, range=[*ramp, LIGHT["rest"]][: len(shown)]),
-        legend=alt.Legend(orient="top", columns=columns, title="cheap to dear", symbolType="square"),
+        legend=alt.Legend(
+            orient="top", columns=columns, title="cheap to dear", symbolType="square", columnPadding=_COLUMN_GAP
+        ),
     )
     y = names_of_rows(names, size)
     bars = (

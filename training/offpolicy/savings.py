@@ -88,6 +88,7 @@ class Ledger:
     against : model -> the log's policy, or the router that is judged, minus this model
     cheaper : position of the dial -> what this cheaper setting of the router that is judged brings, and that minus the
         best single model; settings whose choices the log could not have made are left out
+    shares : model -> the share of the decisions that the router that is judged gives it, and that the log gave it
     against_log : the router that is judged minus the policy that wrote the log; None if no router is judged
     unknown : model -> why nothing can be said about it
     best : the best single model
@@ -110,6 +111,7 @@ class Ledger:
     verdict: Verdict
     against_log: Difference | None = None
     cheaper: Mapping[int, tuple[PolicyValue, Difference]] = field(default_factory=dict)
+    shares: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the ledger as plain JSON types."""
@@ -200,9 +202,12 @@ def savings(
         own = _choosing(log, chosen)
         return _Parts(own, dr_parts(own, replace(cost, value=costs.billed)) + router_cost_usd_per_request)
 
-    routed, cheaper = ran, {}
+    routed, cheaper, shares = ran, {}, {}
     if judge_router and view is not None:
         routed = asked(view.chosen)
+        models = log.outcomes.models
+        of_both = [np.bincount(chosen, minlength=len(models)) / len(log) for chosen in (view.chosen, log.taken)]
+        shares = {model: (float(own), float(was)) for model, own, was in zip(models, *of_both, strict=True)}
         every = np.arange(len(log))
         cheaper = {
             position: asked(chosen)
@@ -233,6 +238,7 @@ def savings(
         best=best,
         verdict=_verdict(against, best, requests_a_decision=n_logged / len(log), margin=margin),
         against_log=_difference(routed, ran, quality, cost, log) if judge_router else None,
+        shares=shares,
         cheaper={
             position: (_value(parts, quality, cost, log), _difference(parts, singles[best], quality, cost, log))
             for position, parts in cheaper.items()

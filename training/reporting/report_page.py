@@ -203,6 +203,12 @@ def _models(report: Report) -> tuple[Block, ...]:
             Table.of(heads, rows, "Each model alone, on the same prompts"),
         )
     if report.ledger is not None:
+        ledger = report.ledger
+        cheapest = sorted(ledger.singles, key=lambda model: ledger.singles[model].cost_usd.value)
+        of_both = {
+            name: {model: both[place] for model, both in ledger.shares.items()}
+            for place, name in enumerate(("the router", "today"))
+        }
         rows = [
             (
                 model + (" (best)" if model == report.best else ""), f"{value.quality.value:.3f}",
@@ -212,7 +218,13 @@ def _models(report: Report) -> tuple[Block, ...]:
             for model, value in report.ledger.singles.items()
         ]  # fmt: skip
         heads = ("every request to", "quality", "95 %", "$ per 1,000", "router saves")
-        return (Table.of(heads, rows, "Each model alone, estimated from the log"),)
+        return (
+            Figure(
+                lambda width: shares(of_both, cheapest_first=cheapest, width=width),
+                "Share of the requests that the router would send to each model, and that the service sent to it.",
+            ),
+            Table.of(heads, rows, "Each model alone, estimated from the log"),
+        )
     return ()
 
 

@@ -239,6 +239,8 @@ def test_a_log_gives_its_volume_and_todays_mix(trained, tmp_path):
     assert [row.cells[0].text for row in settings.rows] == [
         "as trained", "position 8 of 10", "position 9 of 10", "position 10 of 10"
     ]  # fmt: skip
+    routed, was = zip(*report.ledger.shares.values(), strict=True)
+    assert (sum(routed), sum(was)) == (pytest.approx(1), pytest.approx(1))
     value, minus_best = report.ledger.cheaper[10]
     assert value.cost_usd.value < report.router_cost_usd
     assert minus_best.saving.value > report.against_best.saving.value
