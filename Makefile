@@ -153,10 +153,8 @@ notebooks: quickstart/log.parquet $(VENV)/.dev  ## execute every notebook, into 
 	export ROUTER_TABLE="$(abspath $(or $(ROUTER_TABLE),quickstart/train.parquet))" \
 	  ROUTER_LOG="$(or $(if $(wildcard $(ROUTER_LOG)),$(abspath $(ROUTER_LOG)),$(ROUTER_LOG)),$(CURDIR)/quickstart/log.parquet)" \
 	  ROUTER_ARTIFACT="$(abspath $(or $(ROUTER_ARTIFACT),quickstart/train.router))"; \
-	for notebook in notebooks/[0-9]*.py; do \
-	  made=build/$${notebook%.py}.ipynb; echo "$$notebook -> $$made"; \
-	  $(BIN)/jupytext --quiet --to ipynb --output "$$made" "$$notebook"; \
-	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter execute --inplace --timeout=900 "$$made"; done
+	$(BIN)/jupytext --quiet --to ../build/notebooks//ipynb notebooks/[0-9]*.py; \
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter execute --inplace --timeout=900 build/notebooks/[0-9]*.ipynb
 
 docs: $(VENV)/.dev  ## the documentation as a site, into build/site; fails where a link or an anchor leads nowhere
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

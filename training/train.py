@@ -57,6 +57,7 @@ from router_model.training.table.outcomes import Outcomes, read_outcomes
 from router_model.training.table.prices import complete_catalog
 from router_model.training.table.split import N_FOLDS, Split, assign_folds, split_prompts
 from router_model.training.table.targets import Targets, build_targets
+from router_model.wording import usd
 
 DEFAULT_BARS = (0.5, 0.7, 0.9)
 DEFAULT_BAR = 0.5
@@ -166,7 +167,7 @@ class TrainingReport(Summarised):
         if self.held_out is not None:
             measured = self.held_out.summary()
             return measured._replace(head=f"{head}. {measured.head}", notes=notes)
-        rows = [(one.model, f"{one.quality:.3f}", f"{1000 * one.cost_usd:.4g}") for one in self.records]
+        rows = [(one.model, f"{one.quality:.3f}", usd(1000 * one.cost_usd)) for one in self.records]
         return Summary(head, ("on training prompts", "quality", "$ per 1k"), rows, notes)
 
     def plot(self, picture: Picture = "frontier", *, width: int = 640) -> Drawing:

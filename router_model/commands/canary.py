@@ -9,9 +9,11 @@ import click
 
 from router_model.errors import ArtifactError
 from router_model.help_pages import Command
+from router_model.progress import working
 from router_model.serving.commands.log import DEFAULT_LOG, DEFAULT_SPOOL, with_log
 from router_model.serving.common.extra import needing_serve
 from router_model.terminal_tables import print_table
+from router_model.wording import percent
 
 if TYPE_CHECKING:
     from router_model.serving.engine.canary import CanaryReport
@@ -80,9 +82,11 @@ def command(
     if challenger is None:
         return _say_none(place, last_stop(tried), as_json=as_json)
     now, window = datetime.now(UTC), timedelta(seconds=window_s)
-    sessions = with_log(url, spool, lambda store: canary_sessions(store, challenger, now=now, window=window))
     limits = Limits(alpha, max_quality_loss, max_cost_rise, max_latency_rise)
-    report = judge(tried, challenger, sessions, limits, stop=not dry_run)
+    with working("reading the sessions of the log") as work:
+        sessions = with_log(url, spool, lambda store: canary_sessions(store, challenger, now=now, window=window))
+        work.step("comparing the canary with the others")
+        report = judge(tried, challenger, sessions, limits, stop=not dry_run)
     if as_json:
         click.echo(json.dumps(report.as_dict(), ensure_ascii=False))
     else:
@@ -107,7 +111,7 @@ def _show(report: "CanaryReport", *, dry_run: bool) -> None:
     console = Console()
     challenger = report.challenger
     console.print(
-        f"[bold]Canary[/] {challenger.router}, {challenger.share:.1%} of the sessions since "
+        f"[bold]Canary[/] {challenger.router}, {percent(challenger.share)} of the sessions since "
         f"{challenger.since:%Y-%m-%d %H:%M} UTC: {report.n_canary:,} of {report.n_canary + report.n_others:,}.",
         highlight=False,
     )

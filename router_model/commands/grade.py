@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import click
 from router_model.commands.asking import saying_how_to_go_on
 from router_model.commands.judge_options import JudgeOptions, judge_options
 from router_model.help_pages import Command
+from router_model.progress import working
 
 if TYPE_CHECKING:
     import polars as pl
@@ -178,7 +179,9 @@ def grade_answers(
             judges.append(opened.enter_context(judge.opened(path)))
             return judges[0]
 
-        graded = grade_table(answers, table, read_by(by, judge=make_judge))
+        graders = read_by(by, judge=make_judge)
+        with nullcontext() if judges else working("grading"):  # a judge says by itself what it asks
+            graded = grade_table(answers, table, graders)
         model = judges[0] if judges else None
         graded.check(max_ungraded, advice=model.advice if model else None)
         write_table(graded.outcomes(given, model.name if model else None), out)

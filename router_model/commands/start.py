@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router_model.help_pages import Command
+from router_model.progress import working
 from router_model.terminal_tables import print_table
 
 if TYPE_CHECKING:
@@ -49,8 +50,9 @@ def command(*, catalog: Path, out: Path, quality_value_usd: float | None, as_jso
     from router_model.saved.artifact import save_artifact  # noqa: PLC0415
     from router_model.starter import start  # noqa: PLC0415
 
-    started = start(Catalog.load(catalog), quality_value_usd=quality_value_usd)
-    content_hash = save_artifact(started.artifact, out)
+    with working("making a router from the catalog"):
+        started = start(Catalog.load(catalog), quality_value_usd=quality_value_usd)
+        content_hash = save_artifact(started.artifact, out)
     with after_saving(out):
         if as_json:
             click.echo(json.dumps({**started.as_dict(), "content_hash": content_hash}, ensure_ascii=False))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from router_model.help_pages import Group
-from router_model.progress import note
+from router_model.progress import note, working
 from router_model.serving.common.extra import needing_serve
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def command() -> None:
 
 @command.command(
     "export",
+    short_help="Write an outcome table that 'train' reads.",
     examples="""
     router-model log export --since 30d --out march.parquet
     """,
@@ -98,12 +99,15 @@ def export(
     if since and until and since >= until:
         raise click.UsageError(f"--since {since:%Y-%m-%dT%H:%MZ} is not earlier than --until {until:%Y-%m-%dT%H:%MZ}")
     within = None if regenerated_within is None else timedelta(minutes=regenerated_within)
-    report = with_log(url, spool, lambda store: export_log(store, out, Period(since, until), regenerated_within=within))
+    period = Period(since, until)
+    with working("joining decisions, attempts and feedback"):
+        report = with_log(url, spool, lambda store: export_log(store, out, period, regenerated_within=within))
     click.echo("\n".join(report.lines()))
 
 
 @command.command(
     "delete",
+    short_help="Delete records of a user, of a session, or old ones.",
     examples="""
     router-model log delete --user 42
     router-model log delete --before 2026-01-01
@@ -127,6 +131,7 @@ def delete(url: str, spool: Path, user: str | None, session: str | None, before:
 
 @command.command(
     "prune",
+    short_help="Delete records older than a number of days.",
     examples="""
     router-model log prune --days 90
     """,
@@ -162,6 +167,7 @@ def show(decision_id: str, url: str, spool: Path) -> None:
 
 @command.command(
     "new-key",
+    short_help="Make a key that seals features of prompts.",
     examples=r"""
     router-model log new-key log.key
     router-model serve my-router --insecure --log-prompts features \

@@ -6,6 +6,7 @@ import pytest
 
 from router_model import compare, evaluate, read_outcomes
 from router_model.charts.drawing import Drawing
+from router_model.saving import saving_cell
 
 pytest.importorskip("altair", reason="extra 'report' is not installed")
 pytest.importorskip("vl_convert", reason="extra 'report' is not installed")
@@ -34,7 +35,7 @@ def test_an_evaluation_draws_itself(measured, picture, said):
 def test_a_task_has_the_saving_that_was_measured(measured):
     task, (n, router, _) = max(measured.by_task.items(), key=lambda item: item[1][0])
     assert f"{task} ({n:,})" in words(measured.plot("tasks"))
-    assert f"{router.saving:.0%}" in words(measured.plot("tasks"))
+    assert saving_cell(router.saving) in words(measured.plot("tasks"))
 
 
 def test_what_cannot_be_drawn_says_why(measured, trained, table):

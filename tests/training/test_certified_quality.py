@@ -22,6 +22,7 @@ from router_model.training.measuring.certify import (
     whole_grades,
 )
 from router_model.training.table.outcomes import read_outcomes
+from router_model.wording import percent
 
 DELTA = 0.1
 N_PROMPTS, N_DRAWS = 400, 250
@@ -155,6 +156,6 @@ def test_15_percent_of_missing_pairs_waste_no_prompt(trained, tmp_path):
     assert found.n_prompts + found.n_seen + found.n_ungraded == 159
     assert found.n_prompts >= 155
     assert certificate.certified
-    assert f"({certificate.n_missing / found.n_prompts:.1%}) without an outcome" in certificate.in_words()
+    assert f"({percent(certificate.n_missing / found.n_prompts)}) without an outcome" in certificate.in_words()
     save_artifact(replace(trained.router.artifact, certificates=found.certificates), tmp_path / "router")
     assert Router.load(tmp_path / "router").certificates == found.certificates

@@ -162,7 +162,8 @@ def test_certificates_by_hand():
     (five,) = certificates_of(copies, np.array([0.91, 0.96]), targets=(0.9,), **arguments)
     assert (five.success_value_usd, five.n_prompts, five.n_missing) == (alone.success_value_usd, 500, 3)
     assert (
-        "0.950 of 500 calibration prompts, which count as 100 succeeded, 3 (0.6%) without an outcome" in five.in_words()
+        "0.950 of 500 calibration prompts, which count as 100 succeeded, 3 (0.6 %) without an outcome"
+        in five.in_words()
     )
 
 

@@ -27,6 +27,7 @@ from router_model.training.metrics.bootstrap import bootstrap_frontier
 from router_model.training.table.costs import mean_cost_usd, realised_costs
 from router_model.training.table.frames import Table
 from router_model.training.table.outcomes import Outcomes, read_outcomes
+from router_model.wording import percent, usd
 
 _FAR = 0.5  # of the cost; a difference as large would leave no room for the others
 Float64Array = npt.NDArray[np.float64]
@@ -101,8 +102,8 @@ class Comparison(Summarised):
             ("success", f"{first.success:.3f}", f"{second.success:.3f}", _interval(self.success, 1, ".3f")),
             (
                 "$ per 1k",
-                f"{1000 * first.cost_usd:.4g}",
-                f"{1000 * second.cost_usd:.4g}",
+                usd(1000 * first.cost_usd),
+                usd(1000 * second.cost_usd),
                 _interval(self.cost_usd, 1000, ".3g"),
             ),
             ("AIQ", f"{first.aiq:.4f}", f"{second.aiq:.4f}", _interval(self.aiq, 1, ".4f")),
@@ -111,7 +112,7 @@ class Comparison(Summarised):
             f"Comparison on {self.n_prompts:,} prompts: {self.verdict.sentence}",
             ("", "first", "second", "second - first (95 %)"),
             rows,
-            [f"They choose different models for {self.share_different:.1%} of the prompts."],
+            [f"They choose different models for {percent(self.share_different)} of the prompts."],
         )
 
     def plot(self, *, width: int = 640) -> Drawing:

@@ -219,7 +219,7 @@ def test_rules_need_no_provider_and_the_report_says_what_was_graded(tmp_path):
         (["--by", "judge"], "--by judge needs --judge MODEL, --providers FILE, --budget-usd USD"),
         (
             ["--by", "number"],
-            "80 of 80 answers could not be graded, 100% of those of good (80: the reference has no number); expected",
+            "80 of 80 answers could not be graded, 100 % of those of good (80: the reference has no number); expected",
         ),
         (["--by", "exact", "--reference", "gold"], "no column 'gold' for --reference"),
         (["--by", "regex:("], "look-around, no back references; --by python takes any): unclosed group"),

@@ -89,7 +89,7 @@ def test_a_better_router_gets_a_canary(unbroken):
     place = Place(folder / "routers")
     assert (status, said["result"], said["run"]) == (0, "canary", 1), said
     assert (place.challenger.router, place.challenger.mode) == (said["router"], Mode.CANARY)
-    assert "on 10% of the sessions, beside" in said["sentence"]
+    assert "on 10 % of the sessions, beside" in said["sentence"]
     assert "the challenger is better: it saves" in said["sentence"]
     (run,) = Runs(folder / "state").all()
     assert list(run.steps) == ["export", "retrain", "ope", "gate", "publish"]

@@ -122,7 +122,7 @@ def test_results_name_the_twins_that_need_judging_first():
     first = document["examples"][0]
     assert (first["test_id"], first["train_id"], first["exact"]) == ("t1", "a", False)
     assert 0.8 <= first["similarity"] < 1
-    assert found.in_words().startswith("17 of 17 test prompts (100.0%) have a twin among 5 training prompts: 16 the")
+    assert found.in_words().startswith("17 of 17 test prompts (100 %) have a twin among 5 training prompts: 16 the")
 
 
 @given(st.lists(st.text(max_size=40), max_size=6), st.data())

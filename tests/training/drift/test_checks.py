@@ -113,7 +113,7 @@ def test_a_log_without_tasks_is_not_silent_about_it():
 def test_another_model_answers():
     answered = ["m-2026-01-01"] * 98 + ["dearer"] * 2
     (found,) = check_answering(calls(response_model=answered), LIMITS)
-    assert (found.effect, found.drifted, found.says) == (0.02, True, "2.0% of its calls were answered by dearer")
+    assert (found.effect, found.drifted, found.says) == (0.02, True, "2 % of its calls were answered by dearer")
 
 
 @pytest.mark.parametrize(

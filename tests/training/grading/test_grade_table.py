@@ -61,7 +61,7 @@ def test_what_cannot_be_graded_has_no_quality_and_a_reason(tmp_path):
     assert table["quality"].to_list() == [None, None, 0.0, 1.0]
     assert json.loads(table["extra"][1]) == {"seed": 1, "graded_by": "exact", "not_graded": "no reference"}
     graded.check(0.5)
-    with pytest.raises(TableError, match=r"2 of 4 answers could not be graded, 50% of those of small \(1: no ans"):
+    with pytest.raises(TableError, match=r"2 of 4 answers could not be graded, 50 % of those of small \(1: no ans"):
         graded.check(0.4)
 
 
@@ -69,7 +69,7 @@ def test_a_model_of_which_nothing_can_be_graded_is_refused(tmp_path):
     """Half of all answers are graded, but none of one model: its quality would not be known, and nobody told."""
     path = answers_table(tmp_path / "a.parquet", answer=["Paris"] * 4, reference=["Paris", None] * 2)
     graded = grade_table(path, read_answers(path), read_by(["exact"], judge=None))
-    with pytest.raises(TableError, match=r"2 of 4 answers could not be graded, 100% of those of "):
+    with pytest.raises(TableError, match=r"2 of 4 answers could not be graded, 100 % of those of "):
         graded.check(0.5)
 
 
