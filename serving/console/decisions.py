@@ -79,7 +79,7 @@ async def find(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """Show one decision."""
-    record = await _decision(visit)
+    record = await decision_of(visit)
     calls, judgements = await visit.parts.log.ask(lambda reader: reader.belonging(record.decision_id))
     points, bars = _points(record), _bars(record, calls)
     return visit.render(
@@ -98,7 +98,7 @@ async def show(visit: Visit) -> Response:
 
 async def judge(visit: Visit) -> Response:
     """Take a judgement of a decision's answer, as ``POST /v1/feedback`` does."""
-    record = await _decision(visit)
+    record = await decision_of(visit)
     visit.parts.access.count_feedback(visit.caller)
     form = visit.form
     given: dict[str, Any] = {"decision_id": record.decision_id, "source": form.get("source") or "user"}
@@ -120,7 +120,7 @@ async def judge(visit: Visit) -> Response:
     return visit.redirect(f"{HOME}/decisions/{record.decision_id}", given="1")
 
 
-async def _decision(visit: Visit) -> DecisionRecord:
+async def decision_of(visit: Visit) -> DecisionRecord:
     """Return the decision that a path names; another key's cannot be told from one that nobody made."""
     decision_id = visit.request.path_params["decision_id"]
     record = await visit.parts.log.decision(decision_id) if len(decision_id) <= _LONGEST else None

@@ -47,7 +47,7 @@ class PlanView:
 
     Attributes
     ----------
-    side : ``champion`` or ``challenger``
+    side : ``champion``, ``challenger`` or ``former``
     artifact : first digits of the router's content hash
     error : why there is no decision; the rest is empty then
     model, reason, rule, promise : str

@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any, Final
 
 from router_model.candidates import graded_models
+from router_model.charts import Bin
 from router_model.router import Router
 from router_model.serving.console.plan_views import short_hash
 
@@ -45,6 +46,7 @@ class Measured:
     frontier : the router over all values of quality, the cheapest first
     singles : one model alone each
     figures : name, value and meaning of measures of the probabilities
+    reliability : answers with about the same predicted probability, and how many of them succeeded
     shares : model and share of prompts that it got, the largest first
     """
 
@@ -54,6 +56,7 @@ class Measured:
     frontier: tuple[Point, ...]
     singles: tuple[Point, ...]
     figures: tuple[tuple[str, float, str], ...]
+    reliability: tuple[Bin, ...]
     shares: tuple[tuple[str, float], ...]
 
 
@@ -186,6 +189,10 @@ def _measured(metrics: Mapping[str, Any]) -> Measured | None:
         singles=tuple(_point(one) for one in metrics["singles"]),
         figures=tuple(
             (name, figures[key], why) for key, (name, why) in _MEASURES.items() if figures.get(key) is not None
+        ),
+        reliability=tuple(
+            Bin(one["predicted"], one["observed"], one["n"])
+            for one in metrics.get("reliability", ())  # older routers have none
         ),
         shares=tuple(sorted(metrics["shares"].items(), key=lambda share: -share[1])[:_SHOWN]),
     )

@@ -12,7 +12,7 @@ from router_model.charts import CostCurve, CostPoint
 from router_model.serving.common.callers import Role
 from router_model.serving.common.service_errors import InvalidRequestError, NotFoundError
 from router_model.serving.console.drift_check import PERIODS, check_drift
-from router_model.serving.console.pictures import Picture, of_frontier
+from router_model.serving.console.pictures import Picture, of_frontier, of_reliability
 from router_model.serving.console.place_view import Action, PlaceView, change, place_view
 from router_model.serving.console.previews import loaded_routers
 from router_model.serving.console.router_facts import Measured, router_facts
@@ -28,7 +28,7 @@ async def show(visit: Visit) -> Response:
     place = await place_view(visit.parts.settings) if visit.sees_all else PlaceView()
     page = _page(visit, place)
     pictures = {
-        side: await asyncio.to_thread(_picture, facts.measured)
+        side: await asyncio.to_thread(_pictures, facts.measured)
         for side, facts in page["routers"].items()
         if facts.measured is not None
     }
@@ -91,12 +91,14 @@ def _page(visit: Visit, place: PlaceView) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=4)  # a champion and a challenger, and those before them
-def _picture(measured: Measured) -> Picture:
+def _pictures(measured: Measured) -> dict[str, Picture]:
     points, here = measured.frontier, measured.point
     costs, qualities = [one.cost_usd for one in points], [one.quality for one in points]
     curve = CostCurve("the router, at each value of quality", costs, qualities)
     singles = [CostPoint(one.label, one.cost_usd, one.quality) for one in measured.singles]
-    return of_frontier(curve, CostPoint("router", here.cost_usd, here.quality, kind="router", needed=True), singles)
+    router = CostPoint("router", here.cost_usd, here.quality, kind="router", needed=True)
+    found = {"frontier": of_frontier(curve, router, singles)}
+    return found | {"reliability": of_reliability(measured.reliability)} if measured.reliability else found
 
 
 def _today() -> date:
