@@ -12,8 +12,10 @@ from router_model.charts import CostCurve, CostPoint
 from router_model.serving.common.callers import Role
 from router_model.serving.common.service_errors import InvalidRequestError, NotFoundError
 from router_model.serving.console.drift_check import PERIODS, check_drift
+from router_model.serving.console.gate import NO_LOG, AtHand, promote
+from router_model.serving.console.gate import PERIODS as GATE_PERIODS
 from router_model.serving.console.pictures import Picture, of_frontier, of_reliability
-from router_model.serving.console.place_view import Action, PlaceView, change, place_view
+from router_model.serving.console.place_view import Action, PlaceView, change, place_as_seen, place_view
 from router_model.serving.console.previews import loaded_routers
 from router_model.serving.console.router_facts import Measured, router_facts
 from router_model.serving.console.visit import Page, Visit
@@ -42,7 +44,14 @@ async def confirm(visit: Visit) -> Response:
         raise NotFoundError(f"there is nothing to {action} now; look at the page of the router")
     status = visit.parts.engine.status
     return visit.render(
-        "router_confirm.html", place=place, action=action.value, target=place.target(action), canary=status["canary"]
+        "router_confirm.html",
+        place=place,
+        action=action.value,
+        target=place.target(action),
+        canary=status["canary"],
+        hand=AtHand.of(visit.parts.settings),
+        periods=GATE_PERIODS,
+        no_log=NO_LOG,
     )
 
 
@@ -53,8 +62,19 @@ async def carry_out(visit: Visit) -> Response:
         raise InvalidRequestError(
             f"reason: expected one line of up to {_LONGEST_REASON} characters, for the history", param="reason"
         )
-    parts, seen = visit.parts, visit.form.get("seen", "")
-    await change(parts.engine, parts.settings, action, seen=seen, reason=reason, key_id=visit.caller.key_id)
+    settings, form = visit.parts.settings, visit.form
+    place, said = (
+        await place_as_seen(settings, action, form.get("seen", "")),
+        f"{reason} (console, key {visit.caller.key_id})",
+    )
+    if action is Action.PROMOTE:
+        period, is_forced = form.get("period", ""), "forced" in form
+        passage = await promote(settings, place, period=period, reason=said, is_forced=is_forced)
+        if not passage.is_promoted:
+            return visit.render("router_gate.html", place=place, passage=passage, period=period, reason=reason)
+    else:
+        await change(place, action, said)
+    await visit.parts.engine.reload()
     return visit.redirect(_URL, done=action.value)
 
 
