@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -38,10 +38,30 @@ class Health(StrEnum):
     """Whether a model can be called now."""
 
     READY = "ready"
+    FAILING = "its last call failed"
+    """It is called as before: one failure is no reason to pause it."""
     PROBED = "being tried again"
     PAUSED = "paused"
     NOT_CALLED = "not called yet"
     NO_PROVIDER = "no provider"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """The last failure of a model at one of its providers.
+
+    Attributes
+    ----------
+    provider, error : str
+    at : datetime
+        UTC.
+    is_last : whether no call worked there since
+    """
+
+    provider: str
+    error: str
+    at: datetime
+    is_last: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +77,7 @@ class CatalogRow:
     providers : names of those that serve it
     health : Health or None
         None where nothing is forwarded.
+    troubles : its last failure at each provider that failed since this worker began
     price_days : age of its prices in days, or None
     """
 
@@ -65,6 +86,7 @@ class CatalogRow:
     standing: Standing
     providers: Sequence[str]
     health: Health | None
+    troubles: Sequence[Trouble]
     price_days: int | None
 
     @property
@@ -168,21 +190,25 @@ class _Healths:
     ----------
     proxy : Proxy or None
     states : by provider and model, of those that were called; under None of a provider none of whose keys works
+    troubles : by provider and model
     """
 
     proxy: Proxy | None
     states: Mapping[tuple[str, str | None], HealthState]
+    troubles: Mapping[tuple[str, str], Trouble]
 
     @classmethod
     def now(cls, proxy: Proxy | None) -> "_Healths":
         if proxy is None:
-            return cls(None, {})
+            return cls(None, {}, {})
         keys: dict[str, list[HealthState]] = {}
         for (provider, _, model), state in proxy.key_states().items():
             if model is None:
                 keys.setdefault(provider, []).append(state)
         without = {name: HealthState.OPEN for name, of in keys.items() if set(of) == {HealthState.OPEN}}
-        return cls(proxy, dict(proxy.breaker_states()) | {(name, None): state for name, state in without.items()})
+        states: dict[tuple[str, str | None], HealthState] = {**proxy.breaker_states()}
+        states |= {(name, None): state for name, state in without.items()}
+        return cls(proxy, states, last_troubles(proxy))
 
     def targets(self, model: str) -> Sequence[Target]:
         return () if self.proxy is None else self.proxy.providers.targets(model)
@@ -194,11 +220,19 @@ class _Healths:
         if not targets:
             return Health.NO_PROVIDER
         states = [self._state(target) for target in targets]
-        if HealthState.CLOSED in states:
-            return Health.READY
+        closed = [target for target, state in zip(targets, states, strict=True) if state is HealthState.CLOSED]
+        if closed:
+            troubles = [self._trouble(target) for target in closed]
+            return Health.FAILING if all(one is not None and one.is_last for one in troubles) else Health.READY
         if None in states:
             return Health.NOT_CALLED
         return Health.PROBED if HealthState.HALF_OPEN in states else Health.PAUSED
+
+    def troubles_of(self, targets: Sequence[Target]) -> list[Trouble]:
+        return [trouble for target in targets if (trouble := self._trouble(target)) is not None]
+
+    def _trouble(self, target: Target) -> Trouble | None:
+        return self.troubles.get((target.provider.name, target.served_model))
 
     def _state(self, target: Target) -> HealthState | None:
         provider = target.provider.name
@@ -214,8 +248,18 @@ def _row(model: str, card: ModelCard | None, standing: Standing, health: "_Healt
         standing=standing,
         providers=list(dict.fromkeys(target.provider.name for target in targets)),
         health=health.of(targets),
+        troubles=health.troubles_of(targets),
         price_days=None if priced is None else max((today - priced).days, 0),
     )
+
+
+def last_troubles(proxy: Proxy) -> dict[tuple[str, str], Trouble]:
+    """Return the last failure of each model at each provider, by both."""
+    now = datetime.now(UTC)
+    return {
+        (provider, model): Trouble(provider, error, now - timedelta(seconds=ago_s), is_last)
+        for (provider, model), (error, ago_s, is_last) in proxy.last_failures().items()
+    }
 
 
 # --- the page ---------------------------------------------------------------------------------------------

@@ -45,8 +45,8 @@ class AtHand:
             return ""
         if self.has_log:
             return (
-                "No held-out table is named (--promotion-table), so certificates are not tested, and the log alone tells "
-                "whether the challenger is better. It must hold judged answers, and choices that were drawn "
+                "No held-out table is named (--promotion-table), so certificates are not tested, and the log alone "
+                "tells whether the challenger is better. It must hold judged answers, and choices that were drawn "
                 "(--explore-share, or a challenger in the mode explore); else the promotion is refused"
             )
         return (

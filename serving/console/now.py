@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from router_model.serving.console.catalog import last_troubles
 from router_model.serving.console.figures import Rate, percentiles, saved, series, shares, total, usd_of
 from router_model.serving.console.pictures import Picture, over_time
 from router_model.serving.console.visit import Page, Visit
@@ -116,12 +117,13 @@ def _state(visit: Visit) -> dict[str, Any]:
     """Return the state of this worker: what of it is in no log."""
     parts = visit.parts
     breakers = () if parts.proxy is None else parts.proxy.breaker_states().items()
+    troubles = {} if parts.proxy is None else last_troubles(parts.proxy)
     stats = parts.log.stats
     return {
         "log": stats,
         "is_writable": parts.log.writable,
         "is_ready": parts.engine.ready,
-        "breakers": sorted((*name, state.value) for name, state in breakers),
+        "breakers": sorted((*name, state.value, troubles.get(name)) for name, state in breakers),
         "n_workers": parts.settings.workers,
     }
 

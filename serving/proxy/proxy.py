@@ -134,6 +134,15 @@ class Proxy:
         now = clock()
         return {target: health.state(now) for target, health in self.forwarder.health.items()}
 
+    def last_failures(self) -> Mapping[tuple[str, str], tuple[str, float, bool]]:
+        """Return the last failure by (provider, model): what it was, how many seconds ago, and if none worked since."""
+        now = clock()
+        return {
+            target: (failure.error, now - failure.at, health.is_failing)
+            for target, health in self.forwarder.health.items()
+            if (failure := health.last_failure) is not None
+        }
+
     def key_states(self) -> Mapping[tuple[str, str, str | None], HealthState]:
         """Return the state of each key by (provider, environment variable, model); None is the key as a whole."""
         now = clock()
