@@ -205,9 +205,9 @@ class _Healths:
         for (provider, _, model), state in proxy.key_states().items():
             if model is None:
                 keys.setdefault(provider, []).append(state)
-        without = {name: HealthState.OPEN for name, of in keys.items() if set(of) == {HealthState.OPEN}}
-        states: dict[tuple[str, str | None], HealthState] = {**proxy.breaker_states()}
-        states |= {(name, None): state for name, state in without.items()}
+        states: dict[tuple[str, str | None], HealthState] = {}
+        states.update(proxy.breaker_states().items())
+        states.update(((name, None), HealthState.OPEN) for name, of in keys.items() if set(of) == {HealthState.OPEN})
         return cls(proxy, states, last_troubles(proxy))
 
     def targets(self, model: str) -> Sequence[Target]:

@@ -106,7 +106,7 @@ async def _page(visit: Visit) -> dict[str, Any]:
     served = [] if proxy is None else [AUTO[0], *proxy.candidates.served_models]
     why_not = _NO_PROXY if proxy is None else ""
     if not why_not and Role.PROXY not in visit.caller.roles:
-        why_not = f"key {visit.caller.key_id} lacks the role 'proxy', so it can send nothing"
+        why_not = f"the key '{visit.key_name}' lacks the role 'proxy', so it can send nothing"
     return {
         "form": visit.form,
         "own_bar": 0.5 if router is None else router.artifact.operating_point.quality_bar,

@@ -204,7 +204,11 @@ def _point(said: Mapping[str, Any]) -> Point:
 
 def _missing(router: Router, measured: Measured | None, promises: Sequence[Promise]) -> list[tuple[str, str]]:
     found = []
-    if measured is None:
+    if router.artifact.is_starter:
+        found.append(
+            ("measurements", "collect and grade outcomes, and train on them (router-model collect, grade, train)")
+        )
+    elif measured is None:
         found.append(("measurements", "train with a held-out part (the default), or run 'router-model evaluate'"))
     if not promises:
         found.append(("certificate", "train with --target-success to certify a success rate"))

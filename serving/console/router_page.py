@@ -65,7 +65,7 @@ async def carry_out(visit: Visit) -> Response:
     settings, form = visit.parts.settings, visit.form
     place, said = (
         await place_as_seen(settings, action, form.get("seen", "")),
-        f"{reason} (console, key {visit.caller.key_id})",
+        f"{reason} (console, key {visit.key_name}, {visit.caller.key_id})",
     )
     if action is Action.PROMOTE:
         period, is_forced = form.get("period", ""), "forced" in form

@@ -60,6 +60,11 @@ class Visit:
         return None if self.sees_all else self.caller.key_id
 
     @property
+    def key_name(self) -> str:
+        """What people call the caller's key."""
+        return self.parts.access.key_name(self.caller.key_id)
+
+    @property
     def is_partial(self) -> bool:
         """Whether a part of a page is asked for, by htmx."""
         return "hx-request" in self.request.headers and "hx-boosted" not in self.request.headers

@@ -43,6 +43,8 @@ class Console:
         A key that decides and gives feedback, and sees its own requests alone.
     decides : str
         A key that decides, and may not give feedback.
+    few : str
+        A key that decides, with three requests a minute.
     ids : dict of str to str
         Decisions by what they are: ``attack``, ``plain``, ``other``, ``own``, ``decided``.
     """
@@ -50,6 +52,7 @@ class Console:
     system: System
     own: str
     decides: str
+    few: str
     ids: dict[str, str]
 
     @property
@@ -66,8 +69,9 @@ def console(trained, tmp_path_factory) -> Iterator[Console]:
         folder / "keys.toml", name="team <b>", roles=[Role.DECIDE, Role.FEEDBACK], budget=KeyBudget(Decimal(5))
     )
     _, decides = create_key(folder / "keys.toml", name="decides", roles=[Role.DECIDE])
+    _, few = create_key(folder / "keys.toml", name="few", roles=[Role.DECIDE], requests_per_minute=3)
     with system(folder, trained.path, providers=folder / "providers.toml", log_flush_s=0.05) as running:
-        yield Console(running, own, decides, _traffic(running, own, decides))
+        yield Console(running, own, decides, few, _traffic(running, own, decides))
 
 
 def _traffic(running: System, own: str, decides: str) -> dict[str, str]:

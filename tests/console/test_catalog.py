@@ -1,7 +1,7 @@
 """The models that a service can choose or call."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -50,6 +50,10 @@ def proxy(tmp_path, dated):
         providers=fleet,
         candidates=SimpleNamespace(served_models=fleet.models),
         breaker_states=lambda: breakers,
+        last_failures=lambda: {
+            ("two", "small"): ("server (503)", 12.0, False),
+            ("one", "coder"): ("timeout", 5.0, True),
+        },
         key_states=lambda: {("two", "KEY", None): HealthState.CLOSED},
     )
 
@@ -69,6 +73,19 @@ def test_model_answers_as_long_as_one_of_its_providers_does(dated, proxy):
     proxy.key_states = lambda: {("two", "KEY", None): HealthState.OPEN, ("two", "KEY", "small"): HealthState.CLOSED}
     assert rows(dated, proxy)["small"].health is Health.PAUSED  # no key of the other provider works
     assert rows(dated, None)["small"].health is None
+
+
+def test_model_whose_last_call_failed_is_not_called_ready(dated, proxy):
+    """It is not paused after one failure, and says what failed and when; one that works again says so, too."""
+    small = rows(dated, proxy)["small"]
+    assert (small.health, [(one.provider, one.error, one.is_last) for one in small.troubles]) == (
+        Health.READY,
+        [("two", "server (503)", False)],
+    )
+    proxy.last_failures = lambda: {("two", "small"): ("server (503)", 12.0, True)}
+    small = rows(dated, proxy)["small"]
+    assert small.health is Health.FAILING
+    assert (datetime.now(UTC) - small.troubles[0].at).total_seconds() == pytest.approx(12, abs=5)
 
 
 def test_what_is_unknown_is_marked_and_old_prices_too(dated, proxy):

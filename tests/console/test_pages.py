@@ -118,6 +118,15 @@ def test_decision_shows_its_plan_calls_and_prompt_as_text(console, visitor):
     assert "echo" in page
 
 
+def test_neighbours_are_logged_prompts_with_what_came_of_them(console, visitor):
+    path = "/console/decisions/{}/neighbours"
+    page = visitor(console.system.key).get(path.format(console.ids["plain"])).text
+    assert len(re.findall(r"of 3 succeeded", page)) == 5
+    assert re.search(r'<td class="n">[01]\.\d\d</td>', page)
+    assert "The router that decided is not here" not in page
+    assert visitor(console.own).get(path.format(console.ids["plain"])).status_code == 404  # another key's
+
+
 def test_spend_says_what_is_unknown(console, visitor):
     page = visitor(console.system.key).get("/console/spend?days=1").text
     assert "By model" in page
