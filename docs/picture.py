@@ -16,7 +16,7 @@ from router_model.training.measuring.evaluate import evaluate
 from router_model.training.measuring.evaluation import Evaluation
 from router_model.training.reporting.figures import router_curve
 from router_model.training.table.outcomes import read_outcomes
-from router_model.wording import usd
+from router_model.wording import percent, usd
 
 if TYPE_CHECKING:
     from altair import LayerChart
@@ -63,7 +63,7 @@ def _saving(evaluation: Evaluation) -> list[CostPoint]:
     if same.saving is None:
         return []
     cost = best.cost_usd * (1 - same.saving)
-    label = f"the best model's quality\nfor {same.saving:.0%} less: {usd(cost * _PER_1000)}"
+    label = f"the best model's quality\nfor {percent(same.saving)} less: {usd(cost * _PER_1000)}"
     return [CostPoint(label, cost, best.quality, kind="router", needed=True)]
 
 

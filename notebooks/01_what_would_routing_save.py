@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from router_model import evaluate, load_or_train
+from router_model.wording import percent
 
 TABLE = os.environ.get("ROUTER_TABLE", "../quickstart/train.parquet")
 
@@ -53,6 +54,6 @@ measured.plot("tasks")
 for setting in measured.tradeoffs:
     if setting.saving is not None:
         print(
-            f"{setting.share:.0%} of the best model's quality: {setting.saving:.0%} saved, "
+            f"{percent(setting.share)} of the best model's quality: {percent(setting.saving)} saved, "
             f"with --quality-value-usd {setting.quality_value_usd:.3g}"
         )

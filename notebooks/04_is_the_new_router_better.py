@@ -14,6 +14,7 @@ import os
 from pathlib import Path
 
 from router_model import Router, evaluate_on_log, read_log, train
+from router_model.wording import percent
 
 LOG = os.environ.get("ROUTER_LOG", "../quickstart/log.parquet")
 NEW = Path(os.environ.get("ROUTER_ARTIFACT", "../quickstart/train.router"))
@@ -39,7 +40,7 @@ found.plot()
 
 # %%
 overlap = found.overlap
-print(f"They disagree on {overlap.share_different:.0%} of {found.n_decisions:,} decisions.")
+print(f"They disagree on {percent(overlap.share_different)} of {found.n_decisions:,} decisions.")
 print(
     f"There, {overlap.n_challenger:,} graded answers are by the new router's choice, {overlap.n_champion:,} by the old one's."
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from router_model import TableError, compare, load_or_train, train
+from router_model.wording import percent
 
 TABLE = os.environ.get("ROUTER_TABLE", "../quickstart/train.parquet")
 NEW = os.environ.get("ROUTER_NEW_MODEL", "mistralai/mistral-large-2512")
@@ -39,7 +40,7 @@ found.plot()
 
 # %%
 for model, share in sorted(found.second.shares.items(), key=lambda item: -item[1]):
-    print(f"{model}: {found.first.shares[model]:.1%} -> {share:.1%}")
+    print(f"{model}: {percent(found.first.shares[model])} -> {percent(share)}")
 
 # %% [markdown]
 # ## What to do

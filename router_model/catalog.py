@@ -42,6 +42,9 @@ from router_model.wording import usd
 FROM_BILLS_ALONE: Final = "billed costs of the table alone"
 """The `price_source` of a model whose cost was learned from bills without tokens; see `training/table/bills.py`."""
 
+OLD_PRICE_DAYS: Final = 90
+"""The age from which a price counts as old, for reports, ``drift``, ``promote`` and the console alike."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:

@@ -22,6 +22,7 @@ from router_model.errors import ArtifactError
 from router_model.mean_bound import shows_mean
 from router_model.prediction.bars import BAR_TOLERANCE
 from router_model.summary import Summarised, Summary
+from router_model.wording import percent
 
 LIKELIEST_USD = 1e6
 """A success value in USD that is so large that the model most likely to succeed is chosen: the safest setting."""
@@ -144,7 +145,7 @@ class Certificate(Summarised):
                 f"Requests for it go to {self.safest_model}, the best single model on these prompts "
                 f"({self.safest_success:.3f})"
             )
-        share = f"{self.n_missing / self.n_prompts:.1%}"
+        share = f"{percent(self.n_missing / self.n_prompts)}"
         missing = f", {self.n_missing:,} ({share}) without an outcome counted as failures" if self.n_missing else ""
         effect = (
             f", which count as {self.n_prompts / self.design_effect:,.0f}" if self.design_effect > CLUSTERED else ""

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 _WIDEST = 30  # click's limit for the left column
+_FEW = 8  # commands that an error names
 
 
 class Command(click.Command):
@@ -87,8 +88,10 @@ class Group(click.Group):
 
 
 def _did_you_mean(typed: str, names: Iterable[str]) -> str:
-    near = get_close_matches(typed.lower(), names, n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    near, all_names = get_close_matches(typed.lower(), names, n=1), list(names)
+    if near:
+        return f" Did you mean {near[0]!r}?"
+    return f" Expected one of {', '.join(all_names)}." if len(all_names) <= _FEW else ""
 
 
 def write_examples(examples: str, formatter: click.HelpFormatter) -> None:

@@ -2,6 +2,8 @@
 
 import math
 
+from router_model.wording import percent
+
 _AS_TIMES = -1.0  # beyond twice the cost, a multiple is easier to read than a percentage
 _WHOLE = -9.0  # ten times as much: no decimals
 
@@ -27,8 +29,8 @@ def say_saving(saving: float, half_width: float | None = None) -> str:
         return "costs money where the other is free"
     if saving < _AS_TIMES:
         return f"costs {_times(saving, half_width)} times as much"
-    verb, more = ("costs", " more") if round(saving, 2) < 0 else ("saves", "")
-    return f"{verb} {_percent(abs(saving), half_width)}{more}"
+    verb, more = ("costs", " more") if round(saving, 3) < 0 else ("saves", "")
+    return f"{verb} {percent(abs(saving), half_width)}{more}"
 
 
 def saving_cell(saving: float | None, half_width: float | None = None) -> str:
@@ -41,17 +43,9 @@ def saving_cell(saving: float | None, half_width: float | None = None) -> str:
         return "-"
     if not math.isfinite(saving):
         return "it is free"
-    return _percent(saving, half_width) if saving >= _AS_TIMES else f"{_times(saving, half_width)} x cost"
-
-
-def _percent(share: float, half_width: float | None) -> str:
-    return f"{100 * share + 0.0:.0f} %{_within(half_width, 100, 0)}".replace("-0 %", "0 %")
+    return percent(saving, half_width) if saving >= _AS_TIMES else f"{_times(saving, half_width)} x cost"
 
 
 def _times(saving: float, half_width: float | None) -> str:
     digits = 0 if saving <= _WHOLE else 1
-    return f"{1 - saving:,.{digits}f}{_within(half_width, 1, digits)}"
-
-
-def _within(half_width: float | None, scale: float, digits: int) -> str:
-    return "" if half_width is None else f" ± {scale * half_width:,.{digits}f}"
+    return f"{1 - saving:,.{digits}f}" + ("" if half_width is None else f" ± {half_width:,.{digits}f}")

@@ -4,6 +4,8 @@ import math
 
 _WHOLE_DOLLARS = 100
 _TWO_DIGITS = 2
+_FINE = 0.05  # nearer than this to nothing or to all, a whole percent says too little
+_TENTH = 0.0005  # half of a tenth of a percent
 
 
 def counted(n: int, noun: str) -> str:
@@ -32,6 +34,34 @@ def usd(amount: float) -> str:
         return f"{sign}${size:.2f}"
     whole, _, part = f"{size:.{_TWO_DIGITS - math.floor(math.log10(size))}f}".partition(".")
     return f"{sign}${whole}.{part.rstrip('0'):0<2}"
+
+
+def percent(share: float, half_width: float | None = None, *, signed: bool = False) -> str:
+    """Return a share as a percentage: whole, but with a decimal within five percent of 0 and of 1.
+
+    Parameters
+    ----------
+    half_width : half the width of its interval, which stands after the sign ±
+    signed : whether a plus stands before what is above 0
+
+    Examples
+    --------
+    >>> percent(0.864), percent(0.864, 0.012), percent(0.973, 0.004), percent(-0.3), percent(0.3, signed=True)
+    ('86 %', '86 % ± 1', '97.3 % ± 0.4', '-30 %', '+30 %')
+    >>> percent(0), percent(0.99), percent(0.0001), percent(0.99999), percent(0.021)
+    ('0 %', '99 %', '<0.1 %', '>99.9 %', '2.1 %')
+    """
+    if half_width is None and not signed:
+        if 0 < share < _TENTH:
+            return "<0.1 %"
+        if 1 - _TENTH < share < 1:
+            return ">99.9 %"
+    size = abs(share)
+    is_whole = not half_width and round(100 * size, 6) % 1 == 0
+    digits = 1 if not is_whole and (size < _FINE or 1 - _FINE <= size < 1) else 0
+    number = f"{100 * size:,.{digits}f}"
+    sign = "" if not float(number.replace(",", "")) else "-" if share < 0 else "+" * signed
+    return f"{sign}{number} %" + ("" if half_width is None else f" ± {100 * half_width:.{digits}f}")
 
 
 def shortened(text: str, most: int = 160) -> str:

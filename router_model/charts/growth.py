@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from router_model.charts.extra import altair
-from router_model.charts.layout import Width, data, finished, pixels, rimmed
+from router_model.charts.layout import Width, data, finished, pixels
 from router_model.charts.theme import LIGHT, SERIES
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def growth(
     Parameters
     ----------
     axis, unit : what the horizontal and the vertical axis show
-    reference : a dashed line across, with its label
+    reference : a dashed line across
+    reference_label : what it is, which stands above the chart
     joined : whether the points of a series are joined by a line
     from_zero : whether the vertical axis holds 0
 
@@ -109,11 +110,10 @@ def growth(
         ),
     ]
     if reference is not None:
-        at = alt.Chart(data([{"at": reference, "label": reference_label}]))
-        across = alt.Y("at:Q", axis=ruler)
-        layers.append(at.mark_rule(color=LIGHT["rule"], strokeDash=[4, 3], aria=False).encode(y=across))
-        text = rimmed(at, colour=LIGHT["muted"], align="right", baseline="bottom", dy=-4)
-        layers += [each.encode(x=alt.value({"expr": "width"}), y=across, text="label:N") for each in text]
+        at = alt.Chart(data([{"at": reference}]))
+        line = at.mark_rule(color=LIGHT["rule"], strokeDash=[4, 3], aria=False)
+        layers.append(line.encode(y=alt.Y("at:Q", axis=ruler)))
+        unit += f"; dashed: {reference_label}" if reference_label else ""
     return finished(
         layers, width=width, height=height + 24 * bool(title), description=description, title=title, values=unit
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from router_model.charts.extra import altair
 from router_model.charts.layout import NARROW, Width, data, finished, names_above, pixels
 from router_model.charts.names import short_name
-from router_model.charts.theme import LIGHT
+from router_model.charts.theme import FONT_SIZE, LIGHT
 
 if TYPE_CHECKING:
     from altair import LayerChart
@@ -18,6 +18,9 @@ Kind = Literal["good", "bad", "neutral", "ours"]
 _ROW: Final = 26
 _NARROW_ROW: Final = 42
 _AXIS: Final = 46
+_PIECE: Final = 11
+_WIDEST_LETTER: Final = 0.62
+"""Of the font's size: the mean in the widest font that a reader's system may show instead of ours."""
 _SHAPES: Final = {"good": "circle", "bad": "square", "neutral": "diamond", "ours": "circle"}
 
 
@@ -93,7 +96,7 @@ def intervals(
     marks = alt.Chart(data([one for one in drawn if one["value"] is not None]))
     shared = {"y": y, "color": alt.Color("colour:N", scale=None)}
     layers = [
-        *(_line(at, scale, ruler, strong=at == reference) for at in lines),
+        *(_line(at, scale, ruler, strong=at == reference, rows=y if is_narrow else None, n=len(rows)) for at in lines),
         marks.transform_filter("isValid(datum.low)")
         .mark_rule(strokeWidth=2.5, opacity=0.75, aria=False)
         .encode(x=alt.X("low:Q", scale=scale, axis=ruler), x2="high:Q", **shared),
@@ -121,7 +124,14 @@ def names_of_rows(names: Sequence[str], size: int) -> Any:
     """Return the vertical axis of rows (field `row`: their numbers); on narrow charts names stand above the rows."""
     alt = altair()
     shown = json.dumps([short_name(name, 44) for name in names], ensure_ascii=False)
-    axis = alt.Axis(labelExpr=f"{shown}[+datum.value]", labelColor=LIGHT["ink"], labelLimit=0.4 * size, grid=False)
+    longest = max((len(short_name(name, 44)) for name in names), default=0)
+    axis = alt.Axis(
+        labelExpr=f"{shown}[+datum.value]",
+        labelColor=LIGHT["ink"],
+        labelLimit=0.4 * size,
+        minExtent=min(_WIDEST_LETTER * FONT_SIZE * longest, 0.4 * size),
+        grid=False,
+    )
     return alt.Y(
         "row:O",
         sort=[str(place) for place in range(len(names))],
@@ -131,15 +141,16 @@ def names_of_rows(names: Sequence[str], size: int) -> Any:
     )
 
 
-def _line(at: float, scale: Any, ruler: Any, *, strong: bool) -> Any:
+def _line(at: float, scale: Any, ruler: Any, *, strong: bool, rows: Any, n: int) -> Any:
+    """Return a line through all rows; where names stand above the rows, a piece of it in each row, below the name."""
     alt = altair()
-    line = alt.Chart(data([{"at": at}])).mark_rule(
-        color=LIGHT["ink"] if strong else LIGHT["rule"],
-        strokeDash=[1, 0] if strong else [4, 3],
-        strokeWidth=1,
-        aria=False,
-    )
-    return line.encode(x=alt.X("at:Q", scale=scale, axis=ruler))
+    look = {"color": LIGHT["ink"] if strong else LIGHT["rule"], "aria": False}
+    x = alt.X("at:Q", scale=scale, axis=ruler)
+    if rows is None:
+        dash = [1, 0] if strong else [4, 3]
+        return alt.Chart(data([{"at": at}])).mark_rule(strokeDash=dash, strokeWidth=1, **look).encode(x=x)
+    pieces = alt.Chart(data([{"at": at, "row": str(place)} for place in range(n)]))
+    return pieces.mark_tick(orient="vertical", size=_PIECE, thickness=1, **look).encode(x=x, y=rows)
 
 
 def _texts(drawn: Sequence[dict[str, Any]], y: Any, *, is_narrow: bool) -> list[Any]:

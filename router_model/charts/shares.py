@@ -8,6 +8,7 @@ from router_model.charts.intervals import names_of_rows
 from router_model.charts.layout import NARROW, Width, data, finished, names_above, pixels
 from router_model.charts.names import short_model
 from router_model.charts.theme import LIGHT, RAMP
+from router_model.wording import percent
 
 if TYPE_CHECKING:
     from altair import LayerChart
@@ -77,7 +78,7 @@ def _bars(
     alt, size = altair(), pixels(width)
     is_narrow = size < NARROW
     rows = [
-        {"row": str(place), "label": short_model(model), "share": share, "said": _percent(share)}
+        {"row": str(place), "label": short_model(model), "share": share, "said": percent(share)}
         for place, (model, share) in enumerate(_with_rest(of, models))
     ]
     y = names_of_rows([str(row["label"]) for row in rows], size)
@@ -109,7 +110,7 @@ def _segments(
             "model": short_model(model) if model != _OTHER else _OTHER,
             "share": share,
             "order": order,
-            "full": f"{name}: {_percent(share)} to {model}",
+            "full": f"{name}: {percent(share)} to {model}",
             "label": name,
         }
         for place, name in enumerate(names)
@@ -150,12 +151,3 @@ def _segments(
         layers += names_above(named, y, numbers=False)
     height = len(names) * (_NARROW_ROW if is_narrow else _ROW) + 70 + 20 * -(-len(shown) // columns) + 28 * bool(title)
     return finished(layers, width=width, height=height, description=description, title=title)
-
-
-def _percent(share: float) -> str:
-    """Write a share; what is small and not 0 is not said to be 0.
-
-    >>> _percent(0.256), _percent(0.001), _percent(0.0)
-    ('26 %', '<1 %', '0 %')
-    """
-    return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"  # noqa: PLR2004

@@ -12,6 +12,7 @@ from router_model.help_pages import Command
 from router_model.serving.commands.log import DEFAULT_LOG, DEFAULT_SPOOL, with_log
 from router_model.serving.common.extra import needing_serve
 from router_model.terminal_tables import print_table
+from router_model.wording import percent
 
 if TYPE_CHECKING:
     from router_model.serving.engine.canary import CanaryReport
@@ -107,7 +108,7 @@ def _show(report: "CanaryReport", *, dry_run: bool) -> None:
     console = Console()
     challenger = report.challenger
     console.print(
-        f"[bold]Canary[/] {challenger.router}, {challenger.share:.1%} of the sessions since "
+        f"[bold]Canary[/] {challenger.router}, {percent(challenger.share)} of the sessions since "
         f"{challenger.since:%Y-%m-%d %H:%M} UTC: {report.n_canary:,} of {report.n_canary + report.n_others:,}.",
         highlight=False,
     )

@@ -10,7 +10,7 @@ from router_model.terminal_tables import print_table
 from router_model.training.grading.corrected_means import MIN_LABELS
 from router_model.training.grading.judge_quality import JudgeReport, Shown
 from router_model.training.measuring.verdict import Estimate
-from router_model.wording import counted, usd
+from router_model.wording import counted, percent, usd
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -139,7 +139,7 @@ def _biases(report: JudgeReport, position_bias: Estimate | None) -> list[str]:
     if (found := report.agreement) is not None:
         of = counted(report.n_labels, "answer")
         lines.append(
-            f"Agrees with the labels on {found.share:.0%} of {of} at quality {found.bar:g} "
+            f"Agrees with the labels on {percent(found.share)} of {of} at quality {found.bar:g} "
             f"({_kappa(found.kappa)}): both right {found.both_succeed:,}, both wrong {found.both_fail:,}, only "
             f"the grade right {found.only_judge:,}, only the label right {found.only_labels:,}."
         )

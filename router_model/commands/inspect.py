@@ -10,6 +10,7 @@ import click
 
 from router_model.help_pages import Command
 from router_model.terminal_tables import print_table
+from router_model.wording import percent
 
 if TYPE_CHECKING:
     from datetime import date
@@ -142,7 +143,7 @@ def _show(description: dict[str, Any]) -> None:
         "default rule": description["starter"]["why"] if description["starter"] else _default_rule(point),
         "unlike prompts": f"below a trust of {description['trust_floor']:.2g}: "
         + (description["safe_model"] or "overall records decide"),
-        "rests on": ", ".join(f"{name} {share:.0%}" for name, share in description["trust"].items() if share > 0),
+        "rests on": ", ".join(f"{name} {percent(share)}" for name, share in description["trust"].items() if share > 0),
         "versions": ", ".join(f"{name} {text}" for name, text in description["versions"].items()),
     }
     if description["announced"]:

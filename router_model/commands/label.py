@@ -13,6 +13,7 @@ from router_model.commands.judge_options import JudgeOptions
 from router_model.commands.log_source import LogSource, log_options
 from router_model.errors import RequestError, TableError
 from router_model.help_pages import Command
+from router_model.missing_paths import no_such
 from router_model.serving.common.private_files import making_private
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _draw(source: LogSource, n: int, seed: int, *, one_per_session: bool) -> "pl
 
     with source.table() as path:
         if not path.is_file():
-            raise TableError(f"{path}: no such file; expected a table of 'router-model log export', or a log's URL")
+            raise TableError(f"{no_such(path)} Expected a table of 'router-model log export', or a log's URL")
         table = pl.read_parquet(path)
     sample = draw_prompts(table, n, seed=seed, one_per_session=one_per_session)
     if sample.is_empty():

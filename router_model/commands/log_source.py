@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router_model.errors import TableError
+from router_model.missing_paths import no_such
 from router_model.progress import note
 from router_model.serving.commands.log import DEFAULT_SPOOL, moment, with_log
 
@@ -115,7 +116,7 @@ def read_log(
     with LogSource(str(log), Path(spool), since, until).table() as table:
         if not table.is_file():
             raise TableError(
-                f"{log}: no such file; expected the URL of a decision log, such as sqlite:///router-log.db, or a table "
+                f"{no_such(table)} Expected the URL of a decision log, such as sqlite:///router-log.db, or a table "
                 "that 'router-model log export' wrote"
             )
         frame = pl.read_parquet(table)

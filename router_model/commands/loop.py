@@ -22,6 +22,7 @@ from router_model.errors import ArtifactError, RouterModelError, TableError, Tra
 from router_model.features import FeatureError
 from router_model.help_pages import Command
 from router_model.serving.commands.log import DEFAULT_SPOOL, moment
+from router_model.wording import percent
 
 if TYPE_CHECKING:
     from router_model.commands.resumable import Run, Runs
@@ -420,7 +421,7 @@ class _Work:
                 )
             if other is None:
                 plan.place.challenge(artifact, Mode.CANARY, plan.share)
-            said = f"{plan.place.folder} tries {found.challenger} on {plan.share:.0%} of the sessions"
+            said = f"{plan.place.folder} tries {found.challenger} on {percent(plan.share)} of the sessions"
             done = {"result": "canary", "sentence": f"{said}, beside {found.champion}: {gain}"}
         _write(into / _REPORT, done)
         if plan.registered is not None:

@@ -11,6 +11,7 @@ from router_model.help_pages import Command
 from router_model.pages.command_option import html_option
 from router_model.progress import working
 from router_model.terminal_tables import print_table
+from router_model.wording import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -182,7 +183,7 @@ def _show_estimators(found: "LogEvaluation", console: "Console") -> None:
 def _show_overlap(found: "LogEvaluation", console: "Console") -> None:
     overlap = found.overlap
     console.print(
-        f"They disagree on {overlap.share_different:.1%} of the decisions. There, {overlap.n_challenger:,} graded "
+        f"They disagree on {percent(overlap.share_different)} of the decisions. There, {overlap.n_challenger:,} graded "
         f"answers are by the challenger's choice and {overlap.n_champion:,} by the champion's.",
         highlight=False,
     )

@@ -74,7 +74,7 @@ def command(
     from router_model.features import load_encoder  # noqa: PLC0415  (--help stays fast)
     from router_model.pages.render import write_page  # noqa: PLC0415
     from router_model.router import Router  # noqa: PLC0415
-    from router_model.training.reporting.first_screen import headline  # noqa: PLC0415
+    from router_model.training.reporting.first_screen import headline, warnings  # noqa: PLC0415
     from router_model.training.reporting.report import report_on_log, report_on_table  # noqa: PLC0415
     from router_model.training.reporting.report_page import report_page  # noqa: PLC0415
     from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
@@ -105,7 +105,8 @@ def command(
     if as_json:
         click.echo(json.dumps({"out": str(out), **_figures(report)}, ensure_ascii=False))
     else:
-        click.echo(f"{headline(report)}.\nWrote {out}")
+        said = (f"{headline(report)}.", *warnings(report), f"Wrote {out}")
+        click.echo("\n".join(said))
 
 
 def read_shares(text: str) -> dict[str, float]:
@@ -134,6 +135,8 @@ def typed() -> str:
 
 
 def _figures(report: "Report") -> dict[str, object]:
+    from router_model.training.reporting.first_screen import warnings  # noqa: PLC0415
+
     today = report.today
     return {
         "n_requests": report.volume.n_requests,
@@ -143,4 +146,5 @@ def _figures(report: "Report") -> dict[str, object]:
         "today": None if today is None else today.name,
         "against_today": None if today is None else today.difference.as_dict(),
         "verdict": report.verdict.as_dict(),
+        "warnings": list(warnings(report)),
     }

@@ -9,6 +9,7 @@ import click
 
 from router_model.help_pages import Command
 from router_model.terminal_tables import print_table
+from router_model.wording import percent, usd
 
 if TYPE_CHECKING:
     from router_model.certificate import Certificate
@@ -122,7 +123,7 @@ def _show(decision: "Decision", about_target: str) -> None:
         "no prompt of yours was learned from: models differ by the catalog alone"
         if decision.reason.value == "starter"
         else f"nearest logged prompt: similarity {decision.familiarity:.2f};\n"
-        f"differences between models count by {decision.trust:.0%}, less the less familiar a prompt is"
+        f"differences between models count by {percent(decision.trust)}, less the less familiar a prompt is"
     )
     console.print(
         f"success: quality >= {decision.quality_bar:g}; {known}",
@@ -140,7 +141,7 @@ def _cells(step: "PlanStep", *, with_latency: bool) -> list[str]:
     """Return the numbers of one candidate as text."""
     interval = "" if step.p_interval is None else "{:.2f} to {:.2f}".format(*step.p_interval)
     latency = "" if step.expected_latency_s is None else f"{step.expected_latency_s:.2f}"
-    cells = [f"{step.p_success:.3f}", interval, f"${step.expected_cost_usd:.6f}", f"{step.expected_output_tokens:.0f}"]
+    cells = [f"{step.p_success:.3f}", interval, usd(step.expected_cost_usd), f"{step.expected_output_tokens:.0f}"]
     return [*cells, *[latency] * with_latency]
 
 

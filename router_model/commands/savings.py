@@ -11,6 +11,7 @@ from router_model.help_pages import Command
 from router_model.progress import working
 from router_model.saving import saving_cell
 from router_model.terminal_tables import print_table
+from router_model.wording import usd
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -94,9 +95,7 @@ def show_ledger(ledger: "Ledger", console: "Console") -> None:
     from rich.table import Table  # noqa: PLC0415
 
     unknown = f" {ledger.n_without_cost:,} answers have no known cost." if ledger.n_without_cost else ""
-    console.print(
-        f"[bold]Spent[/] ${ledger.spent_usd:,.4f} on {ledger.n_logged:,} decisions.{unknown}", highlight=False
-    )
+    console.print(f"[bold]Spent[/] {usd(ledger.spent_usd)} on {ledger.n_logged:,} decisions.{unknown}", highlight=False)
     console.print(f"The estimates are about {ledger.n_decisions:,} of them, ± 95 %.", highlight=False)
     for reason, n in ledger.left_out.items():
         console.print(f"Left out: {n:,} {reason}.", highlight=False)
@@ -126,7 +125,7 @@ def show_ledger(ledger: "Ledger", console: "Console") -> None:
         )
     if ledger.router_cost_usd:
         console.print(
-            f"Routed: with the router's own cost, ${ledger.router_cost_usd:,.4f} for all decisions.", highlight=False
+            f"Routed: with the router's own cost, {usd(ledger.router_cost_usd)} for all decisions.", highlight=False
         )
     for model, why in ledger.unknown.items():
         console.print(f"Nothing can be said of {model}: {why}.", highlight=False, markup=False)

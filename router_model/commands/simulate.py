@@ -17,6 +17,7 @@ from router_model.help_pages import Command
 from router_model.progress import working
 from router_model.serving.common.extra import needing_serve
 from router_model.terminal_tables import print_table
+from router_model.wording import usd
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -267,7 +268,7 @@ def show(done: "Simulated", read: Read, console: "Console") -> None:
     values = done.values()
     for value in list(values)[:_SHOWN]:
         star = " *" if value is values.singles[0] else ""
-        table.add_row(f"{value.label}{star}", f"{value.quality:.3f}", f"{value.cost_usd * 1000:.4f}")
+        table.add_row(f"{value.label}{star}", f"{value.quality:.3f}", usd(1000 * value.cost_usd))
     print_table(console, table)
     if (n_more := len(list(values)) - _SHOWN) > 0:
         console.print(f"… and {n_more} other models (--json lists all)", style="dim", highlight=False)
@@ -283,4 +284,4 @@ def show(done: "Simulated", read: Read, console: "Console") -> None:
 
 
 def _in_words(value: "Value") -> str:
-    return f"{value.quality:.3f} for ${value.cost_usd * 1000:.4f}"
+    return f"{value.quality:.3f} for {usd(1000 * value.cost_usd)}"

@@ -15,10 +15,11 @@ Tone = Literal["good", "bad", "neutral"]
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A paragraph; `soft` ones say how something was measured, in smaller letters."""
+    """A paragraph; `soft` ones say how something was measured, in smaller letters, `warns` ones what may mislead."""
 
     text: str
     soft: bool = False
+    warns: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from router_model.errors import ArtifactError
 from router_model.features import Encoder, load_encoder
 from router_model.features.prompt import LoggedPrompt, Prompt, PromptLike
 from router_model.interrupts import after_saving
+from router_model.missing_paths import no_such
 from router_model.policy import OperatingPoint
 from router_model.prediction.booster_text import BoosterTextError, check_booster
 from router_model.prediction.predictor import Predictor
@@ -289,6 +290,8 @@ def read_manifest(folder: Path, *, any_version: bool = False) -> dict[str, Any]:
     ArtifactError
     """
     path = folder / MANIFEST
+    if not folder.exists():
+        raise ArtifactError(f"{no_such(folder, 'folder')} Expected a router that 'router-model train' wrote")
     if not path.is_file():
         raise ArtifactError(
             f"{folder}: no {MANIFEST}, so this is not a trained router; give the folder 'router-model train' wrote"

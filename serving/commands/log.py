@@ -69,6 +69,7 @@ def command() -> None:
 
 @command.command(
     "export",
+    short_help="Write an outcome table that 'train' reads.",
     examples="""
     router-model log export --since 30d --out march.parquet
     """,
@@ -104,6 +105,7 @@ def export(
 
 @command.command(
     "delete",
+    short_help="Delete records of a user, of a session, or old ones.",
     examples="""
     router-model log delete --user 42
     router-model log delete --before 2026-01-01
@@ -127,6 +129,7 @@ def delete(url: str, spool: Path, user: str | None, session: str | None, before:
 
 @command.command(
     "prune",
+    short_help="Delete records older than a number of days.",
     examples="""
     router-model log prune --days 90
     """,
@@ -162,6 +165,7 @@ def show(decision_id: str, url: str, spool: Path) -> None:
 
 @command.command(
     "new-key",
+    short_help="Make a key that seals features of prompts.",
     examples=r"""
     router-model log new-key log.key
     router-model serve my-router --insecure --log-prompts features \

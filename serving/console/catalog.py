@@ -9,9 +9,8 @@ from typing import Final
 from starlette.responses import Response
 
 from router_model.candidates import CAPABILITIES, graded_models
-from router_model.catalog import ModelCard
+from router_model.catalog import OLD_PRICE_DAYS, ModelCard
 from router_model.router import Router
-from router_model.serving.console.router_facts import OLD_AFTER_DAYS
 from router_model.serving.console.visit import Page, Visit
 from router_model.serving.providers.health import HealthState
 from router_model.serving.providers.provider import Target
@@ -92,7 +91,7 @@ class CatalogRow:
     @property
     def is_old(self) -> bool:
         """Whether its prices are so old that they should be looked up again."""
-        return self.price_days is not None and self.price_days >= OLD_AFTER_DAYS
+        return self.price_days is not None and self.price_days >= OLD_PRICE_DAYS
 
     @property
     def capabilities(self) -> Mapping[str, Sequence[str]]:

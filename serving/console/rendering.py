@@ -126,6 +126,8 @@ def templates() -> Environment:
         "usd": usd,
         "share": share,
         "count": count,
+        "counted": counted,
+        "sentence": wording.sentence,
         "seconds": seconds,
         "utc": utc,
     }
@@ -154,16 +156,8 @@ def usd(amount: float | None) -> str:
 
 
 def share(part: float | None) -> str:
-    """Return a share in per cent.
-
-    >>> share(0.1234), share(1), share(0.0004)
-    ('12.3 %', '100 %', '0.04 %')
-    """
-    if part is None or not math.isfinite(part):
-        return _DASH
-    percent = 100 * part
-    digits = 0 if percent in (0, 100) else 1 if abs(percent) >= 1 else 2
-    return f"{percent:.{digits}f} %"
+    """Return a share as a percentage; a dash where it is not known."""
+    return _DASH if part is None or not math.isfinite(part) else wording.percent(part)
 
 
 def count(number: float | None) -> str:
@@ -173,6 +167,11 @@ def count(number: float | None) -> str:
     '1,234,567'
     """
     return _DASH if number is None else f"{number:,.0f}"
+
+
+def counted(number: float, noun: str) -> str:
+    """Return a count with its noun."""
+    return wording.counted(int(number), noun)
 
 
 _TENTH: Final = 0.1

@@ -10,12 +10,12 @@ from datetime import date
 from typing import Any, Final
 
 from router_model.candidates import graded_models
+from router_model.catalog import OLD_PRICE_DAYS
 from router_model.charts import Bin
 from router_model.router import Router
 from router_model.serving.console.plan_views import short_hash
+from router_model.wording import usd
 
-OLD_AFTER_DAYS: Final = 90
-"""The age of a price from which it counts as old: that of the check in ``router-model drift``."""
 _MEASURES: Final = {
     "auc": ("AUC", "how well the predictions tell good answers from bad ones; 0.5 is chance"),
     "calibration_error": ("Calibration error", "how far predicted probabilities are from what happened"),
@@ -75,7 +75,7 @@ class PriceAges:
     Attributes
     ----------
     n_models, n_unknown, n_old : int
-        Of the candidates; those without a date; those of `OLD_AFTER_DAYS` or more.
+        Of the candidates; those without a date; those of `OLD_PRICE_DAYS` or more.
     oldest_days : int or None
     """
 
@@ -150,7 +150,7 @@ def price_ages(router: Router, today: date) -> PriceAges:
     known = [card.price_date for card in router.catalog.cards.values() if card.price_date is not None]
     days = [max((today - one).days, 0) for one in known]
     n_models = len(router.catalog)
-    n_old = sum(one >= OLD_AFTER_DAYS for one in days)
+    n_old = sum(one >= OLD_PRICE_DAYS for one in days)
     return PriceAges(n_models, n_models - len(days), n_old, max(days, default=None))
 
 
@@ -172,7 +172,7 @@ def _rule(router: Router) -> str:
     if point.always_model is not None:
         return f"always {point.always_model}; no other rule was shown to be as good"
     value, bar = point.quality_value_usd, point.quality_bar
-    return f"expected quality x ${value:.4g} - expected cost; an answer succeeds at quality {bar:g}"
+    return f"expected quality x {usd(value)} - expected cost; an answer succeeds at quality {bar:g}"
 
 
 def _measured(metrics: Mapping[str, Any]) -> Measured | None:

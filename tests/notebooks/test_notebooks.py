@@ -30,7 +30,7 @@ def test_a_missing_file_is_one_clear_sentence(source, monkeypatch, tmp_path):
     for name in ("ROUTER_TABLE", "ROUTER_LOG", "ROUTER_ARTIFACT"):
         monkeypatch.setenv(name, str(tmp_path / "gone.parquet"))
     code = [cell.source for cell in jupytext.read(source).cells if cell.cell_type == "code"]
-    with pytest.raises(TableError, match=r"gone.parquet: no such file; (?:make it with|expected the URL)"):
+    with pytest.raises(TableError, match=r"gone.parquet: no such file. (?:'router-model import|Expected the URL)"):
         exec("\n".join(code[:2]), {})
 
 

@@ -1,6 +1,6 @@
 """How soon a canary stops by itself, and how often one that is equal does.
 
-``python tests/performance/bench_canary.py`` prints the table of `docs/promoting.md`; ``--draw`` draws its figure, too.
+``python tests/performance/bench_canary.py`` prints the table of `docs/promoting.md`.
 Sessions are those of `tests/support/canary_streams.py`. A run counts as stopped after the session that showed it.
 """
 
@@ -23,7 +23,6 @@ MOST = dict.fromkeys(EFFECTS, 16_000) | {"quality -5 points": 80_000}
 """Sessions after which a run ends."""
 TOLERANCE = 0.01
 BEGINNINGS = (500, 2_000, 8_000, 32_000)
-PICTURE = Path(__file__).parents[2] / "docs" / "figures" / "canary-delay.svg"
 _EQUAL = "equal"
 
 
@@ -32,13 +31,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=40, help="of each bad canary")
     parser.add_argument("--equal", type=int, default=400, help="runs of the equal one")
     parser.add_argument("--sequences", action="store_true", help="compare ways to bound a difference instead")
-    parser.add_argument("--draw", action="store_true", help=f"write {PICTURE.name}")
     options = parser.parse_args()
     if options.sequences:
         compare_sequences(options.runs)
         return
     print(f"| the canary's | {' | '.join(f'{share:.0%}' for share in SHARES)} |\n|---{'|---' * len(SHARES)}|")
-    delays: dict[tuple[str, float], tuple[float, float]] = {}
     for name in EFFECTS:
         cells = []
         for share in SHARES:
@@ -48,11 +45,8 @@ def main() -> None:
                 cells.append(f"{np.mean(np.isfinite(stops)):.1%} stopped")
                 continue
             middle, late = np.quantile(stops, (0.5, 0.9), method="higher")
-            delays[name, share] = middle, late
             cells.append(" / ".join(f"{one:,.0f}" if np.isfinite(one) else "not within" for one in (middle, late)))
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
-    if options.draw:
-        draw(delays)
 
 
 def first_stop(name: str, share: float, run: int) -> float:
@@ -98,31 +92,6 @@ def bernstein(found: Differences) -> np.ndarray:
     bets = np.geomspace(0.005, 0.8, 16)
     paths = [np.cumsum(bet * xi - xi**2 * (-np.log1p(-bet) - bet)) for bet in bets]
     return np.logaddexp.reduce(paths) - np.log(len(bets))
-
-
-def draw(delays: dict[tuple[str, float], tuple[float, float]]) -> None:
-    """Draw the median and the 90 % quantile of the sessions until it stopped, for each bad canary and share."""
-    from router_model.charts import IntervalRow, intervals, to_svg
-
-    rows = [
-        IntervalRow(f"{name}, {share:.0%} of the sessions", middle, middle, min(late, MOST[name]), kind="ours")
-        for name in EFFECTS
-        if name != _EQUAL
-        for share in SHARES
-        for middle, late in (delays[name, share],)
-    ]
-    ends = [row.value for row in rows], [row.high for row in rows]
-    chart = intervals(
-        rows,
-        axis="sessions of both arms until it stopped: median, line to the 90 % quantile",
-        description="Sessions until a bad canary stopped",
-        reference=None,
-        reach=(0.8 * min(ends[0]), 1.2 * max(ends[1])),
-        logarithmic=True,
-        write="{:,.0f}".format,
-        width=760,
-    )
-    PICTURE.write_text(to_svg(chart), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -104,8 +104,9 @@ def test_a_router_of_an_older_release_is_replaced(copy, trained):
 def test_foreign_folders_and_files_are_refused(tmp_path):
     with pytest.raises(ArtifactError, match="no manifest.json, so this is not a trained router"):
         load_artifact(tmp_path)
-    with pytest.raises(ArtifactError, match="no manifest.json"):
-        load_artifact(tmp_path / "missing")
+    (tmp_path / "router").mkdir()
+    with pytest.raises(ArtifactError, match="ruoter: no such folder; did you mean 'router'"):
+        load_artifact(tmp_path / "ruoter")
     (tmp_path / MANIFEST).write_text("[1, 2]")
     with pytest.raises(ArtifactError, match="not the manifest of a router-model artifact"):
         load_artifact(tmp_path)

@@ -167,13 +167,14 @@ def test_command_and_library_decide_alike(trained):
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        (["route", "no-such-folder", "x"], "no manifest.json, so this is not a trained router"),
-        (["train", "none.parquet", "--out", "r"], "none.parquet: no such file; make it with"),
+        (["route", "no-such-folder", "x"], "no-such-folder: no such folder. Expected a router"),
+        (["train", "none.parquet", "--out", "r"], "none.parquet: no such file. 'router-model import"),
         (["train", "none.parquet", "--out", "r", "--quality-bars", "a"], "got 'a', expected numbers separated"),
         (["train", "none.parquet"], "Missing option '--out'"),
         (["certify", "r", "t.parquet"], "Missing option '--target-success'"),
         (["certify", "r", "t.parquet", "--target-success", "90"], "expected one or more rates above 0 and below 1"),
         (["rout"], "No such command 'rout'"),
+        (["keys", "make"], "Expected one of create, list, revoke"),
     ],
 )
 def test_mistakes_end_in_one_line_and_status_two(arguments, match):

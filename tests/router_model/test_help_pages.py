@@ -42,6 +42,7 @@ def test_help_fits_and_shows_an_example_that_parses(name, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     shown = run_command(*name.split(), "--help").stdout
     assert max(map(len, shown.splitlines())) <= 80
+    assert "..." not in shown.partition("\nCommands:\n")[2]  # a short help that is cut
     assert "\nExamples:\n  " in shown
     lists = [words for words in typed(ALL[name].examples) if words]
     assert any(words[: 1 + len(name.split())] == ["router-model", *name.split()] for words in lists)

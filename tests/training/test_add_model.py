@@ -209,7 +209,7 @@ def test_an_accuracy_announces_a_candidate_and_counts_beside_grades(pair, table,
 def test_the_table_is_looked_at_before_a_price_is_asked_for(pair, table, tmp_path):
     table.write_parquet(tmp_path / "new.parquet")
     missing = run("add-model", pair, tmp_path / "none.parquet", "--model", "unpriced", check=False)
-    assert "none.parquet: no such file; make it with" in missing
+    assert "none.parquet: no such file. 'router-model import" in missing
     mistyped = run("add-model", pair, tmp_path / "new.parquet", "--model", "codr", check=False)
     assert "the table has no outcomes of 'codr'; it has coder, large, small" in mistyped
     assert "price" not in missing + mistyped

@@ -88,7 +88,8 @@ def test_prompts_that_either_was_trained_on_are_left_out_or_counted(trained, gra
     assert found.n_prompts == 500 - found.n_left_out
     both = compare(graded.router, trained.router, outcomes, include_seen=True)
     assert (both.n_prompts, both.n_left_out, both.n_seen) == (500, 0, found.n_left_out)
-    said = Paragraph(f"{both.n_seen:,} of the prompts have a text that A or B was trained on, which favours it.")
+    text = f"{both.n_seen:,} of the prompts have a text that A or B was trained on, which favours it."
+    said = Paragraph(text, warns=True)
     assert said in compare_page(both, first="a", second="b").sections[0].blocks
     assert said not in compare_page(found, first="a", second="b").sections[0].blocks
 

@@ -57,7 +57,7 @@ def test_missing_columns_are_named(tmp_path):
 
 
 def test_wrong_files_say_what_to_do(tmp_path):
-    with pytest.raises(TableError, match="no such file; make it with 'router-model import"):
+    with pytest.raises(TableError, match="no such file. 'router-model import"):
         read_outcomes(tmp_path / "none.parquet")
     (tmp_path / "logs.csv").write_text("a,b\n")
     with pytest.raises(

@@ -27,6 +27,7 @@ from router_model.training.fitting.embedding_cache import cached
 from router_model.training.near_duplicates.groups import join_near_duplicates
 from router_model.training.table.outcomes import Outcomes, read_outcomes
 from router_model.training.train import learnable
+from router_model.wording import percent
 
 Advance = Callable[[str, str, str], None]
 
@@ -274,7 +275,7 @@ def _leakage(audits: dict[str, LeakageAudit], *, left_out: bool) -> dict[str, An
     )
     share = (n_exact + n_near) / max(n_test, 1)
     return {
-        "summary": f"{share:.1%} of test prompts have a twin among training prompts: of {n_test:,.0f} (mean of "
+        "summary": f"{percent(share)} of test prompts have a twin among training prompts: of {n_test:,.0f} (mean of "
         f"{len(audits)} trials) {n_exact:,.1f} are the same text, {n_near:,.1f} nearly"
         f"{'; they were left out' if left_out else ''}",
         "left_out": left_out,

@@ -36,6 +36,7 @@ from router_model.training.near_duplicates.shingles import normalised
 from router_model.training.near_duplicates.weighted_sets import WeightedSets
 from router_model.training.table.outcomes import Outcomes
 from router_model.training.table.split import Split
+from router_model.wording import percent
 
 THRESHOLD: Final = 0.8
 N_EXAMPLES: Final = 10
@@ -146,9 +147,9 @@ class LeakageAudit:
             leaked = f"None of {self.n_test:,} test prompts has a twin among {self.n_train:,} training prompts"
             return f"{leaked} (similarity {self.threshold:g} or more). {self._repeats_in_words()}"
         return (
-            f"{len(self.twins):,} of {self.n_test:,} test prompts ({len(self.twins) / self.n_test:.1%}) have a twin "
-            f"among {self.n_train:,} training prompts: {self.n_exact:,} the same text, {self.n_near:,} nearly the same "
-            f"(similarity {self.threshold:g} or more). {self._repeats_in_words()}"
+            f"{len(self.twins):,} of {self.n_test:,} test prompts ({percent(len(self.twins) / self.n_test)}) have a "
+            f"twin among {self.n_train:,} training prompts: {self.n_exact:,} the same text, {self.n_near:,} nearly the "
+            f"same (similarity {self.threshold:g} or more). {self._repeats_in_words()}"
         )
 
     def _repeats_in_words(self) -> str:

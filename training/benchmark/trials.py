@@ -20,6 +20,7 @@ from router_model.training.benchmark.trial import Rows, Side, Trial
 from router_model.training.table.outcomes import Outcomes
 from router_model.training.table.prices import complete_catalog
 from router_model.training.table.split import percentiles, split_prompts
+from router_model.wording import percent
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -186,7 +187,8 @@ def _estimated(side: Side, train: Side, where: str, notes: list[str]) -> Side:
         )
     if n_incomplete := int((~known).any(axis=1).sum()):
         notes.append(
-            f"{where}: {n_incomplete:,} of {len(kept):,} prompts lack an outcome of some model ({(~known).mean():.0%} "
+            f"{where}: {n_incomplete:,} of {len(kept):,} prompts lack an outcome of some model "
+            f"({percent((~known).mean())} "
             "of all outcomes); doubly robust estimates stand for these, which widens the intervals"
         )
     return kept.estimated(train)

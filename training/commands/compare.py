@@ -10,6 +10,7 @@ from router_model.help_pages import Command
 from router_model.pages.command_option import html_option
 from router_model.progress import working
 from router_model.terminal_tables import print_table
+from router_model.wording import percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -115,7 +116,7 @@ def show_comparison(comparison: "Comparison", console: "Console") -> None:
         )
     _show_figures(comparison, console)
     most = main_move_in_words(comparison.main_move)
-    said = f"They choose different models for {comparison.share_different:.1%} of the prompts{most}."
+    said = f"They choose different models for {percent(comparison.share_different)} of the prompts{most}."
     console.print(said, highlight=False, markup=False)
     console.print(f"[bold]Verdict:[/] {comparison.verdict.sentence}.", highlight=False)
 

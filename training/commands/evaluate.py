@@ -10,6 +10,7 @@ from router_model.help_pages import Command
 from router_model.progress import working
 from router_model.saving import saving_cell, say_saving
 from router_model.terminal_tables import print_table
+from router_model.wording import percent, usd
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -131,9 +132,14 @@ def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
         console.print(f"[bold]Verdict:[/] {escape(evaluation.verdict.sentence)}.", highlight=False)
     _show_models(evaluation, console)
     expected, real = evaluation.expected_cost_usd, evaluation.router.cost_usd
-    off = f" ({expected / real - 1:+.1%}; these models on all prompts: {evaluation.cost_bias:+.1%})" if real > 0 else ""
+    off = (
+        f" ({percent(expected / real - 1, signed=True)}; these models on all prompts: "
+        f"{percent(evaluation.cost_bias, signed=True)})"
+        if real > 0
+        else ""
+    )
     console.print(
-        f"Cost of the chosen models, $ per 1k: expected {1000 * expected:.4f}, real {1000 * real:.4f}{off}.",
+        f"Cost of the chosen models for 1,000 prompts: expected {usd(1000 * expected)}, real {usd(1000 * real)}{off}.",
         style="dim",
         highlight=False,
     )
@@ -167,7 +173,7 @@ def _show_models(evaluation: "Evaluation", console: "Console") -> None:
         saving = evaluation.savings[single.label]
         best = " *" if single.label == evaluation.best_single else ""
         table.add_row(
-            *_cells(single, f"{single.label}{best}"), saving_cell(saving), f"{evaluation.shares[single.label]:.1%}"
+            *_cells(single, f"{single.label}{best}"), saving_cell(saving), percent(evaluation.shares[single.label])
         )
     print_table(console, table)
     console.print(
@@ -228,8 +234,8 @@ def show_robustness(robustness: "Robustness", console: "Console") -> None:
     from rich.table import Table  # noqa: PLC0415
 
     console.print(
-        f"[bold]Robustness {robustness.robustness:.3f}[/]: {1 - robustness.robustness:.1%} of the decisions on "
-        f"{robustness.n_prompts:,} prompts flip under rewording; {robustness.chance:.1%} would by chance.",
+        f"[bold]Robustness {robustness.robustness:.3f}[/]: {percent(1 - robustness.robustness)} of the decisions on "
+        f"{robustness.n_prompts:,} prompts flip under rewording; {percent(robustness.chance)} would by chance.",
         highlight=False,
     )
     if robustness.n_without_text:
@@ -246,10 +252,10 @@ def show_robustness(robustness: "Robustness", console: "Console") -> None:
     for row, flips in enumerate((*robustness.rewordings, *robustness.kinds)):
         table.add_row(
             flips.name,
-            f"{flips.flipped:.1%}",
-            f"{flips.costly:.1%}",
+            percent(flips.flipped),
+            percent(flips.costly),
             f"{flips.quality_change:+.4f}",
-            f"{flips.cost_change:+.1%}",
+            percent(flips.cost_change, signed=True),
             style="bold" if row >= n_rewordings else None,
         )
     print_table(console, table)
@@ -267,7 +273,7 @@ def _cells(realised: "Realised", label: str) -> tuple[str, str, str, str]:
         escape(label),
         f"{realised.quality:.3f}",
         f"{realised.success:.3f}",
-        f"{realised.cost_usd * 1000:.4f}",
+        usd(1000 * realised.cost_usd),
     )
 
 

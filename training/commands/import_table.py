@@ -9,6 +9,7 @@ import click
 from router_model.errors import TableError
 from router_model.help_pages import Command
 from router_model.progress import Work, working
+from router_model.wording import percent
 
 if TYPE_CHECKING:
     from router_model.training.importing import ImportReport, Preview, Progress
@@ -208,7 +209,7 @@ def _cut(line: str) -> str:
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{part:,}" if part == whole else f"{part:,} ({part / whole:.1%})"
+    return f"{part:,}" if part == whole else f"{part:,} ({percent(part / whole)})"
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -8,6 +8,7 @@ import click
 
 from router_model.help_pages import Command
 from router_model.progress import Steps, working
+from router_model.wording import percent
 
 if TYPE_CHECKING:
     from router_model.training.train import TrainingReport
@@ -154,7 +155,7 @@ def show_report(report: "TrainingReport", tracked: str) -> None:
         f"{report.n_calibration:,} set aside for certificates, {report.n_test:,} to measure on."
     )
     trusted = sorted(report.trust.items(), key=lambda item: -item[1])
-    said = ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in trusted if share >= 0.05)  # noqa: PLR2004
+    said = ", ".join(f"{name.replace('_', ' ')} {percent(share)}" for name, share in trusted if share >= 0.05)  # noqa: PLR2004
     console.print(f"Prediction rests on: {said}.", highlight=False)
     console.print(escape(_dominance(report)), highlight=False)
     if report.near_duplicates.n_groups:

@@ -15,13 +15,14 @@ import numpy.typing as npt
 import polars as pl
 from scipy.stats import norm
 
-from router_model.catalog import Catalog
+from router_model.catalog import OLD_PRICE_DAYS, Catalog
 from router_model.features.featuriser import PromptFeatures
 from router_model.features.request import FORM_NAMES
 from router_model.prediction.evidence import EvidenceModel
 from router_model.sequential.confidence_sequences import gamma_mixture_lower
 from router_model.training.drift.finding import Finding
 from router_model.training.drift.traffic import stability_index, two_sample_test
+from router_model.wording import percent
 
 MIN_CALLS = 30
 """With fewer calls or prompts, a check says that it cannot tell."""
@@ -51,7 +52,7 @@ class Thresholds:
     form: float = 0.25
     calibration: float = 0.03
     ratio: float = 0.15
-    price_days: float = 90
+    price_days: float = OLD_PRICE_DAYS
     answering: float = 0.01
     unknown: float = 0.01
 
@@ -168,11 +169,12 @@ def check_amount(
         ratio = float(real.sum() / said.sum())
         half = float(_Z * np.std(real - ratio * said, ddof=1) / (said.mean() * len(real) ** 0.5))
         effect, low, high = ratio - 1, ratio - half - 1, ratio + half - 1
+        between = f"{percent(low, signed=True)} to {percent(high, signed=True)}"
         drifted = abs(effect) >= threshold and (low > known_bias or high < -known_bias)
         found.append(
             Finding(
                 check, str(model), effect, threshold, "share", drifted, len(real),
-                f"{effect:+.0%} against what was expected (99 %: {low:+.0%} to {high:+.0%})",
+                f"{percent(effect, signed=True)} against what was expected (99 %: {between})",
                 _advice(drifted, advice), low, high,
             )
         )  # fmt: skip
@@ -230,7 +232,7 @@ def check_answering(calls: pl.DataFrame, limits: Thresholds) -> list[Finding]:
         found.append(
             Finding(
                 "answering model", str(model), share, limits.answering, "share", drifted, len(part),
-                f"{share:.1%} of its calls were answered by {names}" if others else "always answered itself",
+                f"{percent(share)} of its calls were answered by {names}" if others else "always answered itself",
                 _advice(drifted, "ask the provider; until then, grade and price that model under its own name"),
             )
         )  # fmt: skip
@@ -245,7 +247,7 @@ def check_unknown(calls: pl.DataFrame, models: Iterable[str], limits: Thresholds
     for model, count in counts.iter_rows():
         share = count / calls.height
         drifted = share >= limits.unknown
-        says = f"{share:.1%} of the calls went to this model, which the router does not know"
+        says = f"{percent(share)} of the calls went to this model, which the router does not know"
         found.append(
             Finding(
                 "unknown model", model, share, limits.unknown, "share", drifted, count, says, _advice(drifted, advice)

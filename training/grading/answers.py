@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 import polars as pl
 
 from router_model.errors import TableError
+from router_model.missing_paths import no_such
 from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 
 ANSWER_COLUMNS: Final = ("answer", "tool_calls", "finish_reason", "reference")
@@ -193,7 +194,7 @@ def read_table(path: Path) -> pl.DataFrame:
         ".csv": lambda file: pl.read_csv(file, infer_schema=False),
     }
     if not path.is_file():
-        raise TableError(f"{path}: no such file")
+        raise TableError(f"{no_such(path)} Expected the answers that 'router-model collect' wrote")
     if path.suffix not in readers:
         raise TableError(f"{path}: expected a file that ends with {', '.join(readers)}")
     try:

@@ -14,6 +14,7 @@ from router_model.training.grading.answers import NO_ANSWER, Answer, Grade, Grad
 from router_model.training.grading.graders import OTHERS
 from router_model.training.importing.checks import check_batch
 from router_model.training.importing.values import safe_json
+from router_model.wording import percent
 
 MAX_UNGRADED: Final = 0.5
 """If a larger share of the answers could not be graded, something is wrong with the references or the grader."""
@@ -83,10 +84,10 @@ class GradedTable:
         reasons = "; ".join(f"{n:,}: {self._example(reason)}" for reason, n in list(self.reasons.items())[:5])
         found = dict.fromkeys((advice or {}).get(reason, _LOOK_AT_GRADER) for reason in self.reasons)
         n_not, n = len(self.grades) - self.n_graded, len(self.grades)
-        of_one = "" if len(shares) == 1 else f", {worst:.0%} of those of {model}"
+        of_one = "" if len(shares) == 1 else f", {percent(worst)} of those of {model}"
         raise TableError(
-            f"{n_not:,} of {n:,} answers could not be graded{of_one} ({reasons}); expected at most {most:.0%} of each "
-            f"model. To do: {'; '.join(found)}; or allow more with --max-ungraded"
+            f"{n_not:,} of {n:,} answers could not be graded{of_one} ({reasons}); expected at most {percent(most)} of "
+            f"each model. To do: {'; '.join(found)}; or allow more with --max-ungraded"
         )
 
     def outcomes(self, labels: Mapping[tuple[str, str], float], judge: str | None) -> pl.DataFrame:

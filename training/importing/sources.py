@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from router_model.errors import TableError
+from router_model.missing_paths import no_such
 
 COMPRESSIONS: Final = (".gz", ".zst")
 CSV_SUFFIXES: Final = (".csv", ".tsv")
@@ -100,7 +101,7 @@ def _expand(source: str | Path) -> list[Path]:
     elif glob.has_magic(str(source)):
         found, what = _matches_of(str(source)), "a pattern that matches nothing to import"
     else:
-        raise TableError(f"{source}: got no such file, expected a file, folder or pattern; check the path")
+        raise TableError(f"{no_such(path)} Expected a file, folder or pattern")
     if not found:
         raise TableError(f"{source}: got {what}, expected files ending in {_KNOWN_IN_WORDS}; check the path")
     return found

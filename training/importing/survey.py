@@ -24,6 +24,7 @@ from router_model.training.importing.options import ImportOptions, RejectedLimit
 from router_model.training.importing.problems import Problem
 from router_model.training.importing.quality_tally import QualityTally
 from router_model.training.importing.reading import Reading
+from router_model.wording import percent
 
 _MAX_SAMPLES: Final = 50
 _MAX_FIELDS: Final = 200
@@ -246,8 +247,8 @@ class Survey:
         advice = reason.problem.advice.partition(f"or use {_ADVICE_TO_SKIP}")[0].rstrip(", ")
         can_go_on = reason.n_rows < self._n_rows or self._is_joined
         return Finding(
-            f"{reason.n_rows:,} of {self._n_rows:,} rows ({reason.n_rows / self._n_rows:.0%}) are rejected for one "
-            f"reason, too many for single mistakes: row {reason.row}{column}: {reason.problem.reason}; {advice}",
+            f"{reason.n_rows:,} of {self._n_rows:,} rows ({percent(reason.n_rows / self._n_rows)}) are rejected for "
+            f"one reason, too many for single mistakes: row {reason.row}{column}: {reason.problem.reason}; {advice}",
             (("--max-rejected", str(reason.n_rows)),) if can_go_on else (),
             "--max-rejected leaves these rows out; look at them first: the remaining rows may mislead."
             if can_go_on

@@ -51,7 +51,7 @@ def difference_by_task(decided: Decided, *, most: int = 15) -> Tasks:
     pooled = np.sort(np.concatenate([rows_of[name] for name in small])) if small else np.zeros(0, dtype=np.intp)
     n_left_out = int((names == "").sum())
     if len(pooled) and _independent(decided, pooled) >= MIN_INDEPENDENT:
-        label = small[0] if len(small) == 1 else f"{len(small)} smaller tasks together"
+        label = small[0] if len(small) == 1 else f"{len(small)} small tasks"
         shown.append(TaskDifference(label, _difference(decided, pooled)))
     else:
         n_left_out += len(pooled)

@@ -46,6 +46,7 @@ from router_model.training.measuring.design_effect import design_effects
 from router_model.training.measuring.evaluate import eligible_models, learned_from
 from router_model.training.near_duplicates.groups import near_duplicate_labels
 from router_model.training.table.outcomes import Outcomes
+from router_model.wording import percent
 
 BoolArray = npt.NDArray[np.bool_]
 Float64Array = npt.NDArray[np.float64]
@@ -433,7 +434,7 @@ def _calibration_prompts(counts: RuleCounts) -> str:
 
 def _missing_answers(counts: RuleCounts) -> str:
     n, share = int(counts.n_missing[0]), counts.n_missing[0] / counts.n_prompts
-    return f" ({n:,} answers of that model, {share:.1%}, are missing and count as failures)" if n else ""
+    return f" ({n:,} answers of that model, {percent(share)}, are missing and count as failures)" if n else ""
 
 
 def split_hash(texts: Sequence[int]) -> str:

@@ -27,6 +27,7 @@ from router_model.training.metrics.bootstrap import bootstrap_frontier
 from router_model.training.table.costs import mean_cost_usd, realised_costs
 from router_model.training.table.frames import Table
 from router_model.training.table.outcomes import Outcomes, read_outcomes
+from router_model.wording import percent
 
 _FAR = 0.5  # of the cost; a difference as large would leave no room for the others
 Float64Array = npt.NDArray[np.float64]
@@ -111,7 +112,7 @@ class Comparison(Summarised):
             f"Comparison on {self.n_prompts:,} prompts: {self.verdict.sentence}",
             ("", "first", "second", "second - first (95 %)"),
             rows,
-            [f"They choose different models for {self.share_different:.1%} of the prompts."],
+            [f"They choose different models for {percent(self.share_different)} of the prompts."],
         )
 
     def plot(self, *, width: int = 640) -> Drawing:

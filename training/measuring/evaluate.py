@@ -67,6 +67,14 @@ Float64Array = npt.NDArray[np.float64]
 CHEAPER_POSITIONS = (8, 9, 10)
 """Positions of the dial (`router_model.tradeoff`) that are measured beside the default, which lies at 7."""
 
+
+def cheaper_goals(quality_bar: float | None = None) -> dict[int, Goal]:
+    """Return what a request asks for at each of the cheaper positions."""
+    return {
+        position: read_goal(cost_quality_tradeoff=position, quality_bar=quality_bar) for position in CHEAPER_POSITIONS
+    }
+
+
 TRADEOFF_SHARES = (1.0, 0.99, 0.95)
 """Shares of the best single model's quality that an evaluation prices."""
 
@@ -136,9 +144,8 @@ def evaluate(
     column = kept.models.index(result.best_single)
     best = np.full_like(chosen, column)
     cheaper = {}
-    for position in CHEAPER_POSITIONS if isinstance(goal, OwnTradeoff) else ():
-        asked = router.rule(read_goal(cost_quality_tradeoff=position, quality_bar=goal.quality_bar))
-        other = router.rank(asked, table, eligible)[:, 0]
+    for position, asked in cheaper_goals(goal.quality_bar).items() if isinstance(goal, OwnTradeoff) else ():
+        other = router.rank(router.rule(asked), table, eligible)[:, 0]
         cheaper[position] = paired_difference(other, best, realised.quality, realised.cost, drawn)
     n_billed, n_assumed = int((~np.isnan(kept.cost_usd)).sum()), int(np.isnan(cost).sum())
     arrays = realised.quality, realised.success, realised.cost

@@ -19,6 +19,7 @@ from router_model.charts import (
 from router_model.charts.drawing import Drawing
 from router_model.decision import PredictionTable
 from router_model.features.featuriser import PromptFeatures
+from router_model.saving import saving_cell
 from router_model.summary import Summarised, Summary
 from router_model.training.measuring.calibration_check import ALL_MODELS, CalibrationCheck
 from router_model.training.measuring.paired import Resampling
@@ -26,6 +27,7 @@ from router_model.training.measuring.verdict import Difference, Verdict
 from router_model.training.metrics import Points
 from router_model.training.metrics.prediction import Reliability
 from router_model.training.table.outcomes import Outcomes
+from router_model.wording import percent
 
 if TYPE_CHECKING:
     import altair as alt
@@ -126,7 +128,14 @@ class TaskLosses(Summarised):
     def summary(self) -> Summary:
         """Return the tasks that lose."""
         rows = [
-            (task, f"{n:,}", f"{router.quality:.3f}", f"{best.quality:.3f}", f"{answers:.1f}", f"{router.saving:.0%}")
+            (
+                task,
+                f"{n:,}",
+                f"{router.quality:.3f}",
+                f"{best.quality:.3f}",
+                f"{answers:.1f}",
+                saving_cell(router.saving),
+            )
             for task, answers in self.lost.items()
             for n, router, best in [self.by_task[task]]
         ]
@@ -228,7 +237,7 @@ class Evaluation(Summarised):
                     f"{one.quality:.3f}",
                     f"{one.success:.3f}",
                     f"{1000 * one.cost_usd:.4g}",
-                    f"{self.shares[one.label]:.1%}",
+                    percent(self.shares[one.label]),
                 )
                 for one in self.singles
             ),
@@ -350,7 +359,7 @@ class Evaluation(Summarised):
             axis=f"share of the cost of {self.best_single} that is saved",
             description="Share of the best single model's cost that is saved on each task",
             axis_format="%",
-            write="{:.0%}".format,
+            write=percent,
             reach=(-1.0, 1.0) if min(row.value or 0.0 for row in rows) < -1 else None,
             width=width,
         )

@@ -27,6 +27,7 @@ from router_model.prediction.bars import succeeds
 from router_model.router import Router
 from router_model.saved.artifact import Artifact, hash_of
 from router_model.training.table.outcomes import Outcomes
+from router_model.wording import percent
 
 MOVES_PER_EVIDENCE: Final = 3.0
 LARGEST_JUDGE: Final = 0.05
@@ -72,11 +73,11 @@ class Moves:
 
     def __str__(self) -> str:
         """Describe the moves in a sentence or two."""
-        said = f"{self.moved:.1%} of {self.n_prompts:,} held-out prompts go to another model than before"
+        said = f"{percent(self.moved)} of {self.n_prompts:,} held-out prompts go to another model than before"
         said += main_move_in_words(self.main_move)
         judges = ", ".join(f"{judge} {n:,}" for judge, n in list(self.by_judge.items())[:3])
         new = f"{self.new_grades:,} of {self.n_grades:,} grades are new" + (f" (by {judges})" if judges else "")
-        return f"{said}; {new}, which supports moving {self.supported:.1%}"
+        return f"{said}; {new}, which supports moving {percent(self.supported)}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -185,4 +186,4 @@ def main_move_in_words(move: tuple[str, str, float] | None) -> str:
     >>> main_move_in_words(("large", "small", 0.081))
     ' (most from large to small: 8.1%)'
     """
-    return "" if move is None else f" (most from {move[0]} to {move[1]}: {move[2]:.1%})"
+    return "" if move is None else f" (most from {move[0]} to {move[1]}: {percent(move[2])})"

@@ -199,17 +199,22 @@ def prompts_needed(difference: Difference, *, margin: float = MARGIN) -> int | N
 
     >>> prompts_needed(Difference(Estimate(0.0, -0.04, 0.04), Estimate(0.5, 0.4, 0.6), 100, 100))
     3200
+
+    An interval that just touches 0 shows a loss when it is hardly narrower; for the power it takes as many again:
+
+    >>> prompts_needed(Difference(Estimate(-0.007, -0.014, 0.0), Estimate(0.24, 0.22, 0.27), 1000, 1000))
+    1000
     """
     if judge(difference, margin=margin) is not Finding.UNCLEAR or _unclear(difference, _NARROWEST, margin):
         return None
-    too_narrow, factor = _NARROWEST, 1.0
-    while _unclear(difference, 1.0, margin) and factor / too_narrow > 1.001:  # noqa: PLR2004  a thousandth is enough
+    too_narrow, factor, is_too_wide = _NARROWEST, 1.0, _unclear(difference, 1.0, margin)
+    while is_too_wide and factor / too_narrow > 1.001:  # noqa: PLR2004  a thousandth is enough
         middle = math.sqrt(too_narrow * factor)
         if _unclear(difference, middle, margin):
             factor = middle
         else:
             too_narrow = middle
-    by_width = difference.n_prompts * (_POWER / factor**2 - 1) if factor < 1 else 0.0
+    by_width = difference.n_prompts * (_POWER / factor**2 - 1) if is_too_wide else 0.0
     per_independent = difference.n_prompts / max(difference.n_independent, 1)
     by_count = (MIN_INDEPENDENT - difference.n_independent) * per_independent
     return _two_digits(max(by_width, by_count))

@@ -13,8 +13,8 @@ ran, every router would look better, even itself. The paired difference is estim
   not keep sessions, and those that did are not in the log that is read.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +28,7 @@ from router_model.errors import SupportError, TableError
 from router_model.features.featuriser import featurise
 from router_model.router import Router
 from router_model.summary import Summarised, Summary
-from router_model.training.measuring.evaluate import eligible_models, near_seen, seen_before
+from router_model.training.measuring.evaluate import cheaper_goals, eligible_models, near_seen, seen_before
 from router_model.training.measuring.moves import main_move
 from router_model.training.measuring.verdict import (
     MARGIN,
@@ -56,6 +56,7 @@ from router_model.training.offpolicy.estimates import (
 )
 from router_model.training.offpolicy.logged import LoggedDecisions, known_costs, nothing_known, read_logged
 from router_model.training.table.frames import Table
+from router_model.wording import percent
 
 Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -175,7 +176,7 @@ class LogEvaluation(Summarised):
             f"Evaluation on {self.n_decisions:,} logged decisions: {self.verdict.sentence}",
             ("by DR, ± 95 %", "quality", "$ per 1k"),
             rows,
-            [f"The champion is {self.champion_name}. They disagree on {self.overlap.share_different:.1%}."],
+            [f"The champion is {self.champion_name}. They disagree on {percent(self.overlap.share_different)}."],
         )
 
     def plot(self, *, margin: float = MARGIN, width: int = 640) -> Drawing:
@@ -292,15 +293,24 @@ def _champion(log: LoggedDecisions, views: Sequence["RouterView"]) -> tuple[str,
 
 @dataclass(frozen=True, slots=True)
 class RouterView:
-    """What a router chooses and predicts on the decisions of a log; columns are those of all models."""
+    """What a router chooses and predicts on the decisions of a log; columns are those of all models.
+
+    Attributes
+    ----------
+    chosen : by its default setting
+    quality, cost_usd : predicted; NaN for models that the router does not know
+    cheaper : position of the dial -> what that cheaper setting chooses
+    """
 
     chosen: Indices
-    quality: Float64Array  # NaN for models that the router does not know
+    quality: Float64Array
     cost_usd: Float64Array
+    cheaper: Mapping[int, Indices] = field(default_factory=dict)
 
     def take(self, rows: Indices) -> "RouterView":
         """Return the view of some decisions."""
-        return RouterView(self.chosen[rows], self.quality[rows], self.cost_usd[rows])
+        cheaper = {position: chosen[rows] for position, chosen in self.cheaper.items()}
+        return RouterView(self.chosen[rows], self.quality[rows], self.cost_usd[rows], cheaper)
 
 
 def view_of(router: Router, log: LoggedDecisions, models: Sequence[str]) -> RouterView:
@@ -313,9 +323,13 @@ def view_of(router: Router, log: LoggedDecisions, models: Sequence[str]) -> Rout
     asked = eligible & ~log.excluded[:, columns]
     eligible = np.where(asked.any(axis=1, keepdims=True), asked, eligible)
     chosen = columns[router.rank(router.rule(), table, eligible)[:, 0]]
+    cheaper = {
+        position: columns[router.rank(router.rule(goal), table, eligible)[:, 0]]
+        for position, goal in cheaper_goals().items()
+    }
     quality, cost = np.full((2, len(log), len(models)), np.nan)
     quality[:, columns], cost[:, columns] = table.mean_quality, table.expected_cost_usd
-    return RouterView(chosen, quality, cost)
+    return RouterView(chosen, quality, cost, cheaper)
 
 
 def unseen_by(log: LoggedDecisions, routers: Sequence[Router]) -> LoggedDecisions:
@@ -378,8 +392,8 @@ def supported(
     most = int(wanted.argmax())
     raise SupportError(
         f"the log could not have made the choice of a router on {missing.sum():,} of {len(log):,} decisions "
-        f"({missing.mean():.1%}; on {wanted[most]:,} of them the challenger chooses {models[most]}): their propensity "
-        "is 0, and nothing can be estimated of them. Explore wider ('serve --explore-share', "
+        f"({percent(missing.mean())}; on {wanted[most]:,} of them the challenger chooses {models[most]}): their "
+        "propensity is 0, and nothing can be estimated of them. Explore wider ('serve --explore-share', "
         "'--explore-max-cost-ratio'), or evaluate the other decisions alone with --supported-only"
     )
 

@@ -17,7 +17,7 @@ half of the sessions, so that no row corrects a prediction that it was part of.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -60,6 +60,7 @@ from router_model.training.offpolicy.evaluate_on_log import (
 )
 from router_model.training.offpolicy.logged import LoggedDecisions, known_costs, nothing_known
 from router_model.training.table.outcomes import Outcomes
+from router_model.wording import percent
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -85,6 +86,8 @@ class Ledger:
         Or the router that is judged; see `savings`.
     singles : model -> its PolicyValue, best first
     against : model -> the log's policy, or the router that is judged, minus this model
+    cheaper : position of the dial -> what this cheaper setting of the router that is judged brings, and that minus the
+        best single model; settings whose choices the log could not have made are left out
     against_log : the router that is judged minus the policy that wrote the log; None if no router is judged
     unknown : model -> why nothing can be said about it
     best : the best single model
@@ -106,6 +109,7 @@ class Ledger:
     best: str
     verdict: Verdict
     against_log: Difference | None = None
+    cheaper: Mapping[int, tuple[PolicyValue, Difference]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the ledger as plain JSON types."""
@@ -125,6 +129,10 @@ class Ledger:
                 for model, value in self.singles.items()
             },
             "against_log": None if self.against_log is None else self.against_log.as_dict(),
+            "cheaper": {
+                str(position): {**value.as_dict(), "minus_best_single": difference.as_dict()}
+                for position, (value, difference) in self.cheaper.items()
+            },
             "verdict": self.verdict.as_dict(),
         }
 
@@ -187,10 +195,20 @@ def savings(
         )
     as_it_ran = as_logged(log)
     ran = _Parts(as_it_ran, dr_parts(as_it_ran, replace(cost, value=costs.billed)) + router_cost_usd_per_request)
-    routed = ran
+
+    def asked(chosen: npt.NDArray[np.intp]) -> _Parts:
+        own = _choosing(log, chosen)
+        return _Parts(own, dr_parts(own, replace(cost, value=costs.billed)) + router_cost_usd_per_request)
+
+    routed, cheaper = ran, {}
     if judge_router and view is not None:
-        own = _choosing(log, view.chosen)
-        routed = _Parts(own, dr_parts(own, replace(cost, value=costs.billed)) + router_cost_usd_per_request)
+        routed = asked(view.chosen)
+        every = np.arange(len(log))
+        cheaper = {
+            position: asked(chosen)
+            for position, chosen in view.cheaper.items()
+            if (log.propensity[every, chosen] != 0).all()
+        }
     singles = {}
     for model in known:
         column = log.outcomes.models.index(model)
@@ -215,6 +233,10 @@ def savings(
         best=best,
         verdict=_verdict(against, best, requests_a_decision=n_logged / len(log), margin=margin),
         against_log=_difference(routed, ran, quality, cost, log) if judge_router else None,
+        cheaper={
+            position: (_value(parts, quality, cost, log), _difference(parts, singles[best], quality, cost, log))
+            for position, parts in cheaper.items()
+        },
     )
 
 
@@ -305,7 +327,7 @@ def _unsupported(log: LoggedDecisions, quality: Rewards) -> dict[str, str]:
     for column, model in enumerate(log.outcomes.models):
         none = log.propensity[:, column] == 0
         if none.any():
-            found[model] = f"propensity 0 on {none.mean():.1%} of the decisions"
+            found[model] = f"propensity 0 on {percent(none.mean())} of the decisions"
         elif graded[column] < ENOUGH_ROWS:
             found[model] = f"{graded[column]} graded answers, it takes {ENOUGH_ROWS}"
     return found

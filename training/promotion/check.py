@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from router_model.catalog import OLD_PRICE_DAYS
 from router_model.errors import RequestError
 from router_model.training.measuring.verdict import MARGIN
 
 MAX_CALIBRATION_ERROR: Final = 0.05
-MAX_PRICE_AGE_DAYS: Final = 90
 
 
 class Status(StrEnum):
@@ -56,7 +56,7 @@ class Limits:
 
     max_quality_loss: float = MARGIN
     max_calibration_error: float = MAX_CALIBRATION_ERROR
-    max_price_age_days: int = MAX_PRICE_AGE_DAYS
+    max_price_age_days: int = OLD_PRICE_DAYS
 
     def check(self) -> None:
         """Raise a RequestError if a limit is outside its range."""

@@ -21,6 +21,7 @@ from router_model.training.measuring.verdict import MIN_INDEPENDENT, Estimate, F
 from router_model.training.metrics import excess_calibration_error, interval
 from router_model.training.promotion.check import Check, Limits, Status
 from router_model.training.promotion.evidence import Evidence, HeldOut
+from router_model.wording import percent
 
 N_DIGITS: Final = 12
 """Digits of a content hash that are shown."""
@@ -149,7 +150,7 @@ def flips(evidence: Evidence | None) -> Check:
     name = "flips"
     if evidence is None:
         return Check(name, Status.UNKNOWN, "nothing to compare with")
-    said = f"{evidence.moved:.1%} of the prompts go to another model{main_move_in_words(evidence.main_move)}"
+    said = f"{percent(evidence.moved)} of the prompts go to another model{main_move_in_words(evidence.main_move)}"
     return Check(name, Status.PASSED, said, {"moved": evidence.moved, "main_move": evidence.main_move})
 
 

@@ -17,6 +17,7 @@ from router_model.pages.blocks import (
     Table,
     Verdict,
 )
+from router_model.saving import saving_cell
 from router_model.training.measuring.compare import Comparison
 from router_model.training.measuring.moves import main_move_in_words
 from router_model.training.measuring.verdict import Difference, Finding
@@ -24,15 +25,14 @@ from router_model.training.promotion.check import Status
 from router_model.training.promotion.promote import Promotion
 from router_model.training.reporting.wording import (
     TONES,
-    percent,
-    percent_between,
     points,
     points_between,
     saved_number,
+    saving_between,
     scaled,
     tone,
 )
-from router_model.wording import sentence
+from router_model.wording import percent, sentence
 
 _PER_1000 = 1000
 _MARKS = {Status.PASSED: "ahead", Status.FAILED: "behind"}
@@ -77,12 +77,16 @@ def _favoured(found: Comparison) -> tuple[Paragraph, ...]:
     """Warn where the verdict stands that a router was measured on what it learned from."""
     if not found.n_seen:
         return ()
-    return (Paragraph(f"{found.n_seen:,} of the prompts have a text that A or B was trained on, which favours it."),)
+    return (
+        Paragraph(
+            f"{found.n_seen:,} of the prompts have a text that A or B was trained on, which favours it.", warns=True
+        ),
+    )
 
 
 def _moves(found: Comparison) -> str:
     most = main_move_in_words(found.main_move)
-    return f"They choose different models for {found.share_different:.1%} of the prompts{most}."
+    return f"They choose different models for {percent(found.share_different)} of the prompts{most}."
 
 
 def _figure(found: Comparison) -> Figure:
@@ -166,6 +170,6 @@ def promotion_page(promotion: Promotion) -> Page:
 def _gains(difference: Difference) -> tuple[Number, ...]:
     saving, quality = difference.saving, difference.quality
     return (
-        Number(percent(saving.value), "Cost saved, against the champion", percent_between(saving), tone(saving)),
+        Number(saving_cell(saving.value), "Cost saved, against the champion", saving_between(saving), tone(saving)),
         Number(points(quality), "Quality, against the champion", points_between(quality), tone(quality)),
     )

@@ -18,9 +18,11 @@ from router_model.charts.layout import Width
 from router_model.charts.names import short_model
 from router_model.charts.scatter import PointKind
 from router_model.pages.blocks import Figure
+from router_model.saving import saving_cell
 from router_model.training.measuring.evaluation import Evaluation, Realised
 from router_model.training.measuring.verdict import Difference
 from router_model.training.metrics import Reliability
+from router_model.training.reporting.wording import rounded
 
 if TYPE_CHECKING:
     from altair import LayerChart
@@ -48,7 +50,7 @@ def saving_chart(differences: Sequence[tuple[str, Difference]], width: int) -> "
         axis="cost saved, %",
         description="Share of the cost that is saved",
         reach=(max(min([*lows, 0.0]), -100.0) - 4, 104.0),
-        write="{:.0f} %".format,
+        write=lambda value: saving_cell(value / 100),
         width=width,
     )
 
@@ -59,9 +61,7 @@ def quality_chart(differences: Sequence[tuple[str, Difference]], width: int) -> 
         IntervalRow(_label(name, one), 100 * one.quality.value, 100 * one.quality.low, 100 * one.quality.high)
         for name, one in differences
     ]
-    return intervals(
-        rows, axis="points of quality", description="Difference in quality", write="{:+.1f}".format, width=width
-    )
+    return intervals(rows, axis="points of quality", description="Difference in quality", write=rounded, width=width)
 
 
 def reliability_figure(curves: Mapping[str, Reliability]) -> Figure:

@@ -1,11 +1,13 @@
 """The first screen of a report: what routing is worth a month, at what quality, and what to do next."""
 
+from math import isfinite
+from typing import Final
+
 from router_model.pages.blocks import Block, Bullets, Number, Numbers, Paragraph, Section, Verdict
 from router_model.training.measuring.verdict import NOTHING_SAVED, Difference, Finding
 from router_model.training.reporting.report import Report
 from router_model.training.reporting.wording import (
     TONES,
-    percent,
     points,
     points_between,
     quality_in_words,
@@ -13,13 +15,19 @@ from router_model.training.reporting.wording import (
     scaled,
     tone,
 )
-from router_model.wording import sentence, usd
+from router_model.wording import percent, sentence, usd
+
+FEW: Final = 100
+"""Independent prompts below which a report warns: intervals by bootstrap are too narrow then, and kinds are missing."""
 
 
 def first_screen(report: Report) -> Section:
     """Return the answer for somebody who reads one screen."""
+    doubts = warnings(report)
+    tone_of_all = "neutral" if doubts else TONES[report.verdict.finding]
     blocks: list[Block] = [
-        Verdict(headline(report), sentence(report.verdict.sentence), TONES[report.verdict.finding]),
+        Verdict(headline(report), sentence(report.verdict.sentence), tone_of_all),
+        *(Paragraph(doubt, warns=True) for doubt in doubts),
         Numbers(_numbers(report)),
         Paragraph(_volume(report), soft=True),
         _steps(report),
@@ -53,6 +61,22 @@ def headline(report: Report) -> str:
     return f"Routing saves {amount} {says}, and {quality}"
 
 
+def warnings(report: Report) -> tuple[str, ...]:
+    """Say why the figures may mislead: the router learned from these prompts, or they are few."""
+    found, n = [], report.against_best.n_independent
+    if report.n_seen:
+        found.append(
+            f"The router learned from {report.n_seen:,} of these prompts, or from near duplicates of them. It knows "
+            "their answers, so the figures are too good. Measure it on prompts that it never saw."
+        )
+    if n < FEW:
+        found.append(
+            f"Only {n:,} independent prompts were measured. Intervals of so few are rough, and the next prompts may be "
+            f"others. Measure at least {FEW}."
+        )
+    return tuple(found)
+
+
 def next_steps(report: Report) -> tuple[str, ...]:
     """Say what to do, the most important first."""
     finding, best = report.verdict.finding, report.best
@@ -71,6 +95,8 @@ def next_steps(report: Report) -> tuple[str, ...]:
         Finding.CHEAPER_WORSE: "Train again with a smaller accepted loss: `router-model train --max-quality-loss`.",
     }
     found = [steps[finding]]
+    if report.n_seen:
+        found = ["Measure it without `--include-seen`, on prompts that it never saw. Decide only then."]
     if report.today is None:
         found.append("Say what you do today, to compare with it: `--today MODEL`, or `--today MODEL=0.6,OTHER=0.4`.")
     if not report.volume.is_month:
@@ -96,7 +122,7 @@ def _pair(report: Report, difference: Difference, name: str, cost_usd: float, wh
     """Return the money and the quality against one way to choose models."""
     volume = report.volume
     saved = scaled(difference.saved_usd or NOTHING_SAVED, volume.n_requests)
-    share = f"{percent(difference.saving.value)} of {usd(cost_usd * volume.n_requests)}"
+    share = _compared(difference.saving.value, usd(cost_usd * volume.n_requests))
     return (
         saved_number(saved, ("Saved", "Costs more"), f"{volume.says}, against {what}", note=f". {share} ({name})"),
         Number(
@@ -106,6 +132,19 @@ def _pair(report: Report, difference: Difference, name: str, cost_usd: float, wh
             tone(difference.quality, margin=report.margin),
         ),
     )
+
+
+def _compared(saving: float, whole: str) -> str:
+    """Say which part of another one's cost is saved, or how much more than it is spent.
+
+    >>> _compared(0.4, "$5,000"), _compared(-0.2, "$5,000"), _compared(-2.0, "$50")
+    ('40 % of $5,000', '20 % more than $5,000', '3.0 times $50')
+    """
+    if saving >= 0:
+        return f"{percent(saving)} of {whole}"
+    if saving >= -1:
+        return f"{percent(-saving)} more than {whole}"
+    return f"{1 - saving:,.1f} times {whole}" if isfinite(saving) else f"instead of {whole}"
 
 
 def _volume(report: Report) -> str:

@@ -9,7 +9,7 @@ from router_model.pages.render import write_page
 from router_model.router import Router
 from router_model.summary import Summarised, Summary
 from router_model.training.reporting.figures import router_frontier
-from router_model.training.reporting.first_screen import headline, next_steps
+from router_model.training.reporting.first_screen import headline, next_steps, warnings
 from router_model.training.reporting.report import Report, report_on_log, report_on_table
 from router_model.training.reporting.report_page import report_page
 from router_model.training.table.frames import Table, name_of
@@ -29,7 +29,10 @@ class ShownReport(Summarised):
 
     def summary(self) -> Summary:
         """Return the verdict in money, and what to do."""
-        return Summary(f"Report on {self.found.source}: {headline(self.found)}", notes=next_steps(self.found))
+        return Summary(
+            f"Report on {self.found.source}: {headline(self.found)}",
+            notes=(*warnings(self.found), *next_steps(self.found)),
+        )
 
     def plot(self, *, width: int = 640) -> Drawing:
         """Draw quality over cost with the settings that a request can ask for.

@@ -5,7 +5,7 @@ from router_model.pages.blocks import Block, Facts, Figure, Number, Numbers, Pag
 from router_model.training.measuring.verdict import NOTHING_SAVED, Estimate, Finding
 from router_model.training.offpolicy.evaluate_on_log import LogEvaluation
 from router_model.training.reporting.wording import TONES, points, points_between, saved_number, scaled, tone
-from router_model.wording import sentence, usd
+from router_model.wording import percent, sentence, usd
 
 _PER_1000 = 1000
 _TASKS = 20
@@ -99,7 +99,7 @@ def _by_task(found: LogEvaluation) -> tuple[Block, ...]:
 def _overlap(found: LogEvaluation) -> tuple[tuple[str, str], ...]:
     overlap = found.overlap
     return (
-        ("they disagree on", f"{overlap.share_different:.1%} of the decisions"),
+        ("they disagree on", f"{percent(overlap.share_different)} of the decisions"),
         (
             "graded there",
             f"{overlap.n_challenger:,} by the challenger's choice, {overlap.n_champion:,} by the champion's",

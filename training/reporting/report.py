@@ -33,6 +33,7 @@ from router_model.training.offpolicy.logged import LoggedDecisions, read_logged
 from router_model.training.offpolicy.savings import Ledger, savings
 from router_model.training.reporting.volume import UNKNOWN, Volume, of_log, stated
 from router_model.training.table.outcomes import Outcomes
+from router_model.wording import percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Report:
     tasks : None on a log, whose tasks are in `on_log`
     failing : kinds of prompts on which answers fail most
     n_judged, n_failed : answers that the search for failures had, and those that failed
+    n_seen : counted prompts that the router was trained on, or on near duplicates of
     reliability : None if no outcome has a probability
     prices : findings about the ages of prices
     """
@@ -93,6 +95,7 @@ class Report:
     n_failed: int
     reliability: Reliability | None
     prices: tuple[DriftFinding, ...]
+    n_seen: int = 0
     evaluation: Evaluation | None = None
     tasks: Tasks | None = None
     ledger: Ledger | None = None
@@ -154,6 +157,7 @@ def report_on_table(
         n_failed=n_failed,
         reliability=None if np.isnan(known).all() else reliability_curve(decided.table.p_success, known, n_bins=10),
         prices=_prices(router, on),
+        n_seen=evaluation.n_seen + evaluation.n_near,
         evaluation=evaluation,
         tasks=difference_by_task(decided),
     )
@@ -223,7 +227,7 @@ def _today(evaluation: Evaluation, mix: Mapping[str, float] | None, costs: Mappi
     if not mix or evaluation.against_mix is None:
         return None
     shares = read_mix(mix, list(costs))
-    name = next(iter(shares)) if len(shares) == 1 else ", ".join(f"{s:.0%} {model}" for model, s in shares.items())
+    name = next(iter(shares)) if len(shares) == 1 else ", ".join(f"{percent(s)} {model}" for model, s in shares.items())
     return Today(name, evaluation.against_mix, sum(share * costs[model] for model, share in shares.items()))
 
 

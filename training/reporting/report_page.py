@@ -1,5 +1,7 @@
 """The report on a router as a page: the first screen, and what an engineer wants to know after it."""
 
+from collections.abc import Mapping
+
 from router_model.charts import CostPoint, frontier, intervals, shares
 from router_model.charts.intervals import IntervalRow
 from router_model.charts.names import short_model
@@ -17,15 +19,18 @@ from router_model.pages.blocks import (
     Section,
     Table,
 )
+from router_model.saving import saving_cell
+from router_model.training.measuring.evaluate import CHEAPER_POSITIONS
 from router_model.training.measuring.evaluation import Evaluation
+from router_model.training.measuring.verdict import Difference
 from router_model.training.offpolicy.evaluate_on_log import PolicyValue
 from router_model.training.offpolicy.savings import Ledger
 from router_model.training.reporting.drift_page import drift_blocks
 from router_model.training.reporting.figures import by_task_figures, reliability_figure, router_frontier
 from router_model.training.reporting.first_screen import first_screen
 from router_model.training.reporting.report import Report
-from router_model.training.reporting.wording import margin_points, percent, percent_between, points, points_between
-from router_model.wording import sentence, usd
+from router_model.training.reporting.wording import margin_points, points, points_between, saving_between
+from router_model.wording import percent, sentence, usd
 
 _PER_1000 = 1000
 _METRICS = (
@@ -68,15 +73,6 @@ def _settings(report: Report) -> tuple[Block, ...]:
 
 
 def _of_table(report: Report, evaluation: Evaluation) -> tuple[Block, ...]:
-    settings = {"as trained": report.against_best}
-    settings |= {f"position {position} of 10": difference for position, difference in evaluation.cheaper.items()}
-    rows = []
-    for name, difference in settings.items():
-        saved = 0.0 if difference.saved_usd is None else difference.saved_usd.value
-        cost = usd((report.best_cost_usd - saved) * _PER_1000)
-        saving = percent(difference.saving.value), percent_between(difference.saving).removeprefix("95 %: ")
-        quality = points(difference.quality), points_between(difference.quality).removeprefix("95 %: ")
-        rows.append((name, cost, *saving, *quality))
     return (
         Figure(
             lambda width: router_frontier(evaluation, width=width),
@@ -85,20 +81,33 @@ def _of_table(report: Report, evaluation: Evaluation) -> tuple[Block, ...]:
             "for. Bars are 95 % intervals of the difference to the best single model. Circles are models that answer "
             "everything; the dashed line mixes them by lot. The cost axis is logarithmic.",
         ),
-        Table.of(
-            ("setting", "$ per 1,000", "saves", "95 %", "quality", "95 %"),
-            rows,
-            f"Settings against {report.best}. A request asks for one with `cost_quality_tradeoff`.",
-        ),
+        _settings_table(report, evaluation.cheaper),
         Folded("What could have been kept for how much, in hindsight", (_hindsight(evaluation),)),
+    )
+
+
+def _settings_table(report: Report, cheaper: Mapping[int, Difference]) -> Table:
+    settings = {"as trained": report.against_best}
+    settings |= {f"position {position} of 10": difference for position, difference in cheaper.items()}
+    rows = []
+    for name, difference in settings.items():
+        saved = 0.0 if difference.saved_usd is None else difference.saved_usd.value
+        cost = usd((report.best_cost_usd - saved) * _PER_1000)
+        saving = saving_cell(difference.saving.value), saving_between(difference.saving).removeprefix("95 %: ")
+        quality = points(difference.quality), points_between(difference.quality).removeprefix("95 %: ")
+        rows.append((name, cost, *saving, *quality))
+    return Table.of(
+        ("setting", "$ per 1,000", "saves", "95 %", "quality", "95 %"),
+        rows,
+        f"Settings against {report.best}. A request asks for one with `cost_quality_tradeoff`.",
     )
 
 
 def _hindsight(evaluation: Evaluation) -> Block:
     rows = [
         (
-            f"{tradeoff.share:.0%} of the best model's quality",
-            "not at any setting" if tradeoff.saving is None else percent(tradeoff.saving),
+            f"{percent(tradeoff.share)} of the best model's quality",
+            "not at any setting" if tradeoff.saving is None else saving_cell(tradeoff.saving),
             "-" if tradeoff.quality_value_usd is None else f"{tradeoff.quality_value_usd:g}",
         )
         for tradeoff in evaluation.tradeoffs
@@ -108,16 +117,24 @@ def _hindsight(evaluation: Evaluation) -> Block:
 
 def _of_log(report: Report, ledger: Ledger) -> tuple[Block, ...]:
     found = [_point(short_model(model), value, "single") for model, value in ledger.singles.items()]
+    found += [_point(f"position {position}", value, "option") for position, (value, _) in ledger.cheaper.items()]
     found.append(_point("the router", ledger.routed, "router"))
     if report.on_log is not None:
-        found.append(_point("today", report.on_log.as_logged, "option"))
-    unknown = tuple(f"Nothing can be said of `{model}`: {why}." for model, why in ledger.unknown.items())
+        found.append(_point("today", report.on_log.as_logged, "candidate"))
+    unknown = [f"Nothing can be said of `{model}`: {why}." for model, why in ledger.unknown.items()]
+    unknown += [
+        f"Nothing can be said of position {position} of 10: the log could not have made some of its choices."
+        for position in CHEAPER_POSITIONS
+        if position not in ledger.cheaper
+    ]
+    cheaper = {position: difference for position, (_, difference) in ledger.cheaper.items()}
     figure = Figure(
         lambda width: frontier(found, width=width, height=380),
         "What the router would have brought, what the service did, and what each model alone would have brought, "
-        "estimated from explored choices (doubly robust), with 95 % intervals. The cost axis is logarithmic.",
+        "estimated from explored choices (doubly robust), with 95 % intervals. The filled diamond is the router's "
+        "setting as trained; hollow ones are cheaper settings. The cost axis is logarithmic.",
     )
-    return (figure, Bullets(unknown)) if unknown else (figure,)
+    return (figure, _settings_table(report, cheaper), *([Bullets(tuple(unknown))] if unknown else []))
 
 
 def _point(label: str, value: PolicyValue, kind: PointKind) -> CostPoint:
@@ -131,8 +148,8 @@ def _by_task(report: Report) -> tuple[Block, ...]:
         note = f" {left:,} prompts are not shown: they have no task, or their tasks are too small." if left else ""
         rows = [
             (
-                one.task, f"{one.difference.n_prompts:,}", percent(one.difference.saving.value),
-                percent_between(one.difference.saving).removeprefix("95 %: "), points(one.difference.quality),
+                one.task, f"{one.difference.n_prompts:,}", saving_cell(one.difference.saving.value),
+                saving_between(one.difference.saving).removeprefix("95 %: "), points(one.difference.quality),
                 points_between(one.difference.quality).removeprefix("95 %: "),
             )
             for one in report.tasks.shown
@@ -172,8 +189,8 @@ def _models(report: Report) -> tuple[Block, ...]:
         rows = [
             (
                 single.label + (" (best)" if single.label == report.best else ""), f"{single.quality:.3f}",
-                usd(single.cost_usd * _PER_1000), f"{evaluation.shares[single.label]:.1%}",
-                "-" if (saved := evaluation.savings[single.label]) is None else percent(saved),
+                usd(single.cost_usd * _PER_1000), percent(evaluation.shares[single.label]),
+                saving_cell(evaluation.savings[single.label]),
             )
             for single in evaluation.singles
         ]  # fmt: skip
@@ -190,7 +207,7 @@ def _models(report: Report) -> tuple[Block, ...]:
             (
                 model + (" (best)" if model == report.best else ""), f"{value.quality.value:.3f}",
                 f"± {value.quality.half_width:.3f}", usd(value.cost_usd.value * _PER_1000),
-                percent(report.ledger.against[model].saving.value),
+                saving_cell(report.ledger.against[model].saving.value),
             )
             for model, value in report.ledger.singles.items()
         ]  # fmt: skip
@@ -214,8 +231,8 @@ def _failing(report: Report) -> tuple[Block, ...]:
         avoidable = f" For {kind.n_avoidable:,} of these failures, another model succeeded." if kind.n_avoidable else ""
         task = f" Most are from `{kind.task}`." if kind.task and kind.words else ""
         said = (
-            f"{kind.name}: {kind.n_failed:,} of {kind.n_prompts:,} fail ({kind.n_failed / kind.n_prompts:.0%}; "
-            f"elsewhere {kind.rate_elsewhere:.0%}). Most go to `{kind.model}`.{avoidable}{task}"
+            f"{kind.name}: {kind.n_failed:,} of {kind.n_prompts:,} fail ({percent(kind.n_failed / kind.n_prompts)}; "
+            f"elsewhere {percent(kind.rate_elsewhere)}). Most go to `{kind.model}`.{avoidable}{task}"
         )
         blocks.append(Folded(said, (_examples(kind.examples),)) if kind.examples else Paragraph(said))
     return tuple(blocks)

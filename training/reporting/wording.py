@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import isfinite
 
 from router_model.pages.blocks import Number, Tone
+from router_model.saving import saving_cell
 from router_model.training.measuring.verdict import MARGIN, Difference, Estimate, Finding
 from router_model.wording import usd
 
@@ -16,9 +17,6 @@ TONES: dict[Finding, Tone] = {
     Finding.WORSE: "bad",
 }
 """The colour of a verdict."""
-
-
-_FINE = 0.95  # shares from here on are written with a decimal
 
 
 def scaled(estimate: Estimate, factor: float) -> Estimate:
@@ -69,7 +67,7 @@ def points(estimate: Estimate) -> str:
     >>> points(Estimate(-0.0049, -0.01, 0.001))
     '-0.5 points'
     """
-    return f"{_rounded(100 * estimate.value)} points"
+    return f"{rounded(100 * estimate.value)} points"
 
 
 def margin_points(margin: float) -> str:
@@ -87,31 +85,18 @@ def points_between(estimate: Estimate) -> str:
     >>> points_between(Estimate(-0.005, -0.01, 0.001))
     '95 %: -1.0 to +0.1'
     """
-    return f"95 %: {_rounded(100 * estimate.low)} to {_rounded(100 * estimate.high)}"
+    return f"95 %: {rounded(100 * estimate.low)} to {rounded(100 * estimate.high)}"
 
 
-def percent(share: float) -> str:
-    """Write a share of a cost that is saved; what costs more is said so.
+def saving_between(estimate: Estimate) -> str:
+    """Write the interval of a share of a cost that is saved.
 
-    >>> percent(0.864), percent(0.973), percent(-0.3), percent(-2.92), percent(float("-inf"))
-    ('86 %', '97.3 %', '-30 %', 'costs 3.9 x', 'the other is free')
-    """
-    if not isfinite(share):
-        return "the other is free"
-    if share < -1:
-        return f"costs {1 - share:,.1f} x"
-    return f"{_zero(100 * share):.{0 if abs(share) < _FINE else 1}f} %"
-
-
-def percent_between(estimate: Estimate) -> str:
-    """Write the interval of a share.
-
-    >>> percent_between(Estimate(0.5, 0.45, 0.55))
+    >>> saving_between(Estimate(0.5, 0.45, 0.55))
     '95 %: 45 % to 55 %'
     """
     if not isfinite(estimate.value):
         return ""
-    return f"95 %: {percent(estimate.low)} to {percent(estimate.high)}"
+    return f"95 %: {saving_cell(estimate.low)} to {saving_cell(estimate.high)}"
 
 
 def tone(estimate: Estimate, *, margin: float = 0.0) -> Tone:
@@ -155,7 +140,12 @@ def listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _rounded(value: float) -> str:
+def rounded(value: float) -> str:
+    """Write a number of points with its sign.
+
+    >>> rounded(0.52), rounded(-0.01)
+    ('+0.5', '0.0')
+    """
     return f"{_zero(value):+.1f}" if round(value, 1) else "0.0"
 
 

@@ -18,6 +18,7 @@ from router_model.errors import TableError
 from router_model.features.errors import FeatureError
 from router_model.features.logged import open_prompts
 from router_model.features.prompt import LoggedPrompt, PromptLike
+from router_model.missing_paths import no_such
 from router_model.outcome_schema import DECISION_LOG, OUTCOME_COLUMN_NAMES
 from router_model.summary import Summarised, Summary
 from router_model.training.importing.checks import PROMPT_FORMS, REQUEST_PARTS, check_batch
@@ -239,7 +240,7 @@ def _parts_of_frame(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
 def _parts(path: Path) -> Iterator[pl.DataFrame]:
     """Yield the outcome columns of a Parquet file, `_ROWS_AT_ONCE` rows at a time."""
     if not path.exists():
-        raise TableError(f"{path}: no such file; make it with 'router-model import SOURCE --out {path}'")
+        raise TableError(f"{no_such(path)} 'router-model import SOURCE --out {path}' makes a table")
     if path.is_dir():
         raise TableError(f"{path}: is a folder; make one table of what is in it with 'router-model import {path}/'")
     if path.suffix != ".parquet":

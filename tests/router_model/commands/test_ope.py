@@ -97,7 +97,7 @@ def test_savings_of_a_table_need_prices_or_a_router(trained, log, tmp_path):
     done = run_command("savings", "--log", log, "--catalog", tmp_path / "catalog.toml")
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
-    assert re.search(r"Spent \$0\.\d{4} on 600 decisions", done.stdout)
+    assert re.search(r"Spent \$0\.\d+ on 600 decisions", done.stdout)
     assert "large *" in done.stdout
     found = json.loads(run_command("savings", "--log", log, "--artifact", trained.path, "--json").stdout)
     assert set(found["singles"]) == {"small", "coder", "large"}

@@ -75,7 +75,7 @@ def test_savings_are_weighted_by_prompts_and_far_ones_are_told(results):
     far = replace(savings[0], saving=-1.5)
     free = replace(savings[1], saving=None)
     saved, _ = savings_figures([far, free, *savings[2:]])
-    assert "2.5x the cost" in drawn(saved)
+    assert "2.5 x cost" in drawn(saved)
     assert "the best single model is free" in drawn(saved)
     assert savings_figures([]) == ()
 

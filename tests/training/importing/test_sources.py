@@ -47,7 +47,7 @@ def test_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("missing.csv", r"missing\.csv: got no such file, expected a file, folder or pattern; check the path"),
+        ("missing.csv", r"missing\.csv: no such file\. Expected a file, folder or pattern"),
         ("*.json", r"\*\.json: got a pattern that matches nothing to import"),
         ("a/.old", r"\.old: got a folder without a file to import"),
         (

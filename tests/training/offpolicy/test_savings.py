@@ -154,7 +154,7 @@ def test_the_command_prints_both_and_says_what_is_assumed(tmp_path):
     said = " ".join(done.stdout.split())
     assert "$ per 1k cache saves routed saves" in said
     assert "A model alone is taken to read from its cache the input of the session's turn before" in said
-    assert "Routed: with the router's own cost, $0.8000 for all decisions." in said
+    assert "Routed: with the router's own cost, $0.80 for all decisions." in said
     document = json.loads(run_command("savings", *options, "--json").stdout)
     assert document["singles"]["dear"]["cache_usd"] == pytest.approx(0.0045)
     assert (document["router_cost_usd"], document["routed_cache_usd"]) == (0.0, pytest.approx(0.0012375))
@@ -166,7 +166,7 @@ def test_a_model_that_could_not_be_chosen_is_named(tmp_path):
     sure = pl.lit(json.dumps({"propensities": {"cheap": 1.0}}))
     only = table.head(50).with_columns(model=pl.lit("cheap"), propensity=1.0, extra=sure)
     pl.concat([only.with_columns(pl.col("prompt_id") + "-o"), table]).write_parquet(path)
-    assert savings(read_logged(path)).unknown == {"dear": "propensity 0 on 20.0% of the decisions"}
+    assert savings(read_logged(path)).unknown == {"dear": "propensity 0 on 20 % of the decisions"}
     table.head(20).write_parquet(path)
     with pytest.raises(SupportError, match="no model could have answered each of 20 decisions: .* it takes 30"):
         savings(read_logged(path))

@@ -16,13 +16,13 @@ from explored_log import explored_log
 from simulated_world import simulate
 
 from router_model.errors import RequestError, TableError
-from router_model.pages.blocks import Figure, Numbers
+from router_model.pages.blocks import Figure, Numbers, Table
 from router_model.training.importing.checks import check_batch
 from router_model.training.measuring.by_task import difference_by_task
 from router_model.training.measuring.evaluate import evaluate
 from router_model.training.measuring.failures import failing_kinds
 from router_model.training.measuring.verdict import Difference, Estimate, Finding, Verdict
-from router_model.training.reporting.first_screen import first_screen, headline, next_steps
+from router_model.training.reporting.first_screen import first_screen, headline, next_steps, warnings
 from router_model.training.reporting.report import Today, report_on_log, report_on_table
 from router_model.training.reporting.report_page import report_page
 from router_model.training.reporting.volume import UNKNOWN, of_log, stated
@@ -57,7 +57,7 @@ def stated_report(**changes):
         "margin": 0.01, "best": "large", "best_cost_usd": 0.01, "router_cost_usd": 0.006, "against_best": SAVES,
         "today": Today("70% large, 30% small", replace(SAVES, saved_usd=Estimate(0.001, -0.001, 0.003)), 0.007),
         "verdict": Verdict(Finding.BETTER, "routing pays: saves 40 % ± 10 at -0.2 ± 0.6 points", "large"),
-        "drift": None, "prices": (),
+        "drift": None, "prices": (), "n_seen": 0,
     }  # fmt: skip
     return SimpleNamespace(**{**fields, **changes})
 
@@ -92,7 +92,7 @@ def test_what_costs_more_is_said_as_a_cost():
         saved_usd=Estimate(-0.002, -0.003, -0.001),
     )  # fmt: skip
     report = stated_report(against_best=dearer, verdict=Verdict(Finding.BETTER_DEARER, "pays in quality", "large"))
-    assert numbers_of(report)[0] == ("$1,000", "95 %: $500 to $1,500. -20 % of $5,000 (large)", "bad")
+    assert numbers_of(report)[0] == ("$1,000", "95 %: $500 to $1,500. 20 % more than $5,000 (large)", "bad")
     assert headline(report) == "Routing pays in quality: answers get better, and it costs $1,000 more a month"
 
 
@@ -110,6 +110,18 @@ def test_a_verdict_that_is_no_success_is_said_plainly(finding, said):
     report = stated_report(against_best=worse, verdict=Verdict(finding, "said", "small", n_more=1200))
     assert said in headline(report)
     assert next_steps(report)[0]
+
+
+def test_a_report_warns_where_the_router_knew_the_prompts_or_they_are_few():
+    """A verdict that may mislead is not shown as a good one, and the first step is to measure again."""
+    doubted = stated_report(n_seen=1600, against_best=replace(SAVES, n_independent=40))
+    assert [said[:35] for said in warnings(doubted)] == [
+        "The router learned from 1,600 of th", "Only 40 independent prompts were mea"[:35]
+    ]  # fmt: skip
+    verdict, first, second, *_ = first_screen(doubted).blocks
+    assert (verdict.tone, first.warns, second.warns) == ("neutral", True, True)
+    assert "--include-seen" in next_steps(doubted)[0]
+    assert not warnings(stated_report())
 
 
 def test_a_loss_within_what_was_accepted_is_told_as_a_loss():
@@ -152,7 +164,7 @@ def test_tasks_are_all_of_the_table_and_small_ones_are_pooled(trained):
     decided = evaluate(trained.router, table(frame), include_seen=True, keep_decisions=True).decided
     found = difference_by_task(decided)
     assert [(one.task, one.difference.n_prompts) for one in found.shown] == [
-        ("large", 250), ("5 smaller tasks together", 50)
+        ("large", 250), ("5 small tasks", 50)
     ]  # fmt: skip
     assert found.n_left_out == 0
 
@@ -223,6 +235,13 @@ def test_a_log_gives_its_volume_and_todays_mix(trained, tmp_path):
     assert report.today.difference.saved_usd.value == pytest.approx(report.today.cost_usd - report.router_cost_usd)
     page = report_page(report, name="r")
     assert [section.title for section in page.sections][:2] == ["", "Cost and quality"]
+    (settings,) = [block for block in page.sections[1].blocks if isinstance(block, Table)]
+    assert [row.cells[0].text for row in settings.rows] == [
+        "as trained", "position 8 of 10", "position 9 of 10", "position 10 of 10"
+    ]  # fmt: skip
+    value, minus_best = report.ledger.cheaper[10]
+    assert value.cost_usd.value < report.router_cost_usd
+    assert minus_best.saving.value > report.against_best.saving.value
 
 
 def test_bad_input_is_told_in_one_sentence(trained, fresh, tmp_path):

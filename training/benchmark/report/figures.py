@@ -13,6 +13,7 @@ from router_model.charts.intervals import Kind
 from router_model.charts.names import short_model, short_name
 from router_model.charts.shares import shares
 from router_model.pages.blocks import Figure
+from router_model.saving import saving_cell
 from router_model.training.benchmark.glossary import GLOSSARY
 from router_model.training.benchmark.margins import by_margin
 from router_model.training.benchmark.results import Curve, MethodResult, Results
@@ -124,7 +125,7 @@ def savings_figures(savings: Sequence[TaskSaving]) -> tuple[Figure, ...]:
         Figure(
             lambda width: intervals(
                 saved, axis="cost saved, %", description="Cost saved on each task", reach=(-104.0, 104.0),
-                write=_said_saving, width=width,
+                write=lambda value: saving_cell(value / 100), width=width,
             ),
             f"Cost saved; in brackets the number of test prompts.{more}",
         ),
@@ -283,11 +284,6 @@ def _row(row: TaskSaving, share: float | None, note: str = "") -> IntervalRow:
     if share is None:
         return IntervalRow(label, None, note=note)
     return IntervalRow(label, 100 * share, kind=_side(share))
-
-
-def _said_saving(percent: float) -> str:
-    """Format a saving; if the cost is more than twice as high, say how many times as high."""
-    return f"{percent:.0f} %" if percent >= -100 else f"{1 - percent / 100:.1f}x the cost"  # noqa: PLR2004
 
 
 def _side(value: float) -> Kind:
