@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from router_model.serving.common.service_errors import NotReadyError
 from router_model.serving.console.catalog import last_troubles
 from router_model.serving.console.figures import Rate, percentiles, saved, series, shares, total, usd_of
 from router_model.serving.console.pictures import Picture, over_time
@@ -33,7 +34,11 @@ async def show(visit: Visit) -> Response:
     is_live = visit.query("live", "1") != "0"
     key = visit.own_key or ALL
     now = datetime.now(UTC)
-    found = await visit.parts.log.ask(lambda reader: reader.summaries(now - PERIODS[period][1], key=key, now=now))
+    since, why_not = now - PERIODS[period][1], ""
+    try:
+        found = await visit.parts.log.ask(lambda reader: reader.summaries(since, key=key, now=now))
+    except NotReadyError as exc:  # what this worker knows itself is shown all the same
+        found, why_not = Summaries(since, now, [], 0), exc.message
     tree = total(found)
     # The pictures refresh by themselves, and more seldom.
     pictures = {} if visit.is_partial else await _pictures(found, tree, now)
@@ -44,6 +49,7 @@ async def show(visit: Visit) -> Response:
         is_live=is_live,
         refresh_s=_REFRESH_S.get(period, _REFRESH_LONG_S),
         found=found,
+        why_not=why_not,
         now=now,
         figures=_figures(tree),
         pictures=pictures,

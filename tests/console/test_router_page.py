@@ -47,6 +47,8 @@ def test_catalog_marks_what_is_unknown_and_escapes_what_is_searched(visitor, con
 
 @pytest.mark.slow
 def test_challenger_is_promoted_and_rolled_back(browser, valued, tmp_path, picture):
+    from axe_playwright_python.sync_playwright import Axe
+
     place = Place(tmp_path / "routers")
     place.publish(valued["dear"], {}, instead_of=None)
     place.challenge(shutil.copytree(valued["cheap"], tmp_path / "cheap"), Mode.SHADOW, 0.1)
@@ -60,10 +62,12 @@ def test_challenger_is_promoted_and_rolled_back(browser, valued, tmp_path, pictu
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("link", name="Promote the challenger").click()
         assert page.get_by_text("No held-out table is named").is_visible()
+        assert Axe().run(page).response["violations"] == []
         page.get_by_label("Calls in the log").select_option("none")
         page.get_by_label("Why, for the history").fill("<b>because</b>")
         page.get_by_role("button", name="Check, and promote").click()
         page.get_by_role("heading", name="Not promoted").wait_for()
+        assert Axe().run(page).response["violations"] == []
         picture(page, "router-gate")
         assert page.get_by_role("row", name="gain failed").is_visible()
         assert place.current.name == old
