@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -12,7 +12,7 @@ from router_model.candidates import CAPABILITIES, graded_models
 from router_model.catalog import OLD_PRICE_DAYS, ModelCard
 from router_model.router import Router
 from router_model.serving.console.visit import Page, Visit
-from router_model.serving.providers.health import HealthState
+from router_model.serving.providers.health import HealthState, Trouble
 from router_model.serving.providers.provider import Target
 from router_model.serving.proxy.proxy import Proxy
 
@@ -43,24 +43,6 @@ class Health(StrEnum):
     PAUSED = "paused"
     NOT_CALLED = "not called yet"
     NO_PROVIDER = "no provider"
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """The last failure of a model at one of its providers.
-
-    Attributes
-    ----------
-    provider, error : str
-    at : datetime
-        UTC.
-    is_last : whether no call worked there since
-    """
-
-    provider: str
-    error: str
-    at: datetime
-    is_last: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +189,7 @@ class _Healths:
         states: dict[tuple[str, str | None], HealthState] = {}
         states.update(proxy.breaker_states().items())
         states.update(((name, None), HealthState.OPEN) for name, of in keys.items() if set(of) == {HealthState.OPEN})
-        return cls(proxy, states, last_troubles(proxy))
+        return cls(proxy, states, proxy.troubles())
 
     def targets(self, model: str) -> Sequence[Target]:
         return () if self.proxy is None else self.proxy.providers.targets(model)
@@ -250,15 +232,6 @@ def _row(model: str, card: ModelCard | None, standing: Standing, health: "_Healt
         troubles=health.troubles_of(targets),
         price_days=None if priced is None else max((today - priced).days, 0),
     )
-
-
-def last_troubles(proxy: Proxy) -> dict[tuple[str, str], Trouble]:
-    """Return the last failure of each model at each provider, by both."""
-    now = datetime.now(UTC)
-    return {
-        (provider, model): Trouble(provider, error, now - timedelta(seconds=ago_s), is_last)
-        for (provider, model), (error, ago_s, is_last) in proxy.last_failures().items()
-    }
 
 
 # --- the page ---------------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from router_model.explanation_records import LoggedOutcome, Neighbour
 from router_model.goal import OwnTradeoff
-from router_model.serving.console.decisions import decision_of
 from router_model.serving.console.previews import CHAMPION, TITLES, router_of, side_of
 from router_model.serving.console.visit import Page, Visit
 from router_model.serving.decision_log.log_records import DecisionRecord
@@ -51,7 +50,7 @@ class NeighbourRow:
 
 async def show(visit: Visit) -> Response:
     """Show the neighbours of a decision's prompt; as a part of its page, or alone."""
-    record = await decision_of(visit)
+    record = await visit.decision()
     template = "decision_neighbours.html" if visit.is_partial else "decision_neighbours_page.html"
     return visit.render(template, record=record, **await _found(visit, record))
 

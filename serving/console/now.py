@@ -7,7 +7,6 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from router_model.serving.common.service_errors import NotReadyError
-from router_model.serving.console.catalog import last_troubles
 from router_model.serving.console.figures import Rate, percentiles, saved, series, shares, total, usd_of
 from router_model.serving.console.pictures import Picture, over_time
 from router_model.serving.console.visit import Page, Visit
@@ -123,7 +122,7 @@ def _state(visit: Visit) -> dict[str, Any]:
     """Return the state of this worker: what of it is in no log."""
     parts = visit.parts
     breakers = () if parts.proxy is None else parts.proxy.breaker_states().items()
-    troubles = {} if parts.proxy is None else last_troubles(parts.proxy)
+    troubles = {} if parts.proxy is None else parts.proxy.troubles()
     stats = parts.log.stats
     return {
         "log": stats,

@@ -22,6 +22,7 @@ from markupsafe import Markup
 
 from router_model import wording
 from router_model.charts.theme import DARK, LIGHT, css_variables
+from router_model.saving import say_saving
 
 _HERE: Final = Path(__file__).parent
 _TYPES: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
@@ -128,6 +129,7 @@ def templates() -> Environment:
         "count": count,
         "counted": counted,
         "sentence": wording.sentence,
+        "saving": say_saving,
         "seconds": seconds,
         "utc": utc,
     }

@@ -11,13 +11,11 @@ from starlette.responses import Response
 from router_model.charts import CostCurve, CostPoint
 from router_model.serving.common.callers import Role
 from router_model.serving.common.service_errors import InvalidRequestError, NotFoundError
-from router_model.serving.console.drift_check import PERIODS, check_drift
-from router_model.serving.console.gate import NO_LOG, AtHand, promote
-from router_model.serving.console.gate import PERIODS as GATE_PERIODS
 from router_model.serving.console.pictures import Picture, of_frontier, of_reliability
 from router_model.serving.console.place_view import Action, PlaceView, change, place_as_seen, place_view
 from router_model.serving.console.previews import loaded_routers
 from router_model.serving.console.router_facts import Measured, router_facts
+from router_model.serving.console.training_commands import DRIFT_PERIODS, NO_LOG, PERIODS, AtHand, check_drift, promote
 from router_model.serving.console.visit import Page, Visit
 
 _ADMINS: Final = frozenset({Role.ADMIN})
@@ -50,7 +48,7 @@ async def confirm(visit: Visit) -> Response:
         target=place.target(action),
         canary=status["canary"],
         hand=AtHand.of(visit.parts.settings),
-        periods=GATE_PERIODS,
+        periods=PERIODS,
         no_log=NO_LOG,
     )
 
@@ -106,7 +104,7 @@ def _page(visit: Visit, place: PlaceView) -> dict[str, Any]:
         "default_plan": status["default_plan"],
         "place": place,
         "settings": visit.parts.settings,
-        "periods": PERIODS,
+        "periods": DRIFT_PERIODS,
     }
 
 

@@ -17,6 +17,7 @@ import math
 from collections import Counter, OrderedDict, deque
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -93,6 +94,24 @@ class LastFailure:
 
     error: str
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """The last failure of a model at its provider, for operators.
+
+    Attributes
+    ----------
+    provider, error : str
+    at : datetime
+        UTC.
+    is_last : whether no call worked there since
+    """
+
+    provider: str
+    error: str
+    at: datetime
+    is_last: bool
 
 
 class Health:

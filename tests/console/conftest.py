@@ -91,8 +91,8 @@ def _traffic(running: System, own: str, decides: str) -> dict[str, str]:
         asked = {"messages": _said(f"my own prompt: {name}")}
         ids[name] = running.call("POST", "/v1/route", asked, authorization=f"Bearer {key}").json()["id"]
     for number in range(60 if FOLDER else 0):  # more to look at
-        text = f"{(POEM, SUM, 'Write a function')[number % 3]} {number}"
-        running.call("POST", "/v1/chat/completions", {"model": "auto", "messages": _said(text)})
+        asked = {"model": "auto", "messages": _said(SUM if number % 3 else POEM)}
+        running.call("POST", "/v1/chat/completions", asked)
     judged = {"decision_id": ids["plain"], "score": 1.0, "comment": "<b>right</b>"}
     assert running.call("POST", "/v1/feedback", judged).status_code == 202
     eventually(lambda: running.status()["log"]["depth"] == 0, "the log is written")
@@ -187,10 +187,11 @@ def picture() -> Callable:
         if not FOLDER:
             return
         size = page.evaluate("({width: innerWidth, height: document.documentElement.scrollHeight})")
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 1500), "scale": 1}
-        asked = {"format": "webp", "quality": 70, "clip": clip, "captureBeyondViewport": True}
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 1100), "scale": 1}
+        asked = {"format": "webp", "quality": 55, "clip": clip, "captureBeyondViewport": True}
         found = page.context.new_cdp_session(page).send("Page.captureScreenshot", asked)
-        Path(FOLDER).mkdir(parents=True, exist_ok=True)
-        (Path(FOLDER) / f"{name}.webp").write_bytes(base64.b64decode(found["data"]))
+        path = Path(FOLDER) / f"{name}.webp"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(base64.b64decode(found["data"]))
 
     return taken

@@ -11,9 +11,10 @@ from router_model import Catalog, Router
 from router_model.serving.console.catalog import PAGE, Health, Standing, catalog_page
 from router_model.serving.console.router_facts import price_ages
 from router_model.serving.providers.fleet import Fleet
-from router_model.serving.providers.health import HealthState
+from router_model.serving.providers.health import HealthState, Trouble
 
 TODAY = date(2026, 11, 30)
+NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 PROVIDERS = """
 [one]
 kind = "echo"
@@ -82,10 +83,8 @@ def test_model_whose_last_call_failed_is_not_called_ready(dated, proxy):
         Health.READY,
         [("two", "server (503)", False)],
     )
-    proxy.last_failures = lambda: {("two", "small"): ("server (503)", 12.0, True)}
-    small = rows(dated, proxy)["small"]
-    assert small.health is Health.FAILING
-    assert (datetime.now(UTC) - small.troubles[0].at).total_seconds() == pytest.approx(12, abs=5)
+    proxy.troubles = lambda: {("two", "small"): Trouble("two", "server (503)", NOW, is_last=True)}
+    assert rows(dated, proxy)["small"].health is Health.FAILING
 
 
 def test_what_is_unknown_is_marked_and_old_prices_too(dated, proxy):

@@ -19,6 +19,7 @@ def test_now_counts_what_was_asked(console, visitor):
     assert tiles["Success, as judged"] == "100 %"
     assert "and 2 calls of a named model" in page
     assert "down" in page
+    assert re.search(r"<td>connection, 20\d\d-", page)  # the last failure
     for period in ("1h", "24h", "7d", "30d", "nonsense"):
         assert ">5</span>" in visitor(console.system.key).get(f"/console?period={period}").text
 

@@ -7,7 +7,7 @@ import pytest
 from router_model.saved.place import Mode, Place
 from router_model.serving.common.service_errors import InvalidRequestError, ReloadRefusedError
 from router_model.serving.common.settings import Settings
-from router_model.serving.console import gate
+from router_model.serving.console import training_commands
 from router_model.serving.console.place_view import Action, change, place_as_seen, place_view
 
 
@@ -75,18 +75,22 @@ class Command:
     ids=["a log", "a table", "neither"],
 )
 def test_gate_is_asked_about_what_is_at_hand(place, monkeypatch, settings, period, has):
-    monkeypatch.setattr(gate, "run_command", command := Command())
+    monkeypatch.setattr(training_commands, "run_command", command := Command())
     at_hand = Settings(artifact=place.folder, **settings)
-    passage = asyncio.run(gate.promote(at_hand, view(place), period=period, reason="why", is_forced=False))
+    passage = asyncio.run(training_commands.promote(at_hand, view(place), period=period, reason="why", is_forced=False))
     assert (passage.is_promoted, passage.sentence) == (False, "it is worse")
     folder, challenger = str(place.folder), str(place.folder / place.challenger.router)
     words = ["promote", challenger, "--to", folder, "--reason", "why", "--no-track", *has]
     assert [word for word in command.asked if isinstance(word, str)] == words  # the URL's password is not among them
-    assert ("cannot be checked" in gate.AtHand.of(at_hand).cannot_be_checked) == (settings == {"log": "none"})
+    assert ("cannot be checked" in training_commands.AtHand.of(at_hand).cannot_be_checked) == (
+        settings == {"log": "none"}
+    )
 
 
 def test_period_that_there_is_none_of_is_refused(place):
-    asked = gate.promote(Settings(artifact=place.folder), view(place), period="1y", reason="", is_forced=False)
+    asked = training_commands.promote(
+        Settings(artifact=place.folder), view(place), period="1y", reason="", is_forced=False
+    )
     with pytest.raises(InvalidRequestError, match="expected one of 1d, 7d, 30d, none"):
         asyncio.run(asked)
 

@@ -1,5 +1,6 @@
 """*Router* and *Catalog*: who may see what, and the way forward and back in a real browser."""
 
+import re
 import shutil
 
 import pytest
@@ -39,6 +40,7 @@ def test_catalog_marks_what_is_unknown_and_escapes_what_is_searched(visitor, con
     client = visitor(console.own)
     page = client.get("/console/catalog").text
     assert "3 of 3 models" in page
+    assert re.search(r"last failed at down: connection, 20\d\d-", page)
     assert "unknown: vision, audio, structured output" in page
     found = client.get("/console/catalog", params={"q": "<b>x", "page": "9" * 30, "standing": "none of these"})
     assert "No model matches" in found.text
