@@ -122,7 +122,8 @@ def start(catalog: Catalog, *, quality_value_usd: float | None = None, anchors: 
     quality = _quality(reference, levels)
     value = value_of_quality(quality, cost) if quality_value_usd is None else quality_value_usd
     always = None if routes else list(levels)[one_for_all(quality.mean(axis=0), cost, quality_value_usd)]
-    why = _why(n_counted, gain, always)
+    is_dearest = always is not None and cost[list(levels).index(always)] == cost.max()
+    why = _why(n_counted, gain, always, is_dearest=is_dearest)
     artifact = replace(
         anchors,
         catalog=Catalog({**anchors.catalog.cards, **catalog.cards}),
@@ -162,12 +163,15 @@ def _quality(reference: Reference, levels: Mapping[str, Level]) -> Float64Array:
     return lowered(expit(reference.log_odds @ announced.weights + announced.shift), Z * announced.errors)
 
 
-def _why(n_counted: int, gain: float, always: str | None) -> str:
+def _why(n_counted: int, gain: float, always: str | None, *, is_dearest: bool) -> str:
     loss = "0.001" if gain > -0.001 else f"{-gain:.3f}"  # noqa: PLR2004
     loss += " of quality against the best mixes of single models"
     if always is None:
         return f"routes by difficulty: by these levels it should lose at most {loss}, even if difficulty tells nothing"
-    answers = f"{always} answers everything: the cheapest that should be about as good as the best"
+    why_it = "the cheapest that should be about as good as the best"
+    if is_dearest:
+        why_it = "the dearest, as no cheaper one should be about as good by what the catalog tells"
+    answers = f"{always} answers everything: {why_it}"
     if n_counted < 2:  # noqa: PLR2004
         return (
             f"does not route: it needs two models with an accuracy, and the catalog has {n_counted or 'none'}. "

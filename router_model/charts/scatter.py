@@ -143,6 +143,7 @@ def scatter(
         gridOpacity=0.8,
         labelFlush=True,
         labelOverlap="greedy",
+        labelSeparation=8,
     )
     y_axis = alt.Axis(title=None, format=value_format, tickCount=6, minExtent=36, maxExtent=36)
     x_scale = alt.Scale(type="log" if frame.is_log else "linear", domain=list(frame.x), nice=False, clamp=True)

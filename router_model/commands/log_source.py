@@ -143,9 +143,10 @@ def log_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def optional_log_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the same options for a command that can do without a log; `source` is then None.
 
-    It must be named: ``ROUTER_LOG``, which the service reads, does not count.
+    It must be named: ``ROUTER_LOG``, which the service reads, does not count. A URL with a password, which a list of
+    processes would show, can be given as ``ROUTER_COMPARED_LOG``.
     """
-    return _with_source(function, click.option("--log", metavar="URL|TABLE", help=_HELP))
+    return _with_source(function, click.option("--log", envvar="ROUTER_COMPARED_LOG", metavar="URL|TABLE", help=_HELP))
 
 
 def _with_source(function: Callable[..., Any], named: Callable[..., Any]) -> Callable[..., Any]:

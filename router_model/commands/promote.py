@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 )
 @click.option("--registered-model", default="router-model", show_default=True, help="Its name in MLflow's registry.")
 @click.option("--force", is_flag=True, help="Publish even if a check fails; the place's history says so.")
+@click.option("--reason", help="Why, for the place's history.")
 @html_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
@@ -67,6 +68,7 @@ def command(
     track: bool | None,
     registered_model: str,
     force: bool,
+    reason: str | None,
     html: Path | None,
     as_json: bool,
     **limits: float | None,
@@ -99,6 +101,7 @@ def command(
             train_again_on=train_again_on,
             limits=Limits(**{name: value for name, value in limits.items() if value is not None}),  # type: ignore[arg-type]
             force=force,
+            reason=reason,
             catalog=catalog,
             encoder=None if encoder is None else load_encoder(encoder),
         )

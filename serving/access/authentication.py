@@ -250,16 +250,16 @@ class Access:
                         raise _used_up(key, standing, "requests a minute")
 
     def count_feedback(self, caller: Caller) -> None:
-        """Count a judgement that came by a form of the console, as `authenticate` counts the others.
+        """Count a judgement that came by a form of the console, whose request was counted.
 
         Raises
         ------
         RateLimitedError
-            If the key has used up its share of requests, or of feedback.
+            If the key has used up its share of feedback.
         """
         key = None if self._keyring is None else self._keyring.get(caller.key_id)
         if key is not None:
-            self._count(key, (Role.FEEDBACK,), {})
+            self._take_feedback(key)
 
     def _key(self, credential: bytes, keyring: Keyring) -> Key:
         key = keyring.find(credential)
@@ -283,9 +283,12 @@ class Access:
                 raise _used_up(key, standing, "requests a minute")
             _add_headers(scope, standing.headers())
         if Role.FEEDBACK in roles:
-            standing = self._limits.take_feedback(key.id, key.feedback_per_day)
-            if not standing.allowed:
-                raise _used_up(key, standing, "feedback a day (UTC)")
+            self._take_feedback(key)
+
+    def _take_feedback(self, key: Key) -> None:
+        standing = self._limits.take_feedback(key.id, key.feedback_per_day)
+        if not standing.allowed:
+            raise _used_up(key, standing, "feedback a day (UTC)")
 
 
 def _add_headers(scope: MutableMapping[str, Any], headers: Mapping[str, str]) -> None:

@@ -75,6 +75,7 @@ def _kind(annotation: Any) -> Any:
         "Router and decisions": "--catalog",
         "Exploration": "--explore-share",
         "Canary": "--canary-every-s",
+        "Promotions from the console": "--promotion-table",
         "Levels between retrains": "--follow-levels",
         "Sessions": "--session-ttl-s",
         "Forwarded calls": "--providers",

@@ -80,6 +80,11 @@ class Settings(BaseSettings):
     canary_cost_rise: float = Field(0.1, ge=0, le=5, description="Share of the cost by which it may be dearer.")
     canary_latency_rise: float = Field(0.2, ge=0, description="Share of the latency by which it may be slower.")
 
+    # promotions from the console
+    promotion_table: Path | None = Field(
+        None, description="Held-out outcomes: the console compares a challenger with the champion on them."
+    )
+
     # levels
     follow_levels: float = Field(
         0.0, ge=0, le=4, description="Largest shift of a model's log odds that feedback may bring between retrains."

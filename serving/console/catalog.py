@@ -12,7 +12,7 @@ from router_model.candidates import CAPABILITIES, graded_models
 from router_model.catalog import OLD_PRICE_DAYS, ModelCard
 from router_model.router import Router
 from router_model.serving.console.visit import Page, Visit
-from router_model.serving.providers.health import HealthState
+from router_model.serving.providers.health import HealthState, Trouble
 from router_model.serving.providers.provider import Target
 from router_model.serving.proxy.proxy import Proxy
 
@@ -37,6 +37,8 @@ class Health(StrEnum):
     """Whether a model can be called now."""
 
     READY = "ready"
+    FAILING = "its last call failed"
+    """It is called as before: one failure is no reason to pause it."""
     PROBED = "being tried again"
     PAUSED = "paused"
     NOT_CALLED = "not called yet"
@@ -56,6 +58,7 @@ class CatalogRow:
     providers : names of those that serve it
     health : Health or None
         None where nothing is forwarded.
+    troubles : its last failure at each provider that failed since this worker began
     price_days : age of its prices in days, or None
     """
 
@@ -64,6 +67,7 @@ class CatalogRow:
     standing: Standing
     providers: Sequence[str]
     health: Health | None
+    troubles: Sequence[Trouble]
     price_days: int | None
 
     @property
@@ -167,21 +171,25 @@ class _Healths:
     ----------
     proxy : Proxy or None
     states : by provider and model, of those that were called; under None of a provider none of whose keys works
+    troubles : by provider and model
     """
 
     proxy: Proxy | None
     states: Mapping[tuple[str, str | None], HealthState]
+    troubles: Mapping[tuple[str, str], Trouble]
 
     @classmethod
     def now(cls, proxy: Proxy | None) -> "_Healths":
         if proxy is None:
-            return cls(None, {})
+            return cls(None, {}, {})
         keys: dict[str, list[HealthState]] = {}
         for (provider, _, model), state in proxy.key_states().items():
             if model is None:
                 keys.setdefault(provider, []).append(state)
-        without = {name: HealthState.OPEN for name, of in keys.items() if set(of) == {HealthState.OPEN}}
-        return cls(proxy, dict(proxy.breaker_states()) | {(name, None): state for name, state in without.items()})
+        states: dict[tuple[str, str | None], HealthState] = {}
+        states.update(proxy.breaker_states().items())
+        states.update(((name, None), HealthState.OPEN) for name, of in keys.items() if set(of) == {HealthState.OPEN})
+        return cls(proxy, states, proxy.troubles())
 
     def targets(self, model: str) -> Sequence[Target]:
         return () if self.proxy is None else self.proxy.providers.targets(model)
@@ -193,11 +201,19 @@ class _Healths:
         if not targets:
             return Health.NO_PROVIDER
         states = [self._state(target) for target in targets]
-        if HealthState.CLOSED in states:
-            return Health.READY
+        closed = [target for target, state in zip(targets, states, strict=True) if state is HealthState.CLOSED]
+        if closed:
+            troubles = [self._trouble(target) for target in closed]
+            return Health.FAILING if all(one is not None and one.is_last for one in troubles) else Health.READY
         if None in states:
             return Health.NOT_CALLED
         return Health.PROBED if HealthState.HALF_OPEN in states else Health.PAUSED
+
+    def troubles_of(self, targets: Sequence[Target]) -> list[Trouble]:
+        return [trouble for target in targets if (trouble := self._trouble(target)) is not None]
+
+    def _trouble(self, target: Target) -> Trouble | None:
+        return self.troubles.get((target.provider.name, target.served_model))
 
     def _state(self, target: Target) -> HealthState | None:
         provider = target.provider.name
@@ -213,6 +229,7 @@ def _row(model: str, card: ModelCard | None, standing: Standing, health: "_Healt
         standing=standing,
         providers=list(dict.fromkeys(target.provider.name for target in targets)),
         health=health.of(targets),
+        troubles=health.troubles_of(targets),
         price_days=None if priced is None else max((today - priced).days, 0),
     )
 

@@ -5,15 +5,25 @@ that is derived from the keyring's, so every worker can check it and nobody else
 exists, and which roles it has, is looked up for each request: a key that is revoked ends its sessions.
 
 A visitor without a key has a session, too, so that the form for signing in carries a token like any other.
+
+Who signs out ends the session for all workers of this machine, also for somebody who has kept its cookie.
 """
 
 import hashlib
 import hmac
+import logging
+import os
 import secrets
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
+
+from router_model.serving.common.service_errors import NotReadyError
+
+logger = logging.getLogger(__name__)
 
 ANONYMOUS: Final = "anonymous"
 """The key id of a visitor who has not signed in; ids of keys are longer, so it cannot collide with one."""
@@ -22,7 +32,6 @@ LIFETIME_S: Final = 8 * 3600
 _PLAIN_NAME: Final = "router-console"
 _SECURE_NAME: Final = "__Host-router-console"
 """Browsers take a cookie of such a name over TLS only, and from this host alone (RFC 6265bis, section 4.1.3)."""
-_MOST_ENDED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +52,85 @@ class Session:
     nonce: str
 
 
+class EndedSessions:
+    """Sessions that were ended before their time, as empty files that all workers of a machine see.
+
+    Parameters
+    ----------
+    folder : made with the first one; its name must not be guessed, as others may write to the folder above it
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @classmethod
+    def of(cls, secret: bytes) -> "EndedSessions":
+        """Return those of a service, in this machine's folder for temporary files."""
+        name = hmac.new(secret, b"ended sessions", hashlib.sha256).hexdigest()[:32]
+        return cls(Path(tempfile.gettempdir()) / f"router-console-{name}")
+
+    def add(self, nonce: str, *, until: int, now: float) -> None:
+        """Let a session hold no longer; those that would have ended by now are forgotten.
+
+        Raises
+        ------
+        NotReadyError
+            If that cannot be written.
+        """
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            for path in self._folder.iterdir():
+                if path.stat().st_mtime <= now:
+                    path.unlink(missing_ok=True)
+            path = self._path(nonce)
+            path.touch(mode=0o600)
+            os.utime(path, (until, until))
+        except OSError as exc:
+            logger.warning("%s: the end of a session cannot be written: %s", self._folder, exc)
+            raise NotReadyError(
+                "the session could not be ended in all workers; try again, or revoke the key if its cookie was stolen"
+            ) from exc
+
+    def __contains__(self, nonce: str) -> bool:
+        return self._path(nonce).exists()
+
+    def _path(self, nonce: str) -> Path:
+        return self._folder / hashlib.sha256(nonce.encode()).hexdigest()
+
+
 class Sessions:
     """Makes and reads session cookies.
 
     Parameters
     ----------
     secret : bytes or None
-        None: the service runs without keys, on loopback. Nobody signs in then, and each process makes up a secret: the
-        tokens of forms hold in any process, because they are made from the session's random number alone.
+        None: the service runs without keys, on loopback. Nobody signs in then. The tokens of forms hold in any
+        process, because they are made from the session's random number alone.
+    ended : EndedSessions, optional
+        Of another folder than the secret's own.
     clock : seconds since 1970
     """
 
-    def __init__(self, secret: bytes | None, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, secret: bytes | None, ended: EndedSessions | None = None, *, clock: Callable[[], float] = time.time
+    ) -> None:
         self._secret = secret or b"without keys"
         self._clock = clock
-        self._ended: dict[str, int] = {}
+        self._ended = ended or EndedSessions.of(self._secret)
 
     def begin(self, key_id: str) -> Session:
         """Return a new session of a key."""
         return Session(key_id, int(self._clock()) + LIFETIME_S, secrets.token_urlsafe(18))
 
     def end(self, session: Session) -> None:
-        """Let a session hold no longer in this process, even for who has kept its cookie."""
-        now = self._clock()
-        if len(self._ended) >= _MOST_ENDED:
-            self._ended = {nonce: until for nonce, until in self._ended.items() if until > now}
-        self._ended[session.nonce] = session.expires_at
+        """Let a session hold no longer, even for who has kept its cookie.
+
+        Raises
+        ------
+        NotReadyError
+            If not all workers can learn of it.
+        """
+        self._ended.add(session.nonce, until=session.expires_at, now=self._clock())
 
     def read(self, cookies: Mapping[str, str]) -> Session | None:
         """Return the session that a request's cookies name; None if it is none of ours, or over."""

@@ -13,7 +13,7 @@ from router_model.charts.decision import Attempt, Ending
 from router_model.charts.scatter import CostPoint
 from router_model.serving.api.reports import take_feedback
 from router_model.serving.common.callers import Role
-from router_model.serving.common.service_errors import InvalidRequestError, NotFoundError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.console.pictures import of_decision
 from router_model.serving.console.visit import HOME, Page, Visit
 from router_model.serving.decision_log.log_records import DecisionRecord
@@ -79,7 +79,7 @@ async def find(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """Show one decision."""
-    record = await _decision(visit)
+    record = await visit.decision()
     calls, judgements = await visit.parts.log.ask(lambda reader: reader.belonging(record.decision_id))
     points, bars = _points(record), _bars(record, calls)
     return visit.render(
@@ -98,7 +98,7 @@ async def show(visit: Visit) -> Response:
 
 async def judge(visit: Visit) -> Response:
     """Take a judgement of a decision's answer, as ``POST /v1/feedback`` does."""
-    record = await _decision(visit)
+    record = await visit.decision()
     visit.parts.access.count_feedback(visit.caller)
     form = visit.form
     given: dict[str, Any] = {"decision_id": record.decision_id, "source": form.get("source") or "user"}
@@ -118,15 +118,6 @@ async def judge(visit: Visit) -> Response:
     request = validated(FeedbackRequest, given)
     await take_feedback(visit.parts, visit.caller, request, f"fb_{secrets.token_hex(16)}")
     return visit.redirect(f"{HOME}/decisions/{record.decision_id}", given="1")
-
-
-async def _decision(visit: Visit) -> DecisionRecord:
-    """Return the decision that a path names; another key's cannot be told from one that nobody made."""
-    decision_id = visit.request.path_params["decision_id"]
-    record = await visit.parts.log.decision(decision_id) if len(decision_id) <= _LONGEST else None
-    if record is None or visit.own_key not in (None, record.key_id):
-        raise NotFoundError("this key has no decision with that id; decisions are kept as long as the log keeps them")
-    return record
 
 
 def _in_list(row: Row) -> dict[str, Any]:

@@ -19,7 +19,7 @@ _MET_CALLS: Final = 30
 """Calls of a model from which on what they really cost corrects what it was expected to cost."""
 _ALMOST_ALL: Final = 0.9
 """Share of the decisions that a model must have been a candidate of, to be what routing is compared with."""
-_MOST_POINTS: Final = 60
+_MOST_POINTS: Final = 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ def total(summaries: Summaries) -> Tree:
 
 
 def series(summaries: Summaries, now: datetime) -> list[tuple[datetime, Tree]]:
-    """Return the summaries of parts of a period, at most 60 of one length, also of those in which nothing was asked.
+    """Return the summaries of parts of a period, at most 62 of one length, also of those in which nothing was asked.
 
     The last part is left out if it is not over: it would look as if everything had come to an end.
     """

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from router_model.serving.common.service_errors import NotReadyError
 from router_model.serving.console.figures import Rate, percentiles, saved, series, shares, total, usd_of
 from router_model.serving.console.pictures import Picture, over_time
 from router_model.serving.console.visit import Page, Visit
@@ -32,7 +33,11 @@ async def show(visit: Visit) -> Response:
     is_live = visit.query("live", "1") != "0"
     key = visit.own_key or ALL
     now = datetime.now(UTC)
-    found = await visit.parts.log.ask(lambda reader: reader.summaries(now - PERIODS[period][1], key=key, now=now))
+    since, why_not = now - PERIODS[period][1], ""
+    try:
+        found = await visit.parts.log.ask(lambda reader: reader.summaries(since, key=key, now=now))
+    except NotReadyError as exc:  # what this worker knows itself is shown all the same
+        found, why_not = Summaries(since, now, [], 0), exc.message
     tree = total(found)
     # The pictures refresh by themselves, and more seldom.
     pictures = {} if visit.is_partial else await _pictures(found, tree, now)
@@ -43,6 +48,7 @@ async def show(visit: Visit) -> Response:
         is_live=is_live,
         refresh_s=_REFRESH_S.get(period, _REFRESH_LONG_S),
         found=found,
+        why_not=why_not,
         now=now,
         figures=_figures(tree),
         pictures=pictures,
@@ -116,12 +122,13 @@ def _state(visit: Visit) -> dict[str, Any]:
     """Return the state of this worker: what of it is in no log."""
     parts = visit.parts
     breakers = () if parts.proxy is None else parts.proxy.breaker_states().items()
+    troubles = {} if parts.proxy is None else parts.proxy.troubles()
     stats = parts.log.stats
     return {
         "log": stats,
         "is_writable": parts.log.writable,
         "is_ready": parts.engine.ready,
-        "breakers": sorted((*name, state.value) for name, state in breakers),
+        "breakers": sorted((*name, state.value, troubles.get(name)) for name, state in breakers),
         "n_workers": parts.settings.workers,
     }
 

@@ -2,6 +2,14 @@
 
 from typing import Final
 
-from router_model.serving.console import catalog, decisions, now, playground, router_page, spend
+from router_model.serving.console import catalog, decisions, neighbours, now, playground, router_page, spend
 
-PAGES: Final = (*now.PAGES, *decisions.PAGES, *playground.PAGES, *router_page.PAGES, *catalog.PAGES, *spend.PAGES)
+PAGES: Final = (
+    *now.PAGES,
+    *decisions.PAGES,
+    *neighbours.PAGES,
+    *playground.PAGES,
+    *router_page.PAGES,
+    *catalog.PAGES,
+    *spend.PAGES,
+)

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from router_model.charts import (
     Attempt,
+    Bin,
     CostCurve,
     CostPoint,
     Moment,
@@ -18,9 +19,11 @@ from router_model.charts import (
     frontier,
     plan,
     random_mix,
+    reliability,
     series,
     shares,
 )
+from router_model.wording import usd
 
 WIDTHS: Final[Mapping[str, int]] = {"wide": 600, "narrow": 310}
 """Pixels of each picture; the style sheet shows one of them."""
@@ -48,6 +51,8 @@ def over_time(points: Sequence[Mapping[str, Any]], models: Mapping[str, float]) 
             series,
             [Moment(one["begin"], one["usd"]) for one in points],
             unit="USD",
+            axis_format="$~g",
+            write=usd,
             description="Cost of calls over time, in USD",
         ),
     }
@@ -57,6 +62,7 @@ def over_time(points: Sequence[Mapping[str, Any]], models: Mapping[str, float]) 
             [Moment(one["begin"], one["p50"], "50 %") for one in points]
             + [Moment(one["begin"], one["p90"], "90 %") for one in points],
             unit="seconds",
+            axis_format="~g",
             description="Time to the whole answer over time: the median, and what 90 % of the calls do not exceed",
         )
     if models:
@@ -81,13 +87,25 @@ def spent_over_time(days: Sequence[datetime], by_model: Mapping[str, Sequence[fl
     if len(days) < len(("one", "another")) or not moments:
         return {}
     return {
-        "Cost by day": _both(series, moments, unit="USD a day", description="Cost of calls by day and model, in USD")
+        "Cost by day": _both(
+            series,
+            moments,
+            unit="USD a day",
+            axis_format="$~g",
+            write=usd,
+            description="Cost of calls by day and model, in USD",
+        )
     }
 
 
 def of_frontier(curve: CostCurve, here: CostPoint, singles: Sequence[CostPoint]) -> Picture:
     """Return the picture of a router's frontier, with its operating point and each model alone."""
     return _both(partial(frontier, [*singles, here]), [random_mix(singles), curve])
+
+
+def of_reliability(bins: Sequence[Bin]) -> Picture:
+    """Return the picture of predicted probabilities against what happened."""
+    return _both(reliability, {"the router": bins})
 
 
 def _both(make: Callable[..., Any], what: Any, **options: Any) -> Picture:

@@ -1,6 +1,6 @@
 """The folder of published routers behind a service: what it names, and the changes that an operator makes to it.
 
-Each change is the library's own (`router_model.saved.place`), followed by the service's own reload. A change is made
+Each change is the library's own (`router_model.saved.place`), and the service's own reload follows. A change is made
 only if the place still names what the operator saw, so that two people do not undo each other's work.
 """
 
@@ -15,7 +15,6 @@ from router_model.errors import ArtifactError
 from router_model.saved.place import Challenger, Place
 from router_model.serving.common.service_errors import InvalidRequestError, ReloadRefusedError
 from router_model.serving.common.settings import Settings
-from router_model.serving.engine.engine import Engine
 
 T = TypeVar("T")
 
@@ -109,43 +108,45 @@ def _read(settings: Settings) -> PlaceView:
     )
 
 
-async def change(engine: Engine, settings: Settings, action: Action, *, seen: str, reason: str, key_id: str) -> None:
-    """Change what the place names, and let the service follow.
+async def place_as_seen(settings: Settings, action: Action, seen: str) -> PlaceView:
+    """Return the place for a change that an operator confirmed.
 
     Parameters
     ----------
     seen : `PlaceView.seen` of the page that the operator confirmed
-    reason : of the operator, for the history
-    key_id : of the operator
 
     Raises
     ------
     InvalidRequestError
         If there is no place.
     ReloadRefusedError
-        If it names something else by now, could not be changed, or the service cannot serve what it names now.
+        If it names something else by now.
     """
     now = await place_view(settings)
-    if not now.folder or settings.artifact is None:
+    if not now.folder:
         raise InvalidRequestError(_NO_PLACE)
     if now.seen != seen or action not in now.actions:
         raise ReloadRefusedError("the published routers have changed since this page was shown; look at it again")
+    return now
+
+
+async def change(place: PlaceView, action: Action, reason: str) -> None:
+    """Roll back, or stop the challenger; a promotion passes the gate (`router_model.serving.console.gate`).
+
+    Parameters
+    ----------
+    reason : for the history
+
+    Raises
+    ------
+    ReloadRefusedError
+        If the place could not be changed.
+    """
+    folder = Place(Path(place.folder))
     try:
-        await asyncio.to_thread(_change, now, action, f"{reason} (console, key {key_id})")
+        if action is Action.ROLL_BACK:
+            await asyncio.to_thread(folder.rollback, reason)
+        elif action is Action.STOP:
+            await asyncio.to_thread(folder.stop_challenge, reason, only=place.challenger)
     except ArtifactError as exc:
         raise ReloadRefusedError(str(exc)) from exc
-    await engine.reload()
-
-
-def _change(now: PlaceView, action: Action, reason: str) -> None:
-    place, name = Place(Path(now.folder)), now.target(action)
-    if action is Action.ROLL_BACK:
-        place.rollback(reason)
-    elif action is Action.STOP:
-        place.stop_challenge(reason, only=now.challenger)
-    else:
-        # The gate of 'router-model promote' is not passed here, so the history says that it was overridden.
-        entry = {"forced": True, "overridden": ["gate"], "checks": [], "reason": reason}
-        place.publish(
-            place.folder / name, entry, instead_of=None if now.current is None else place.folder / now.current
-        )

@@ -6,6 +6,7 @@ from typing import Final
 
 from router_model.decision import Decision, Exclusion, PlanStep, Reason
 from router_model.router import Router
+from router_model.wording import usd
 
 MOST_SHOWN: Final = 12
 """Candidates, and excluded models, that a plan shows; a router may have 400."""
@@ -47,7 +48,7 @@ class PlanView:
 
     Attributes
     ----------
-    side : ``champion`` or ``challenger``
+    side : ``champion``, ``challenger`` or ``former``
     artifact : first digits of the router's content hash
     error : why there is no decision; the rest is empty then
     model, reason, rule, promise : str
@@ -102,7 +103,7 @@ def _rule(decision: Decision) -> str:
     if decision.threshold is not None:
         return f"the cheapest model with a probability of at least {decision.threshold:.2f}"
     if decision.success_value_usd is not None:
-        return f"P(success) x ${decision.success_value_usd:.4g} - expected cost"
+        return f"P(success) x {usd(decision.success_value_usd)} - expected cost"
     if decision.quality_value_usd is not None:
-        return f"expected quality x ${decision.quality_value_usd:.4g} - expected cost"
+        return f"expected quality x {usd(decision.quality_value_usd)} - expected cost"
     return "the router's own rule"

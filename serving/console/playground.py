@@ -1,5 +1,6 @@
 """*Playground*: type a prompt and watch the plan change; send it to models, and see answers and bills side by side."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -7,8 +8,8 @@ from starlette.responses import Response
 
 from router_model.serving.common.callers import Role
 from router_model.serving.common.service_errors import InvalidRequestError, NotFoundError, ServiceError
-from router_model.serving.console.previews import loaded_routers, preview_plans
-from router_model.serving.console.prompt_input import GOALS, AskedPrompt, read_asked
+from router_model.serving.console.previews import CHALLENGER, CHAMPION, preview_plans, sides_at_hand
+from router_model.serving.console.prompt_input import PlaygroundPrompt, read_asked
 from router_model.serving.console.sending import MOST_MODELS, SentAnswer, send
 from router_model.serving.console.visit import READERS, Page, Visit
 from router_model.serving.http_edge.requests import AUTO
@@ -23,23 +24,22 @@ _NO_PROXY: Final = "no providers are configured, so nothing can be sent; start t
 
 async def show(visit: Visit) -> Response:
     """Show the form, without a prompt."""
-    return visit.render("playground.html", **_page(visit))
+    return visit.render("playground.html", **await _page(visit))
 
 
 async def plan(visit: Visit) -> Response:
     """Show what the routers would do with the prompt."""
-    error, plans, asked = "", [], None
+    error, plans, asked, page = "", [], None, await _page(visit)
     try:
         asked = await _asked(visit)
-        if asked is not None:
-            # As many as there are decisions: typing is no way around the limits of a key.
-            visit.parts.access.count_more(visit.caller, 1)
+        if asked is not None and page["chosen"]:
             unavailable = _unavailable(visit.parts.proxy, visit)
-            plans = await preview_plans(visit.parts.engine, asked, key_id=visit.caller.key_id, unavailable=unavailable)
+            key_id = visit.caller.key_id
+            plans = await preview_plans(visit.parts, page["chosen"], asked, key_id=key_id, unavailable=unavailable)
     except ServiceError as exc:
         error = exc.message
     template = "playground_plan.html" if visit.is_partial else "playground.html"
-    return visit.render(template, **_page(visit) | {"error": error, "plans": plans, "asked": asked})
+    return visit.render(template, **page | {"error": error, "plans": plans, "asked": asked})
 
 
 async def send_to_models(visit: Visit) -> Response:
@@ -48,7 +48,7 @@ async def send_to_models(visit: Visit) -> Response:
     if visit.is_partial:
         return visit.render("playground_calls.html", models=models)
     answers = [await _answer(visit, model) for model in models]
-    return visit.render("playground.html", **_page(visit) | {"answers": answers})
+    return visit.render("playground.html", **await _page(visit) | {"answers": answers})
 
 
 async def call(visit: Visit) -> Response:
@@ -61,7 +61,6 @@ async def _answer(visit: Visit, model: str) -> SentAnswer:
     proxy, asked = _proxy(visit), await _asked(visit)
     if asked is None:
         raise InvalidRequestError("there is no prompt to send; type one", param="prompt")
-    visit.parts.access.count_more(visit.caller, 1)
     return await send(visit.request, proxy, visit.caller, asked.body, model)
 
 
@@ -84,7 +83,7 @@ def _proxy(visit: Visit) -> Proxy:
     return visit.parts.proxy
 
 
-async def _asked(visit: Visit) -> AskedPrompt | None:
+async def _asked(visit: Visit) -> PlaygroundPrompt | None:
     """Read the form; a long prompt in the thread for long bodies."""
     bodies = visit.parts.bodies
     return await bodies.aside(visit.caller, partial(read_asked, visit.form, bodies.parsed))
@@ -95,16 +94,24 @@ def _unavailable(proxy: Proxy | None, visit: Visit) -> tuple[str, ...]:
     return () if proxy is None else proxy.candidates.unavailable(visit.parts.engine.cards or (), NONE)
 
 
-def _page(visit: Visit) -> dict[str, Any]:
-    proxy = visit.parts.proxy
+def _chosen_sides(visit: Visit, sides: Mapping[str, str]) -> list[str]:
+    """Return the one or two routers whose plans are shown; at first the champion, and a challenger beside it."""
+    if "router" not in visit.form:
+        return [side for side in (CHAMPION, CHALLENGER) if side in sides] or list(sides)[:1]
+    return list(dict.fromkeys(filter(None, (visit.form["router"], visit.form.get("beside")))))
+
+
+async def _page(visit: Visit) -> dict[str, Any]:
+    proxy, router, sides = visit.parts.proxy, visit.parts.engine.router, await sides_at_hand(visit.parts)
     served = [] if proxy is None else [AUTO[0], *proxy.candidates.served_models]
     why_not = _NO_PROXY if proxy is None else ""
     if not why_not and Role.PROXY not in visit.caller.roles:
-        why_not = f"key {visit.caller.key_id} lacks the role 'proxy', so it can send nothing"
+        why_not = f"the key '{visit.key_name}' lacks the role 'proxy', so it can send nothing"
     return {
         "form": visit.form,
-        "goals": GOALS,
-        "sides": list(loaded_routers(visit.parts.engine)),
+        "own_bar": 0.5 if router is None else router.artifact.operating_point.quality_bar,
+        "sides": sides,
+        "chosen": _chosen_sides(visit, sides),
         "why_no_sending": why_not,
         "served": served[:_MOST_OFFERED],
         "most_models": MOST_MODELS,

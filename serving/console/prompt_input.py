@@ -28,7 +28,7 @@ _NO_HEADERS: Final = Headers({})
 
 
 @dataclass(frozen=True, slots=True)
-class AskedPrompt:
+class PlaygroundPrompt:
     """What the form asks.
 
     Attributes
@@ -62,7 +62,7 @@ class AskedPrompt:
         return replace(asked, constraints=replace(asked.constraints, unavailable=tuple(unavailable)))
 
 
-def read_asked(form: Mapping[str, str], parse: Callable[[bytes], dict[str, Any]]) -> AskedPrompt | None:
+def read_asked(form: Mapping[str, str], parse: Callable[[bytes], dict[str, Any]]) -> PlaygroundPrompt | None:
     """Read the form; None without a prompt.
 
     Parameters
@@ -93,7 +93,7 @@ def read_asked(form: Mapping[str, str], parse: Callable[[bytes], dict[str, Any]]
     options = _options(form, body.get("router"))
     if options:
         body["router"] = options
-    return AskedPrompt(body, pasted is not None, looks_broken)
+    return PlaygroundPrompt(body, pasted is not None, looks_broken)
 
 
 def _pasted(text: str, parse: Callable[[bytes], dict[str, Any]]) -> tuple[dict[str, Any] | None, bool]:

@@ -22,6 +22,7 @@ from markupsafe import Markup
 
 from router_model import wording
 from router_model.charts.theme import DARK, LIGHT, css_variables
+from router_model.saving import say_saving
 
 _HERE: Final = Path(__file__).parent
 _TYPES: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
@@ -126,6 +127,9 @@ def templates() -> Environment:
         "usd": usd,
         "share": share,
         "count": count,
+        "counted": counted,
+        "sentence": wording.sentence,
+        "saving": say_saving,
         "seconds": seconds,
         "utc": utc,
     }
@@ -154,16 +158,8 @@ def usd(amount: float | None) -> str:
 
 
 def share(part: float | None) -> str:
-    """Return a share in per cent.
-
-    >>> share(0.1234), share(1), share(0.0004)
-    ('12.3 %', '100 %', '0.04 %')
-    """
-    if part is None or not math.isfinite(part):
-        return _DASH
-    percent = 100 * part
-    digits = 0 if percent in (0, 100) else 1 if abs(percent) >= 1 else 2
-    return f"{percent:.{digits}f} %"
+    """Return a share as a percentage; a dash where it is not known."""
+    return _DASH if part is None or not math.isfinite(part) else wording.percent(part)
 
 
 def count(number: float | None) -> str:
@@ -173,6 +169,11 @@ def count(number: float | None) -> str:
     '1,234,567'
     """
     return _DASH if number is None else f"{number:,.0f}"
+
+
+def counted(number: float, noun: str) -> str:
+    """Return a count with its noun."""
+    return wording.counted(int(number), noun)
 
 
 _TENTH: Final = 0.1

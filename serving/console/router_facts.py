@@ -11,8 +11,10 @@ from typing import Any, Final
 
 from router_model.candidates import graded_models
 from router_model.catalog import OLD_PRICE_DAYS
+from router_model.charts import Bin
 from router_model.router import Router
 from router_model.serving.console.plan_views import short_hash
+from router_model.wording import usd
 
 _MEASURES: Final = {
     "auc": ("AUC", "how well the predictions tell good answers from bad ones; 0.5 is chance"),
@@ -44,6 +46,7 @@ class Measured:
     frontier : the router over all values of quality, the cheapest first
     singles : one model alone each
     figures : name, value and meaning of measures of the probabilities
+    reliability : answers with about the same predicted probability, and how many of them succeeded
     shares : model and share of prompts that it got, the largest first
     """
 
@@ -53,6 +56,7 @@ class Measured:
     frontier: tuple[Point, ...]
     singles: tuple[Point, ...]
     figures: tuple[tuple[str, float, str], ...]
+    reliability: tuple[Bin, ...]
     shares: tuple[tuple[str, float], ...]
 
 
@@ -168,7 +172,7 @@ def _rule(router: Router) -> str:
     if point.always_model is not None:
         return f"always {point.always_model}; no other rule was shown to be as good"
     value, bar = point.quality_value_usd, point.quality_bar
-    return f"expected quality x ${value:.4g} - expected cost; an answer succeeds at quality {bar:g}"
+    return f"expected quality x {usd(value)} - expected cost; an answer succeeds at quality {bar:g}"
 
 
 def _measured(metrics: Mapping[str, Any]) -> Measured | None:
@@ -186,6 +190,10 @@ def _measured(metrics: Mapping[str, Any]) -> Measured | None:
         figures=tuple(
             (name, figures[key], why) for key, (name, why) in _MEASURES.items() if figures.get(key) is not None
         ),
+        reliability=tuple(
+            Bin(one["predicted"], one["observed"], one["n"])
+            for one in metrics.get("reliability", ())  # older routers have none
+        ),
         shares=tuple(sorted(metrics["shares"].items(), key=lambda share: -share[1])[:_SHOWN]),
     )
 
@@ -196,7 +204,11 @@ def _point(said: Mapping[str, Any]) -> Point:
 
 def _missing(router: Router, measured: Measured | None, promises: Sequence[Promise]) -> list[tuple[str, str]]:
     found = []
-    if measured is None:
+    if router.artifact.is_starter:
+        found.append(
+            ("measurements", "collect and grade outcomes, and train on them (router-model collect, grade, train)")
+        )
+    elif measured is None:
         found.append(("measurements", "train with a held-out part (the default), or run 'router-model evaluate'"))
     if not promises:
         found.append(("certificate", "train with --target-success to certify a success rate"))

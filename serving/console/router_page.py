@@ -11,11 +11,11 @@ from starlette.responses import Response
 from router_model.charts import CostCurve, CostPoint
 from router_model.serving.common.callers import Role
 from router_model.serving.common.service_errors import InvalidRequestError, NotFoundError
-from router_model.serving.console.drift_check import PERIODS, check_drift
-from router_model.serving.console.pictures import Picture, of_frontier
-from router_model.serving.console.place_view import Action, PlaceView, change, place_view
+from router_model.serving.console.pictures import Picture, of_frontier, of_reliability
+from router_model.serving.console.place_view import Action, PlaceView, change, place_as_seen, place_view
 from router_model.serving.console.previews import loaded_routers
 from router_model.serving.console.router_facts import Measured, router_facts
+from router_model.serving.console.training_commands import DRIFT_PERIODS, NO_LOG, PERIODS, AtHand, check_drift, promote
 from router_model.serving.console.visit import Page, Visit
 
 _ADMINS: Final = frozenset({Role.ADMIN})
@@ -28,7 +28,7 @@ async def show(visit: Visit) -> Response:
     place = await place_view(visit.parts.settings) if visit.sees_all else PlaceView()
     page = _page(visit, place)
     pictures = {
-        side: await asyncio.to_thread(_picture, facts.measured)
+        side: await asyncio.to_thread(_pictures, facts.measured)
         for side, facts in page["routers"].items()
         if facts.measured is not None
     }
@@ -42,7 +42,14 @@ async def confirm(visit: Visit) -> Response:
         raise NotFoundError(f"there is nothing to {action} now; look at the page of the router")
     status = visit.parts.engine.status
     return visit.render(
-        "router_confirm.html", place=place, action=action.value, target=place.target(action), canary=status["canary"]
+        "router_confirm.html",
+        place=place,
+        action=action.value,
+        target=place.target(action),
+        canary=status["canary"],
+        hand=AtHand.of(visit.parts.settings),
+        periods=PERIODS,
+        no_log=NO_LOG,
     )
 
 
@@ -53,8 +60,19 @@ async def carry_out(visit: Visit) -> Response:
         raise InvalidRequestError(
             f"reason: expected one line of up to {_LONGEST_REASON} characters, for the history", param="reason"
         )
-    parts, seen = visit.parts, visit.form.get("seen", "")
-    await change(parts.engine, parts.settings, action, seen=seen, reason=reason, key_id=visit.caller.key_id)
+    settings, form = visit.parts.settings, visit.form
+    place, said = (
+        await place_as_seen(settings, action, form.get("seen", "")),
+        f"{reason} (console, key {visit.key_name}, {visit.caller.key_id})",
+    )
+    if action is Action.PROMOTE:
+        period, is_forced = form.get("period", ""), "forced" in form
+        passage = await promote(settings, place, period=period, reason=said, is_forced=is_forced)
+        if not passage.is_promoted:
+            return visit.render("router_gate.html", place=place, passage=passage, period=period, reason=reason)
+    else:
+        await change(place, action, said)
+    await visit.parts.engine.reload()
     return visit.redirect(_URL, done=action.value)
 
 
@@ -86,17 +104,19 @@ def _page(visit: Visit, place: PlaceView) -> dict[str, Any]:
         "default_plan": status["default_plan"],
         "place": place,
         "settings": visit.parts.settings,
-        "periods": PERIODS,
+        "periods": DRIFT_PERIODS,
     }
 
 
 @lru_cache(maxsize=4)  # a champion and a challenger, and those before them
-def _picture(measured: Measured) -> Picture:
+def _pictures(measured: Measured) -> dict[str, Picture]:
     points, here = measured.frontier, measured.point
     costs, qualities = [one.cost_usd for one in points], [one.quality for one in points]
     curve = CostCurve("the router, at each value of quality", costs, qualities)
     singles = [CostPoint(one.label, one.cost_usd, one.quality) for one in measured.singles]
-    return of_frontier(curve, CostPoint("router", here.cost_usd, here.quality, kind="router", needed=True), singles)
+    router = CostPoint("router", here.cost_usd, here.quality, kind="router", needed=True)
+    found = {"frontier": of_frontier(curve, router, singles)}
+    return found | {"reliability": of_reliability(measured.reliability)} if measured.reliability else found
 
 
 def _today() -> date:

@@ -91,8 +91,10 @@ class _Endpoint:
         # Of a session whose key is gone nothing is kept.
         session = found if found is not None and caller.key_id == found.key_id else self.sessions.begin(caller.key_id)
         visit = Visit(request, parts, caller, self.sessions.token(session), templates(), self.pages)
+        given = session
         try:
             response = await self._checked(visit, session)
+            given = self._next_session(request, session)
         except ClientDisconnect:
             return Response(status_code=_CLIENT_GONE)
         except Exception as exc:  # noqa: BLE001  (the last line of defence: logged with an id)
@@ -101,7 +103,8 @@ class _Endpoint:
             response = _error_page(visit, error)
         response.headers.update(HEADERS)
         response.headers.setdefault("cache-control", "no-store")
-        self._keep_session(request, response, found, session)
+        if given is not found:
+            response.headers.append("set-cookie", self.sessions.cookie(given, is_secure=_is_secure(request)))
         return response
 
     async def _checked(self, visit: Visit, session: Session) -> Response:
@@ -112,7 +115,9 @@ class _Endpoint:
             if not visit.caller.roles:
                 return visit.redirect(HOME + _SIGN_IN, next=_asked(visit.request))
             needed = " or ".join(sorted(self.page.roles or ()))
-            raise ForbiddenError(f"key {visit.caller.key_id} may not use this page; it needs the role: {needed}")
+            raise ForbiddenError(f"the key '{visit.key_name}' may not use this page; it needs the role: {needed}")
+        if self.page.roles is not None and visit.parts.access.has_keys:
+            visit.parts.access.count_more(visit.caller, 1)  # as any request with this key
         if is_post:
             form = await _form(visit.request, _MAX_FORM_BYTES if visit.caller.roles else _MAX_STRANGERS_BYTES)
             given = form.get("csrf") or visit.request.headers.get("x-csrf-token", "")
@@ -123,14 +128,14 @@ class _Endpoint:
             visit = replace(visit, form=form)
         return await self.page.handler(visit)
 
-    def _keep_session(self, request: Request, response: Response, found: Session | None, session: Session) -> None:
-        """Give the browser its session, if it has another one, or none."""
+    def _next_session(self, request: Request, session: Session) -> Session:
+        """Return the session that the browser goes on with: another one if somebody signed in or out."""
         signed_in: str | None = getattr(request.state, _SIGNED_IN, None)
-        if signed_in is not None:
+        if signed_in is None:
+            return session
+        if session.key_id != ANONYMOUS:
             self.sessions.end(session)
-            session = self.sessions.begin(signed_in or ANONYMOUS)
-        if session is not found:
-            response.headers.append("set-cookie", self.sessions.cookie(session, is_secure=_is_secure(request)))
+        return self.sessions.begin(signed_in or ANONYMOUS)
 
 
 def _caller(parts: Parts, session: Session | None) -> Caller:
@@ -214,7 +219,8 @@ async def _sign_in(visit: Visit) -> Response:
         return visit.render("sign_in.html", status=_UNAUTHENTICATED, next=target, error=exc.message)
     if READERS.isdisjoint(caller.roles):
         own, needed = ", ".join(sorted(caller.roles)), ", ".join(sorted(READERS))
-        error = f"key {caller.key_id} has the roles: {own}; the console needs one of: {needed}"
+        name = visit.parts.access.key_name(caller.key_id)
+        error = f"the key '{name}' has the roles: {own}; the console needs one of: {needed}"
         return visit.render("sign_in.html", status=_FORBIDDEN, next=target, error=error)
     setattr(visit.request.state, _SIGNED_IN, caller.key_id)
     return visit.redirect(_own_page(target))

@@ -48,7 +48,11 @@ async def show(visit: Visit) -> Response:
         chosen = "7"
     now = datetime.now(UTC)
     since = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=int(chosen) - 1)
-    found = await visit.parts.log.ask(lambda reader: reader.summaries(since, key=visit.own_key or ALL, now=now))
+    why_not = ""
+    try:
+        found = await visit.parts.log.ask(lambda reader: reader.summaries(since, key=visit.own_key or ALL, now=now))
+    except NotReadyError as exc:  # budgets are kept elsewhere
+        found, why_not = Summaries(since, now, [], 0), exc.message
     by_day = _by_day(found)
     spend: Tree = {}
     for tree in by_day.values():
@@ -60,6 +64,7 @@ async def show(visit: Visit) -> Response:
         choices=_DAYS,
         chosen=chosen,
         found=found,
+        why_not=why_not,
         now=now,
         total=math.fsum(one["usd"] for one in by_model.values()),
         keys=_ordered({names.get(key, _key(key)): _together(models) for key, models in spend.items()}),

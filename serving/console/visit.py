@@ -15,11 +15,14 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from router_model.serving.api.parts import Parts
 from router_model.serving.common.callers import Caller, Role
+from router_model.serving.common.service_errors import NotFoundError
+from router_model.serving.decision_log.log_records import DecisionRecord
 
 READERS: Final = frozenset({Role.DECIDE, Role.PROXY, Role.ADMIN})
 """Who may read decisions: those of its own key, and with the role ``admin`` all."""
 HOME: Final = "/console"
 _SEE_OTHER: Final = 303
+_LONGEST_ID: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,11 @@ class Visit:
         return None if self.sees_all else self.caller.key_id
 
     @property
+    def key_name(self) -> str:
+        """What people call the caller's key."""
+        return self.parts.access.key_name(self.caller.key_id)
+
+    @property
     def is_partial(self) -> bool:
         """Whether a part of a page is asked for, by htmx."""
         return "hx-request" in self.request.headers and "hx-boosted" not in self.request.headers
@@ -67,6 +75,22 @@ class Visit:
     def query(self, name: str, default: str = "") -> str:
         """Return a parameter of the query, without blanks around it."""
         return self.request.query_params.get(name, default).strip()
+
+    async def decision(self) -> DecisionRecord:
+        """Return the decision that the path names; another key's cannot be told from one that nobody made.
+
+        Raises
+        ------
+        NotFoundError
+            If the caller sees none of this id.
+        """
+        decision_id = self.request.path_params["decision_id"]
+        record = await self.parts.log.decision(decision_id) if len(decision_id) <= _LONGEST_ID else None
+        if record is None or self.own_key not in (None, record.key_id):
+            raise NotFoundError(
+                "this key has no decision with that id; decisions are kept as long as the log keeps them"
+            )
+        return record
 
     def render(self, template: str, *, status: int = 200, **values: Any) -> Response:
         """Return a page of a template; everything in `values` is escaped there."""

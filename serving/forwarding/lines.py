@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
-from router_model.serving.providers.health import CallerId, Health, Verdict
+from router_model.serving.providers.health import CallerId, Health, LastFailure, Verdict
 from router_model.serving.providers.keys import Key
 from router_model.serving.providers.provider import Target
 
@@ -19,6 +19,8 @@ OF_TARGET: Final = frozenset(
     }
 )
 """Failures that say something of the model at its provider, whatever the key."""
+_OF_PROVIDER: Final = OF_TARGET | {FailureKind.KEY, FailureKind.RATE_LIMITED, FailureKind.MODEL_GONE}
+"""Failures that are not the caller's."""
 
 _logger = logging.getLogger(__name__)
 
@@ -113,6 +115,7 @@ class Ticket:
         verdict : of the model at its provider
         failure : what went wrong; None if nothing did, or nothing that concerns the key
         """
+        self._note(verdict, failure, now)
         key, model = self._line.key, self._line.target.served_model
         works = Verdict.WORKS if verdict is Verdict.WORKS else Verdict.UNKNOWN
         limited: Health | None = None
@@ -129,6 +132,14 @@ class Ticket:
                 said = Verdict.FAILS
             pause_s = failure.retry_after_s if failure is not None and health is limited else None
             self._report(health, said, now, is_probe=health in self._probes, pause_s=pause_s)
+
+    def _note(self, verdict: Verdict, failure: UpstreamFailure | None, now: float) -> None:
+        """Let operators know how the last call went."""
+        if verdict is Verdict.WORKS:
+            self._line.health.worked_at = now
+        elif failure is not None and failure.kind in _OF_PROVIDER:
+            status = f" ({failure.status})" if failure.status else ""
+            self._line.health.last_failure = LastFailure(f"{failure.error_type}{status}", now)
 
     def _report(
         self, health: Health, verdict: Verdict, now: float, *, is_probe: bool, pause_s: float | None = None

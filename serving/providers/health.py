@@ -17,6 +17,7 @@ import math
 from collections import Counter, OrderedDict, deque
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -81,8 +82,47 @@ class Verdict(StrEnum):
     """Nothing: the caller went away, the request was bad, or the failure was another thing's."""
 
 
+@dataclass(frozen=True, slots=True)
+class LastFailure:
+    """The last failure of a model at its provider.
+
+    Attributes
+    ----------
+    error : its type, with the HTTP status if an answer came
+    at : seconds
+    """
+
+    error: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """The last failure of a model at its provider, for operators.
+
+    Attributes
+    ----------
+    provider, error : str
+    at : datetime
+        UTC.
+    is_last : whether no call worked there since
+    """
+
+    provider: str
+    error: str
+    at: datetime
+    is_last: bool
+
+
 class Health:
     """The health of one thing.
+
+    Attributes
+    ----------
+    last_failure : LastFailure or None
+        Of calls of a model, whoever is to blame but the caller; for operators alone, no pause depends on it.
+    worked_at : float or None
+        When a call worked the last time.
 
     Examples
     --------
@@ -99,7 +139,7 @@ class Health:
     <HealthState.CLOSED: 'closed'>
     """
 
-    __slots__ = ("_own", "_probes", "_recent", "_rules", "_shared", "_signs")
+    __slots__ = ("_own", "_probes", "_recent", "_rules", "_shared", "_signs", "last_failure", "worked_at")
 
     def __init__(self, rules: HealthRules) -> None:
         self._rules = rules
@@ -108,6 +148,13 @@ class Health:
         self._probes: dict[CallerId, float] = {}
         self._signs: Counter[CallerId] = Counter()
         self._recent: deque[tuple[CallerId, bool]] = deque(maxlen=rules.window)
+        self.last_failure: LastFailure | None = None
+        self.worked_at: float | None = None
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last call that showed anything failed, though it need not be paused."""
+        return self.last_failure is not None and (self.worked_at is None or self.worked_at < self.last_failure.at)
 
     @property
     def is_open(self) -> bool:

@@ -5,6 +5,7 @@ It asks the engine if the call leaves the choice to the router, forwards the cal
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -25,7 +26,7 @@ from router_model.serving.http_edge.bodies import BodyReader
 from router_model.serving.http_edge.surface_errors import is_openrouters
 from router_model.serving.monitoring.tracing import OFF, TracedCall, Tracing
 from router_model.serving.providers.fleet import Fleet
-from router_model.serving.providers.health import HealthState
+from router_model.serving.providers.health import HealthState, Trouble
 from router_model.serving.providers.provider import Target
 from router_model.serving.proxy.account import Account
 from router_model.serving.proxy.admitting import admit
@@ -133,6 +134,17 @@ class Proxy:
         """Return the state of each breaker by (provider, model)."""
         now = clock()
         return {target: health.state(now) for target, health in self.forwarder.health.items()}
+
+    def troubles(self) -> Mapping[tuple[str, str], Trouble]:
+        """Return the last failure of each model that failed at a provider since the start, by (provider, model)."""
+        now, now_utc = clock(), datetime.now(UTC)
+        return {
+            (provider, model): Trouble(
+                provider, failure.error, now_utc - timedelta(seconds=now - failure.at), health.is_failing
+            )
+            for (provider, model), health in self.forwarder.health.items()
+            if (failure := health.last_failure) is not None
+        }
 
     def key_states(self) -> Mapping[tuple[str, str, str | None], HealthState]:
         """Return the state of each key by (provider, environment variable, model); None is the key as a whole."""

@@ -1,8 +1,9 @@
 """One service with a log that real requests filled, and one Chromium, for all tests of the console."""
 
+import base64
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,6 +13,7 @@ import httpx2
 import pytest
 from console_forms import form_token
 from processes import eventually, free_port
+from simulated_world import POEM, SUM
 from system import System, system
 
 from router_model.serving.access.issuing import create_key
@@ -19,6 +21,7 @@ from router_model.serving.access.key_budget import KeyBudget
 from router_model.serving.common.callers import Role
 
 ATTACK = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\"> & what is 2 + 2?"
+FOLDER = os.environ.get("SCREENSHOTS")
 PROVIDERS = """
 [down]
 kind = "openai"
@@ -43,6 +46,8 @@ class Console:
         A key that decides and gives feedback, and sees its own requests alone.
     decides : str
         A key that decides, and may not give feedback.
+    few : str
+        A key that decides, with three requests a minute.
     ids : dict of str to str
         Decisions by what they are: ``attack``, ``plain``, ``other``, ``own``, ``decided``.
     """
@@ -50,6 +55,7 @@ class Console:
     system: System
     own: str
     decides: str
+    few: str
     ids: dict[str, str]
 
     @property
@@ -66,8 +72,9 @@ def console(trained, tmp_path_factory) -> Iterator[Console]:
         folder / "keys.toml", name="team <b>", roles=[Role.DECIDE, Role.FEEDBACK], budget=KeyBudget(Decimal(5))
     )
     _, decides = create_key(folder / "keys.toml", name="decides", roles=[Role.DECIDE])
+    _, few = create_key(folder / "keys.toml", name="few", roles=[Role.DECIDE], requests_per_minute=3)
     with system(folder, trained.path, providers=folder / "providers.toml", log_flush_s=0.05) as running:
-        yield Console(running, own, decides, _traffic(running, own, decides))
+        yield Console(running, own, decides, few, _traffic(running, own, decides))
 
 
 def _traffic(running: System, own: str, decides: str) -> dict[str, str]:
@@ -83,6 +90,9 @@ def _traffic(running: System, own: str, decides: str) -> dict[str, str]:
     for name, key in (("own", own), ("decided", decides)):
         asked = {"messages": _said(f"my own prompt: {name}")}
         ids[name] = running.call("POST", "/v1/route", asked, authorization=f"Bearer {key}").json()["id"]
+    for number in range(60 if FOLDER else 0):  # more to look at
+        asked = {"model": "auto", "messages": _said(SUM if number % 3 else POEM)}
+        running.call("POST", "/v1/chat/completions", asked)
     judged = {"decision_id": ids["plain"], "score": 1.0, "comment": "<b>right</b>"}
     assert running.call("POST", "/v1/feedback", judged).status_code == 202
     eventually(lambda: running.status()["log"]["depth"] == 0, "the log is written")
@@ -136,7 +146,14 @@ def open_page(browser, console) -> Callable:
     """Open a page as the owner of a key, and fail at the end of the block if the browser complained of anything."""
 
     @contextmanager
-    def opened(key: str | None = console.system.key, *, width: int = 1280, draws: bool = False, **options: object):
+    def opened(
+        key: str | None = console.system.key,
+        *,
+        width: int = 1280,
+        draws: bool = False,
+        complaints: Sequence[str] = (),
+        **options: object,
+    ):
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
         page, said = context.new_page(), []
         page.set_default_timeout(120_000)
@@ -150,7 +167,7 @@ def open_page(browser, console) -> Callable:
             yield page
         finally:
             context.close()
-        assert said == []
+        assert [one for one in said if not any(expected in one for expected in complaints)] == []
 
     return opened
 
@@ -164,12 +181,17 @@ def sign_in(page, url: str, key: str) -> None:
 
 @pytest.fixture(scope="session")
 def picture() -> Callable:
-    """Keep a screenshot, if ``SCREENSHOTS`` names a folder."""
-    folder = os.environ.get("SCREENSHOTS")
+    """Keep the upper part of a page as a picture, if ``SCREENSHOTS`` names a folder (docs/console.md shows some)."""
 
     def taken(page, name: str) -> None:
-        if folder:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=f"{folder}/{name}.png", full_page=True)
+        if not FOLDER:
+            return
+        size = page.evaluate("({width: innerWidth, height: document.documentElement.scrollHeight})")
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 1100), "scale": 1}
+        asked = {"format": "webp", "quality": 55, "clip": clip, "captureBeyondViewport": True}
+        found = page.context.new_cdp_session(page).send("Page.captureScreenshot", asked)
+        path = Path(FOLDER) / f"{name}.webp"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(base64.b64decode(found["data"]))
 
     return taken

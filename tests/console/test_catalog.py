@@ -1,7 +1,7 @@
 """The models that a service can choose or call."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -11,9 +11,10 @@ from router_model import Catalog, Router
 from router_model.serving.console.catalog import PAGE, Health, Standing, catalog_page
 from router_model.serving.console.router_facts import price_ages
 from router_model.serving.providers.fleet import Fleet
-from router_model.serving.providers.health import HealthState
+from router_model.serving.providers.health import HealthState, Trouble
 
 TODAY = date(2026, 11, 30)
+NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 PROVIDERS = """
 [one]
 kind = "echo"
@@ -50,6 +51,10 @@ def proxy(tmp_path, dated):
         providers=fleet,
         candidates=SimpleNamespace(served_models=fleet.models),
         breaker_states=lambda: breakers,
+        last_failures=lambda: {
+            ("two", "small"): ("server (503)", 12.0, False),
+            ("one", "coder"): ("timeout", 5.0, True),
+        },
         key_states=lambda: {("two", "KEY", None): HealthState.CLOSED},
     )
 
@@ -69,6 +74,17 @@ def test_model_answers_as_long_as_one_of_its_providers_does(dated, proxy):
     proxy.key_states = lambda: {("two", "KEY", None): HealthState.OPEN, ("two", "KEY", "small"): HealthState.CLOSED}
     assert rows(dated, proxy)["small"].health is Health.PAUSED  # no key of the other provider works
     assert rows(dated, None)["small"].health is None
+
+
+def test_model_whose_last_call_failed_is_not_called_ready(dated, proxy):
+    """It is not paused after one failure, and says what failed and when; one that works again says so, too."""
+    small = rows(dated, proxy)["small"]
+    assert (small.health, [(one.provider, one.error, one.is_last) for one in small.troubles]) == (
+        Health.READY,
+        [("two", "server (503)", False)],
+    )
+    proxy.troubles = lambda: {("two", "small"): Trouble("two", "server (503)", NOW, is_last=True)}
+    assert rows(dated, proxy)["small"].health is Health.FAILING
 
 
 def test_what_is_unknown_is_marked_and_old_prices_too(dated, proxy):

@@ -82,6 +82,20 @@ def test_series_has_points_of_one_length_and_leaves_the_unfinished_one_out():
     assert all("n" not in tree for _, tree in points[1:])
 
 
+@pytest.mark.parametrize(
+    ("period", "since", "length"),
+    [
+        (timedelta(hours=1), timedelta(hours=1, seconds=40), timedelta(minutes=1)),
+        (timedelta(days=30), timedelta(days=30, minutes=40), timedelta(hours=12)),
+    ],
+    ids=["an hour", "a month"],
+)
+def test_series_of_a_period_that_begins_on_the_full_minute_or_hour_has_many_points(period, since, length):
+    points = series(Summaries(NOW - since, NOW, [], 0), NOW)
+    assert {b[0] - a[0] for a, b in pairwise(points)} == {length}
+    assert len(points) == period / length
+
+
 def test_numbers_that_are_not_known_are_told_from_zero():
     for write in (usd, share, count, seconds):
         assert "not known" in write(None)

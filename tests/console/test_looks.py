@@ -1,9 +1,21 @@
 """Every page as a reader sees it: three widths, light and dark, charts drawn, and axe-core finds nothing to mend."""
 
 import pytest
+from simulated_world import POEM
 
-PATHS = ("", "?period=30d", "/decisions", "/decisions?status=failed", "DECISION", "/spend?days=30")
-PATHS += ("/playground", "/router", "/catalog")
+PATHS = {
+    "now": "",
+    "now-30-days": "?period=30d",
+    "decisions": "/decisions",
+    "decisions-none": "/decisions?status=failed",
+    "decision": "/decisions/PLAIN",
+    "decision-neighbours": "/decisions/ATTACK/neighbours",
+    "playground": "/playground",
+    "router": "/router",
+    "catalog": "/catalog",
+    "spend": "/spend?days=30",
+    "not-found": "/nothing",
+}
 DRAWN = """[...document.querySelectorAll(".chart")]
   .filter((chart) => chart.getClientRects().length).every((chart) => chart.hasAttribute("data-drawn"))"""
 
@@ -15,12 +27,19 @@ def test_pages_fit_and_can_be_read(open_page, console, picture, width, scheme):
     from axe_playwright_python.sync_playwright import Axe
 
     found = {}
-    with open_page(width=width, draws=True, color_scheme=scheme) as page:
-        for number, path in enumerate(PATHS):
-            at = f"/decisions/{console.ids['attack']}" if path == "DECISION" else path
+    said = ["status of 404"]  # the browser complains of the page that is not there
+    with open_page(width=width, draws=True, complaints=said, color_scheme=scheme) as page:
+        for name, path in PATHS.items():
+            at = path.replace("ATTACK", console.ids["attack"]).replace("PLAIN", console.ids["plain"])
             page.goto(console.url + at)
+            if name == "playground":
+                page.get_by_label("Prompt, or a chat body").fill(POEM)
+                page.wait_for_selector("#plan .plan")
+            if name == "decision":
+                page.get_by_text("of 3 succeeded").first.wait_for()
             page.wait_for_function(DRAWN)
-            picture(page, f"{width}-{scheme}-{number}")
+            is_shown = (width, scheme) == (1280, "light") and "-" not in name  # in docs/console.md
+            picture(page, name if is_shown else f"more/{name}-{width}-{scheme}")
             wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             problems = [
                 f"{one['id']}: {node['html'][:200]} {node['failureSummary']}"

@@ -19,6 +19,7 @@ def test_now_counts_what_was_asked(console, visitor):
     assert tiles["Success, as judged"] == "100 %"
     assert "and 2 calls of a named model" in page
     assert "down" in page
+    assert re.search(r"<td>connection, 20\d\d-", page)  # the last failure
     for period in ("1h", "24h", "7d", "30d", "nonsense"):
         assert ">5</span>" in visitor(console.system.key).get(f"/console?period={period}").text
 
@@ -116,6 +117,15 @@ def test_decision_shows_its_plan_calls_and_prompt_as_text(console, visitor):
         assert re.search(rf"\d\. {model}\b", page)
     assert 'class="tag">chosen' in page
     assert "echo" in page
+
+
+def test_neighbours_are_logged_prompts_with_what_came_of_them(console, visitor):
+    path = "/console/decisions/{}/neighbours"
+    page = visitor(console.system.key).get(path.format(console.ids["plain"])).text
+    assert len(re.findall(r"of 3 succeeded", page)) == 5
+    assert re.search(r'<td class="n">[01]\.\d\d</td>', page)
+    assert "The router that decided is not here" not in page
+    assert visitor(console.own).get(path.format(console.ids["plain"])).status_code == 404  # another key's
 
 
 def test_spend_says_what_is_unknown(console, visitor):

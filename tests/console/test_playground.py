@@ -29,9 +29,14 @@ def test_plan_follows_what_is_typed_and_dragged_and_nothing_is_logged(open_page,
             page.get_by_role("slider", name="Dial").press("End")  # 10: the cheapest
         page.wait_for_function("() => document.querySelector('#plan .plan strong').textContent === 'small'")
         assert page.locator("#dial-value").text_content() == "10"
-        assert page.locator("#plan-said").text_content().strip() == "champion: small."  # read aloud
-        page.get_by_label("Most that the call may cost").fill("0.0000001")
+        assert page.locator("#plan-said").text_content().strip() == "the champion: small."  # read aloud
+        page.get_by_label("drag the most that the call may cost").press("Home")
+        assert page.get_by_label("Most that the call may cost").input_value() == "0.000001"
         page.wait_for_selector("#plan .card.error")
+        page.get_by_label("Most that the call may cost").fill("")
+        page.get_by_label("drag the quality").press("End")
+        assert page.get_by_label("Quality that counts as success").input_value() == "1"
+        page.get_by_text("Success is a quality of at least 1.").wait_for()
         page.get_by_label("Most that the call may cost").fill("dear")
         page.get_by_text("most: got 'dear'; expected a number").wait_for()
     assert len(rows(console.system, "decisions")) == before
@@ -104,6 +109,14 @@ def test_wrong_sendings_are_refused(visitor, console, fields, expected):
     path = "call" if "prompt" in fields else "send"
     answer = client.post(f"/console/playground/{path}", data=form)
     assert (answer.status_code, expected in answer.text) == (400, True)
+
+
+def test_router_that_the_service_lacks_is_named_with_those_that_it_has(visitor, console):
+    client = visitor(console.own)
+    form = {"csrf": form_token(client.get("/console/playground")), "prompt": SUM, "router": "champion", "beside": "<b>"}
+    page = client.post("/console/playground", data=form).text
+    assert 'id="plan-champion"' in page
+    assert "got &#39;&lt;b&gt;&#39;; this service has: champion" in page
 
 
 def test_without_scripts_the_page_sends_too(visitor, console):

@@ -4,7 +4,8 @@ import httpx2
 import pytest
 from console_forms import form_token
 
-from router_model.serving.console.cookies import LIFETIME_S, Sessions
+from router_model.serving.common.service_errors import NotReadyError
+from router_model.serving.console.cookies import LIFETIME_S, EndedSessions, Sessions
 from router_model.serving.console.rendering import POLICY
 
 
@@ -27,12 +28,27 @@ def test_session_is_sealed_and_ends():
     assert sessions.read({name: value}) is None
 
 
-def test_ended_session_is_refused_though_its_cookie_was_kept():
-    sessions = Sessions(b"secret")
-    session = sessions.begin("k7f3q9xw2m4t")
-    name, value = sessions.cookie(session, is_secure=False).split(";")[0].split("=")
-    sessions.end(session)
-    assert sessions.read({name: value}) is None
+def test_ended_session_is_refused_by_every_worker_though_its_cookie_was_kept(tmp_path):
+    now = [1000.0]
+    one, other = (
+        Sessions(b"secret", EndedSessions(tmp_path / "ended"), clock=lambda: now[0]) for _ in ("a worker", "another")
+    )
+    session, kept = one.begin("k7f3q9xw2m4t"), one.begin("k7f3q9xw2m4t")
+    name, value = one.cookie(session, is_secure=False).split(";")[0].split("=")
+    assert other.read({name: value}) == session
+    one.end(session)
+    assert (one.read({name: value}), other.read({name: value})) == (None, None)
+    assert (tmp_path / "ended").stat().st_mode & 0o077 == 0
+    now[0] += LIFETIME_S
+    one.end(kept)  # those that are over anyway are forgotten
+    assert len(list((tmp_path / "ended").iterdir())) == 1
+
+
+def test_session_that_cannot_be_ended_everywhere_is_said(tmp_path):
+    (tmp_path / "file").touch()
+    sessions = Sessions(b"secret", EndedSessions(tmp_path / "file"))
+    with pytest.raises(NotReadyError, match="revoke the key"):
+        sessions.end(sessions.begin("k7f3q9xw2m4t"))
 
 
 def test_pages_ask_for_a_key_and_go_on_to_what_was_asked(console, visitor):
@@ -116,6 +132,14 @@ def test_every_answer_has_the_policy_and_is_not_kept(console, visitor):
         assert "unsafe" not in POLICY
         assert answer.headers["x-content-type-options"] == "nosniff"
     assert client.get("/console").headers["cache-control"] == "no-store"
+
+
+def test_pages_count_as_requests_of_the_key(console, visitor):
+    client = visitor(console.few)
+    found = [client.get("/console/catalog").status_code for _ in range(4)]
+    assert found == [200, 200, 200, 429]
+    assert "has used up its 3 requests a minute" in client.get("/console").text
+    assert client.get("/console/sign-in").status_code == 303  # signing in and out does not count
 
 
 @pytest.mark.slow

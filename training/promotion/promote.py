@@ -74,8 +74,13 @@ class Promotion:
         overridden = f", forced against {names}" if self.forced else ""
         return f"{self.place} serves {self.challenger}{instead}{overridden}"
 
-    def publish(self, artifact: Path) -> "Promotion":
+    def publish(self, artifact: Path, *, reason: str | None = None) -> "Promotion":
         """Let the place serve the challenger; checks that failed are overridden, and the history names them.
+
+        Parameters
+        ----------
+        artifact : folder of the challenger
+        reason : what the history says
 
         Raises
         ------
@@ -84,6 +89,7 @@ class Promotion:
         """
         failed = [check.name for check in self.failed]
         entry = {"forced": bool(failed), "overridden": failed, "checks": [check.as_dict() for check in self.checks]}
+        entry |= {} if reason is None else {"reason": reason}
         before = None if self.champion is None else self.place / self.champion
         Place(self.place).publish(artifact, entry, instead_of=before)
         return replace(self, promoted=True, forced=bool(failed))
@@ -114,6 +120,7 @@ def promote(
     limits: Limits | None = None,
     force: bool = False,
     publish: bool = True,
+    reason: str | None = None,
     catalog: str | Path | Catalog | None = None,
     encoder: Encoder | None = None,
     today: date | None = None,
@@ -134,6 +141,7 @@ def promote(
         Publish even if checks fail; the history names them.
     publish : bool
         False examines the challenger and changes nothing; `Promotion.publish` publishes it later.
+    reason : what the history says
     catalog : prices that the service uses instead of the routers' own
     encoder : of both routers, if they were trained with one of your own
     today : the day to count the age of prices to; default: now, in UTC
@@ -183,7 +191,7 @@ def promote(
         evidence=deciding,
         beside=None if outcomes is None else of_log,
     )
-    return found.publish(folder) if publish and (force or not found.failed) else found
+    return found.publish(folder, reason=reason) if publish and (force or not found.failed) else found
 
 
 def _champion(
