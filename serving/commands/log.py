@@ -135,10 +135,14 @@ def delete(url: str, spool: Path, user: str | None, session: str | None, before:
 @_spool
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), required=True, help="Keep records of these days.")
 def prune(url: str, spool: Path, days: float) -> None:
-    """Delete records older than a number of days; a service does this itself if log_retention_days is set."""
-    from router_model.serving.decision_log.store import Selection  # noqa: PLC0415
+    """Delete records older than a number of days; a service does this itself if log_retention_days is set.
 
-    _delete(url, spool, Selection(before=datetime.now(UTC) - timedelta(days=days)))
+    Days (UTC) are deleted whole, so the oldest record that stays may be up to a
+    day older than said.
+    """
+    from router_model.serving.decision_log.store import Selection, oldest_kept  # noqa: PLC0415
+
+    _delete(url, spool, Selection(before=oldest_kept(datetime.now(UTC), days)))
 
 
 @command.command(

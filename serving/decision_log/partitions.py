@@ -10,6 +10,7 @@ made from a caller's idempotency key, can come again at another time; `SqlStore`
 """
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -30,6 +31,8 @@ _REPORTS_LOCK: Final = 0x7265706F  # "repo" in ASCII; any number does that no ot
 _LOCK: Final = 0x64617973  # "days" in ASCII; any number does that no other program uses as a lock
 _LOCK_TIMEOUT_S: Final = 5
 """How long what writes and reads may have to wait behind a change of partitions that itself waits."""
+_SLACK: Final = timedelta(hours=1)
+_UUID7: Final = re.compile(r"[0-9a-f]{12}7[0-9a-f]{19}")
 _BOUNDS: Final = re.compile(r"FROM \((.*)\) TO \((.*)\)")
 
 
@@ -44,6 +47,29 @@ class Partition(NamedTuple):
 def day_of(when: datetime) -> datetime:
     """Return the beginning of the day (UTC) that a time is in."""
     return when.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def near(decision_id: str) -> tuple[datetime, datetime] | None:
+    """Return the times between which a decision was made, by its id (a UUIDv7); None of an id that does not say it.
+
+    >>> near("dec_0197b5c8e40070008000000000000001")[0].isoformat()
+    '2026-06-27T07:19:36.064000+00:00'
+    >>> near("dec_1")
+    """
+    digits = decision_id.removeprefix("dec_")
+    if not _UUID7.fullmatch(digits):
+        return None
+    made = datetime.fromtimestamp(int(digits[:12], 16) / 1000, UTC)
+    return made - _SLACK, made + _SLACK
+
+
+def near_all(decision_ids: Iterable[str]) -> tuple[datetime, datetime] | None:
+    """Return the times between which all of these decisions were made; None if an id does not say it."""
+    times = [near(one) for one in decision_ids]
+    known = [one for one in times if one is not None]
+    if not known or len(known) < len(times):
+        return None
+    return min(since for since, _ in known), max(until for _, until in known)
 
 
 async def partitions(connection: AsyncConnection, kind: Kind) -> list[Partition]:
@@ -148,4 +174,4 @@ async def _make_day(connection: AsyncConnection, kind: Kind, day: datetime) -> N
             DELETE FROM {parent}_default WHERE created_at >= '{since}' AND created_at < '{until}' RETURNING *
         ) INSERT INTO {name} SELECT * FROM strays;
         ALTER TABLE {parent} ATTACH PARTITION {name} FOR VALUES FROM ('{since}') TO ('{until}');
-    END $$""")
+    END $$""")  # noqa: S608  (names and times are ours)

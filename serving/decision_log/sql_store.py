@@ -18,7 +18,7 @@ from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.decision_log.database_errors import database_failures
 from router_model.serving.decision_log.deletion import delete_of, delete_older
 from router_model.serving.decision_log.engines import WRITING, engine_of
-from router_model.serving.decision_log.partitions import AHEAD, DAY, drop_older, make_days, without_known_reports
+from router_model.serving.decision_log.partitions import AHEAD, DAY, drop_older, make_days, near, without_known_reports
 from router_model.serving.decision_log.rolled_hours import forget_hours, late_hours
 from router_model.serving.decision_log.rows import ID_FIELD, NEWEST_COUNTS, TIME_FIELD, Batch, Kind, Row
 from router_model.serving.decision_log.schema import migrate
@@ -93,7 +93,12 @@ class SqlStore:
                 await forget_hours(connection, late_hours(batch, datetime.now(UTC)))
 
     async def read(self, kind: Kind, row_id: str) -> Row | None:
-        """Select one row."""
+        """Select one row; of a decision first from the days that its id names."""
+        if kind is Kind.DECISION and (times := near(row_id)):
+            table = TABLES[kind]
+            within = table.c.created_at.between(*times)
+            if rows := await self._selected(select(table).where(table.c.decision_id == row_id, within)):
+                return rows[0]
         return await self.find(kind, {ID_FIELD[kind]: row_id})
 
     async def find(self, kind: Kind, equal: Mapping[str, str | None]) -> Row | None:
@@ -136,7 +141,9 @@ class SqlStore:
 
         table = TABLES[kind]
         columns = table.c.values() if fields is None else [table.c[name] for name in fields]
-        chosen = select(*columns).where(*_within(table, TIME_FIELD[kind], period)).order_by(table.c[ID_FIELD[kind]])
+        chosen = select(*columns).where(*_within(table, TIME_FIELD[kind], period))
+        # By time, as the index has it: sorting all of them by their ids would come before the first one.
+        chosen = chosen.order_by(table.c[TIME_FIELD[kind]], table.c[ID_FIELD[kind]])
         with database_failures("read"):
             return await write_parts(kind, self.rows(chosen), folder)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -47,6 +47,18 @@ class Selection:
     user_id: str | None = None
     session_id: str | None = None
     before: datetime | None = None
+
+
+def oldest_kept(now: datetime, days: float) -> datetime:
+    """Return from when on records are kept if those of some days are: from a midnight (UTC) on, as days go whole.
+
+    A shorter retention than a day is kept to the second.
+
+    >>> oldest_kept(datetime(2026, 11, 30, 9, tzinfo=UTC), 7).isoformat()
+    '2026-11-23T00:00:00+00:00'
+    """
+    oldest = now - timedelta(days=days)
+    return oldest if days < 1 else oldest.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +153,9 @@ class LogReader(Protocol):
 
     async def belonging(self, decision_id: str) -> tuple[list[Row], list[Row]]:
         """Return the calls of a decision and what was said of its answer, oldest first."""
+
+    async def refresh(self, *, now: datetime | None = None) -> bool:
+        """Read some of the last minutes ahead of who looks at them; False if none needs it."""
 
     async def roll_next(self, *, now: datetime | None = None) -> bool:
         """Sum up the newest hour that is over; False if none is left."""

@@ -1,10 +1,10 @@
 """Fill a decision log with plausible traffic: ``fill_log.py postgresql://… --decisions 10000000``.
 
 Decisions come over some days up to now, more of them at noon than at night, in conversations of four turns. Each has
-one to three calls, some have feedback, and half of them their prompt. Rows are made of real records by the service's own
-`row_of` and `Insertion`, so that their values are what the writer writes; one in `_SHAPES` is new, the others repeat
-its prompt and predictions with their own ids, times, keys and costs. Writes by COPY into PostgreSQL and by executemany
-into SQLite.
+one or two calls, some have feedback, and half of them their prompt. Rows are made of real records by the service's
+own `row_of` and `Insertion`, so that their values are what the writer writes; there are `_SHAPES` of them, and all
+others repeat their prompts and predictions with ids, times, keys and costs of their own. Writes by COPY into
+PostgreSQL and by executemany into SQLite.
 """
 
 import argparse
@@ -111,8 +111,9 @@ class _Rows:
             else:
                 found[Kind.ATTEMPT].append(self._with(Kind.ATTEMPT, call, own, costing=spread[i]))
             if judged[i] < _JUDGED:
+                score = float(judged[i] < _JUDGED * p_success)
                 own = {"feedback_id": f"fb_{number:032x}", "created_at": self._time(times[i] + waits[i]),
-                       "decision_id": decision_id, "key_id": key, "score": float(judged[i] < _JUDGED * p_success)}  # fmt: skip
+                       "decision_id": decision_id, "key_id": key, "score": score}  # fmt: skip
                 found[Kind.FEEDBACK].append(self._with(Kind.FEEDBACK, judgement, own))
         return found
 
@@ -130,19 +131,19 @@ class _Rows:
         return tuple(values)
 
     def _shape(self, rng: random.Random) -> tuple:
-        """Return rows of a decision, of two calls and of a judgement as parameters by name, and the chance of success."""
+        """Return rows of a decision, two calls and a judgement, as parameters, and the chance of success."""
         chances = {model: min(0.99, rng.betavariate(6, 2) * (0.8 + cost * 8)) for model, cost in MODELS.items()}
         costs = {model: cost * rng.uniform(0.5, 2) for model, cost in MODELS.items()}
         order = sorted(MODELS, key=lambda model: costs[model] - chances[model] * 0.03)
         candidates = tuple(
             LoggedCandidate(
-                model, f"provider-{model}", chances[model], max(chances[model] - 0.07, 0), min(chances[model] + 0.07, 1),
-                costs[model], 300.0 * rng.uniform(0.5, 2), 1.0 + costs[model] * 100, chances[model],
-                0.95 if place == 0 else 0.05 / (len(order) - 1),
+                model, f"provider-{model}", chances[model], max(chances[model] - 0.07, 0),
+                min(chances[model] + 0.07, 1), costs[model], 300.0 * rng.uniform(0.5, 2),
+                1.0 + costs[model] * 100, chances[model], 0.95 if place == 0 else 0.05 / (len(order) - 1),
             )
             for place, model in enumerate(order)
         )  # fmt: skip
-        words = " ".join(rng.choice(_WORDS) for _ in range(max(5, int(rng.lognormvariate(4.2, 0.8)))))
+        words = " ".join(rng.choice(_WORDS.split()) for _ in range(max(5, int(rng.lognormvariate(4.2, 0.8)))))
         has_text = rng.random() < _WITH_TEXT
         tools = [{"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}]
         n_input = 8 + len(words) // 5
@@ -178,7 +179,7 @@ _WORDS = (
     "the of a train number leaves city because function returns list value error user asks how many days between two "
     "dates prime sum integral write poem about autumn translate sentence into French explain why water boils at lower "
     "pressure"
-).split()  # noqa: SIM905  (sixty lines otherwise)
+)
 
 
 async def fill(url: str, traffic: Traffic) -> float:

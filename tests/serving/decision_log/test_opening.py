@@ -175,8 +175,7 @@ def described(connection):
             {column["name"]: (type(column["type"]).__name__, column["nullable"]) for column in seen.get_columns(name)},
             sorted(index["name"] for index in seen.get_indexes(name)),
         )
-        for name in seen.get_table_names()
-        if name != VERSION_TABLE
+        for name in set(seen.get_table_names()) & set(metadata.tables)  # without partitions
     }
 
 

@@ -7,7 +7,8 @@ PostgreSQL reads it once, to see that it has no later ones. All of it is one tra
 from datetime import UTC, datetime, timedelta
 
 from alembic import op
-from sqlalchemy import select, table as named
+from sqlalchemy import exists, select
+from sqlalchemy import table as named
 
 revision = "0009"
 down_revision = "0008"
@@ -38,10 +39,10 @@ def upgrade() -> None:
         op.execute(f"CREATE TABLE {table}_default (LIKE {table} INCLUDING DEFAULTS)")
         op.execute(f"ALTER TABLE {table}_default ADD PRIMARY KEY ({row_id})")
         op.execute(
-            f"WITH strays AS (DELETE FROM {before} WHERE created_at >= '{until}' RETURNING *)"
-            f" INSERT INTO {table}_default SELECT * FROM strays"
+            f"WITH strays AS (DELETE FROM {before} WHERE created_at >= '{until}' RETURNING *) "  # noqa: S608  (names are ours)
+            f"INSERT INTO {table}_default SELECT * FROM strays"
         )
-        if op.get_bind().execute(select(named(before)).limit(1)).first() is not None:
+        if op.get_bind().execute(select(exists().select_from(named(before)))).scalar_one():
             op.execute(f"ALTER TABLE {table} ATTACH PARTITION {before} FOR VALUES FROM (MINVALUE) TO ('{until}')")
         else:
             op.execute(f"DROP TABLE {before}")
@@ -55,7 +56,7 @@ def downgrade() -> None:
     for table, (row_id, *indexed) in _TABLES.items():
         op.execute(f"ALTER TABLE {table} RENAME TO {table}_parts")
         op.execute(f"CREATE TABLE {table} (LIKE {table}_parts INCLUDING DEFAULTS)")
-        op.execute(f"INSERT INTO {table} SELECT * FROM {table}_parts ORDER BY created_at")
+        op.execute(f"INSERT INTO {table} SELECT * FROM {table}_parts ORDER BY created_at")  # noqa: S608
         op.execute(f"DROP TABLE {table}_parts")
         op.execute(f"ALTER TABLE {table} ADD PRIMARY KEY ({row_id})")
         for column in indexed:
