@@ -134,7 +134,7 @@ async def without_known_reports(connection: AsyncConnection, batch: Batch) -> Ba
         times = [row["created_at"] for row in reports]
         known = select(columns[row_id]).where(
             columns[row_id].in_(sorted({row[row_id] for row in reports})),
-            columns.created_at.between(_shifted(min(times), -SEEN_WITHIN), _shifted(max(times), SEEN_WITHIN)),
+            columns.created_at.between(shifted(min(times), -SEEN_WITHIN), shifted(max(times), SEEN_WITHIN)),
         )
         seen = set((await connection.execute(known)).scalars())
         kept[kind] = []
@@ -147,10 +147,11 @@ async def without_known_reports(connection: AsyncConnection, batch: Batch) -> Ba
     return kept
 
 
-def _shifted(when: datetime, by: timedelta) -> datetime:
+def shifted(when: datetime, by: timedelta) -> datetime:
+    """Return a time some time later or earlier, or the same one at an end of the calendar."""
     try:
         return when + by
-    except OverflowError:  # in the first or the last days of the calendar
+    except OverflowError:
         return when
 
 

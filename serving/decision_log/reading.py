@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, literal, select, tup
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from router_model.serving.decision_log.database_errors import database_failures
-from router_model.serving.decision_log.partitions import near, near_all
+from router_model.serving.decision_log.partitions import near, near_all, shifted
 from router_model.serving.decision_log.rolled_hours import (
     HOUR,
     claim,
@@ -25,7 +25,7 @@ from router_model.serving.decision_log.rolled_hours import (
     rolled_until,
 )
 from router_model.serving.decision_log.rows import Kind, Row
-from router_model.serving.decision_log.store import SEARCHED, Found, Place, Summaries, Wanted
+from router_model.serving.decision_log.store import SEARCHED, Found, Period, Place, Summaries, Wanted
 from router_model.serving.decision_log.summaries import (
     ALL,
     QUALITY,
@@ -42,6 +42,9 @@ _FRESH_S: Final = 4.0
 _MOST_MINUTES: Final = 240
 _AT_ONCE: Final = 500
 _FIRST_WINDOW: Final = 500
+_SLACK: Final = timedelta(minutes=5)
+"""For clocks of several machines that differ."""
+_REPORTED_WITHIN: Final = timedelta(days=1)
 _MINUTES_AHEAD: Final = 5
 """Minutes that are read in one go in the background."""
 
@@ -114,18 +117,17 @@ class SqlReader:
         end, n_looked = after, 0
         with database_failures("read"):
             async with self._reading() as connection:
-                while end is not None or not n_looked:
+                while n_looked < SEARCHED and (end is not None or not n_looked):
                     size = min(max(_FIRST_WINDOW, 4 * n_looked), SEARCHED - n_looked)
                     window = _window(wanted, end, size)
-                    n_more = most + 1 - len(found)
-                    found += [Place(*row) for row in await connection.execute(_matching(wanted, window, n_more))]
+                    last = (await connection.execute(_last(window, size))).first()
+                    times = Period(wanted.since if last is None else last[0], wanted.until if end is None else end[0])
+                    matching = _matching(wanted, window, times, most + 1 - len(found))
+                    found += [Place(*row) for row in await connection.execute(matching)]
                     if len(found) > most:
                         return Found(await _shown(connection, found[:most]), found[most - 1], is_cut=False)
-                    n_looked += size
-                    last = (await connection.execute(_last(window, size))).first()
                     end = None if last is None else Place(*last)
-                    if n_looked >= SEARCHED:
-                        break
+                    n_looked += size
                 return Found(await _shown(connection, found), end, is_cut=end is not None)
 
     async def belonging(self, decision_id: str) -> tuple[list[Row], list[Row]]:
@@ -218,8 +220,9 @@ def _window(wanted: Wanted, after: Place | None, size: int) -> Any:
     return chosen.order_by(*_newest_first(decisions)).limit(size).subquery()
 
 
-def _matching(wanted: Wanted, window: Any, most: int) -> Select[Any]:
-    chosen = select(window.c.created_at, window.c.decision_id).where(*_conditions(wanted, window.c))
+def _matching(wanted: Wanted, window: Any, times: Period, most: int) -> Select[Any]:
+    """Return the places in a window that are wanted; the window is of these times."""
+    chosen = select(window.c.created_at, window.c.decision_id).where(*_conditions(wanted, window.c, times))
     return chosen.order_by(*_newest_first(window.c)).limit(most)
 
 
@@ -244,25 +247,37 @@ async def _shown(connection: AsyncConnection, places: Sequence[Place]) -> list[R
     return [dict(row) for row in (await connection.execute(chosen)).mappings()]
 
 
-def _conditions(wanted: Wanted, row: Any) -> list[ColumnElement[bool]]:
+def _conditions(wanted: Wanted, row: Any, times: Period) -> list[ColumnElement[bool]]:
     """Return what a decision has to be, over the columns of the records that are looked at."""
     equal = {name: getattr(wanted, name) for name in _COMPARED if getattr(wanted, name)}
     found: list[ColumnElement[bool]] = [row[name] == value for name, value in equal.items()]
     if wanted.text:
         found.append(row.messages.icontains(wanted.text, autoescape=True))
     calls, judged = TABLES[Kind.ATTEMPT].c, TABLES[Kind.FEEDBACK].c
-    called = exists().where(calls.decision_id == row.decision_id)
-    answered = exists().where(and_(calls.decision_id == row.decision_id, calls.error_type.is_(None)))
+    # The times leave partitions out. Calls are reported within a day; judgements may come whenever they like.
+    of_row = [calls.decision_id == row.decision_id, *_around(calls, times, latest=True)]
+    called = exists().where(*of_row)
+    answered = exists().where(*of_row, calls.error_type.is_(None))
     by_status = {
         "answered": answered,
         "failed": and_(called, ~answered),
         "uncalled": ~called,
-        "judged": exists().where(judged.decision_id == row.decision_id),
+        "judged": exists().where(judged.decision_id == row.decision_id, *_around(judged, times, latest=False)),
     }
     if wanted.status in by_status:
         found.append(by_status[wanted.status])
     elif wanted.status:
         found.append(row[wanted.status].is_(True))
+    return found
+
+
+def _around(columns: Any, times: Period, *, latest: bool) -> list[ColumnElement[bool]]:
+    """Return that a record may belong to a decision of some time."""
+    found = []
+    if times.since is not None:
+        found.append(columns.created_at >= shifted(times.since, -_SLACK))
+    if latest and times.until is not None:
+        found.append(columns.created_at <= shifted(times.until, _REPORTED_WITHIN))
     return found
 
 

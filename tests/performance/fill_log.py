@@ -4,7 +4,8 @@ Decisions come over some days up to now, more of them at noon than at night, in 
 one or two calls, some have feedback, and half of them their prompt. Rows are made of real records by the service's
 own `row_of` and `Insertion`, so that their values are what the writer writes; there are `_SHAPES` of them, and all
 others repeat their prompts and predictions with ids, times, keys and costs of their own. Writes by COPY into
-PostgreSQL and by executemany into SQLite.
+PostgreSQL and by executemany into SQLite. With ``--copies`` the last days alone are made, and the database copies them
+to earlier times with other ids, which takes a fraction of the time.
 """
 
 import argparse
@@ -43,12 +44,16 @@ class Traffic:
     n : decisions
     days : over which they come
     now : when they end
+    copies : how often the last part of the time is repeated; it must be of whole days
     """
 
-    def __init__(self, n: int, *, days: float = DAYS, seed: int = 0, now: datetime | None = None) -> None:
-        self.n, self.days, self.seed = n, days, seed
+    def __init__(
+        self, n: int, *, days: float = DAYS, seed: int = 0, now: datetime | None = None, copies: int = 1
+    ) -> None:
+        self.n_decisions, self.copies, self.seed = n, copies, seed
+        self.n, self.days = n // copies, days / copies
         self.now = now or datetime.now(UTC)
-        self.began = self.now - timedelta(days=days)
+        self.began = self.now - timedelta(days=self.days)
 
     def batches(self, dialect) -> Iterator[dict[Kind, list[tuple]]]:
         """Yield parameters of rows, in the order of `columns_of`, some thousand decisions at a time."""
@@ -93,26 +98,26 @@ class _Rows:
             number = first + i
             decision, call, second, judgement, p_success = self._shapes[shapes[i]]
             key = KEYS[keys[i]]
-            decision_id = f"dec_{int(times[i] * 1000):012x}7{number:019x}"
+            decision_id = f"dec_{int(times[i] * 1000):012x}7000{number:016x}"
             when, called = self._time(times[i]), self._time(times[i] + 0.004)
             # Eight conversations at a time, of four turns each.
-            session = f"session-{number % 8 + 8 * (number // 32)}"
+            session = f"session-000-{number % 8 + 8 * (number // 32)}"
             own = {"decision_id": decision_id, "created_at": when, "key_id": key, "session_id": session,
                    "user_id": f"user-{(number // 32) % 5000}", "explored": bool(chance[i] > 0.95)}  # fmt: skip
             found[Kind.DECISION].append(self._with(Kind.DECISION, decision, own))
-            own = {"attempt_id": f"att_{number:032x}", "decision_id": decision_id, "created_at": called, "key_id": key,
-                   "response_id": f"chatcmpl-{number:024x}"}  # fmt: skip
+            own = {"attempt_id": f"att_000{number:029x}", "decision_id": decision_id, "created_at": called, "key_id": key,
+                   "response_id": f"chatcmpl-000{number:021x}"}  # fmt: skip
             if chance[i] < _FAILED:
                 failed = own | {"status": 503, "error_type": "overloaded", "cost_usd": None, "response_id": None}
                 found[Kind.ATTEMPT].append(self._with(Kind.ATTEMPT, call, failed))
                 if chance[i] < _FAILED * 0.9:
-                    own |= {"attempt_id": f"at2_{number:032x}", "created_at": self._time(times[i] + 1.0)}
+                    own |= {"attempt_id": f"at2_000{number:029x}", "created_at": self._time(times[i] + 1.0)}
                     found[Kind.ATTEMPT].append(self._with(Kind.ATTEMPT, second, own, costing=spread[i]))
             else:
                 found[Kind.ATTEMPT].append(self._with(Kind.ATTEMPT, call, own, costing=spread[i]))
             if judged[i] < _JUDGED:
                 score = float(judged[i] < _JUDGED * p_success)
-                own = {"feedback_id": f"fb_{number:032x}", "created_at": self._time(times[i] + waits[i]),
+                own = {"feedback_id": f"fb_000{number:029x}", "created_at": self._time(times[i] + waits[i]),
                        "decision_id": decision_id, "key_id": key, "score": score}  # fmt: skip
                 found[Kind.FEEDBACK].append(self._with(Kind.FEEDBACK, judgement, own))
         return found
@@ -192,7 +197,7 @@ async def fill(url: str, traffic: Traffic) -> float:
             await asyncio.to_thread(_fill_sqlite, store.url.database, traffic)
         else:
             async with store.writing() as connection:
-                await make_days(connection, traffic.began, traffic.now)
+                await make_days(connection, traffic.now - traffic.copies * timedelta(days=traffic.days), traffic.now)
             began = time.monotonic()
             await _fill_postgresql(store.url, traffic)
         return time.monotonic() - began
@@ -211,7 +216,32 @@ def _fill_sqlite(path: str, traffic: Traffic) -> None:
             for kind, rows in batch.items():
                 database.executemany(statements[kind], rows)
             database.execute("COMMIT")
+        shift_ms = round(traffic.days * 86_400_000)
+        database.create_function("moved", 2, lambda made, copy: f"{int(made, 16) - copy * shift_ms:012x}")
+        for copy in range(1, traffic.copies):
+            time = f"strftime('%Y-%m-%d %H:%M:%S', created_at, '-{copy * traffic.days} days') || substr(created_at, 20)"
+            for kind in KINDS:
+                database.execute(_copying(kind, copy, time, f"moved(substr(decision_id, 5, 12), {copy})"))
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _copying(kind: Kind, copy: int, time: str, made: str) -> str:
+    """Return the statement that repeats the first part with other ids, which say the copy in three hex digits."""
+    table, row_id = TABLES[kind].name, f"{kind.value}_id"
+    values = {name: name for name in list(TABLES[kind].c.keys())}
+    values["created_at"] = time
+    values["decision_id"] = f"'dec_' || {made} || '7{copy:03x}' || substr(decision_id, 21)"
+    first = {Kind.DECISION: 18, Kind.ATTEMPT: 5, Kind.FEEDBACK: 4}[kind]
+    if kind is not Kind.DECISION:
+        values[row_id] = f"substr({row_id}, 1, {first - 1}) || '{copy:03x}' || substr({row_id}, {first + 3})"
+    if kind is Kind.DECISION:
+        values["session_id"] = f"'session-{copy:03x}-' || substr(session_id, 13)"
+    if kind is Kind.ATTEMPT:
+        values["response_id"] = f"'chatcmpl-{copy:03x}' || substr(response_id, 13)"
+    return (
+        f"INSERT INTO {table} ({', '.join(values)}) SELECT {', '.join(values.values())} FROM {table} "
+        f"WHERE substr({row_id}, {first}, 3) = '000'"
+    )
 
 
 async def _fill_postgresql(url, traffic: Traffic) -> None:
@@ -225,6 +255,12 @@ async def _fill_postgresql(url, traffic: Traffic) -> None:
                 if rows:
                     table = TABLES[kind].name
                     await connection.copy_records_to_table(table, records=rows, columns=columns_of(kind, dialect))
+        for copy in range(1, traffic.copies):
+            shift_ms = round(copy * traffic.days * 86_400_000)
+            made = f"('x' || lpad(substr(decision_id, 5, 12), 16, '0'))::bit(64)::bigint - {shift_ms}"
+            for kind in KINDS:
+                time = f"created_at - interval '{shift_ms} milliseconds'"
+                await connection.execute(_copying(kind, copy, time, f"lpad(to_hex({made}), 12, '0')"))
         await connection.execute("ANALYZE")
     finally:
         await connection.close()
@@ -237,8 +273,10 @@ def main() -> None:
     parser.add_argument("--decisions", type=int, default=1_000_000)
     parser.add_argument("--days", type=float, default=DAYS)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--copies", type=int, default=1, help="Of the last part of the time, which has whole days.")
     options = parser.parse_args()
-    seconds = asyncio.run(fill(options.url, Traffic(options.decisions, days=options.days, seed=options.seed)))
+    traffic = Traffic(options.decisions, days=options.days, seed=options.seed, copies=options.copies)
+    seconds = asyncio.run(fill(options.url, traffic))
     rate = options.decisions / seconds
     print(
         f"wrote {options.decisions:,} decisions in {seconds:.0f} s, {rate:,.0f} a second, into {make_url(options.url)}"
