@@ -163,6 +163,20 @@ def _with_source(function: Callable[..., Any], named: Callable[..., Any]) -> Cal
     return command
 
 
+_ARCHIVES = ("s3", "gs", "gcs", "az", "abfs", "file", "memory")
+"""Schemes of places that can hold an archive; ``file://`` is a folder."""
+
+
+def is_archive(log: str) -> bool:
+    """Return whether ``--log`` names an archive rather than a log or a table.
+
+    >>> is_archive("s3://bucket/outcomes"), is_archive("sqlite:///router-log.db"), is_archive("march.parquet")
+    (True, False, False)
+    """
+    scheme, found, _ = log.partition("://")
+    return bool(found) and scheme in _ARCHIVES
+
+
 def is_table(log: str) -> bool:
     """Return whether ``--log`` names an exported table rather than a log.
 

@@ -140,7 +140,8 @@ def prune(url: str, spool: Path, days: float) -> None:
     Days (UTC) are deleted whole, so the oldest record that stays may be up to a
     day older than said.
     """
-    from router_model.serving.decision_log.store import Selection, oldest_kept  # noqa: PLC0415
+    from router_model.serving.decision_log.days import oldest_kept  # noqa: PLC0415
+    from router_model.serving.decision_log.store import Selection  # noqa: PLC0415
 
     _delete(url, spool, Selection(before=oldest_kept(datetime.now(UTC), days)))
 

@@ -1,8 +1,8 @@
 """Archive a log as outcome tables, one for each day, in a folder or on object storage, and read them back.
 
 ``<place>/day=2026-11-29/outcomes.parquet`` has the decisions of that day (UTC) with what was reported of them until a
-fixed time after it. So a day has the same table whenever it is written, and is written once: a day that is there is left
-alone. A table is put under its name whole; one that is not (another tool was interrupted) is known by its end, and
+fixed time after it. So a day has the same table whenever it is written, and is written once: a day that is there is
+left alone. A table is put under its name whole; one that is not (another tool was interrupted) is known by its end, and
 written again.
 """
 
@@ -18,13 +18,11 @@ from typing import Final
 import polars as pl
 
 from router_model.errors import TableError
+from router_model.serving.decision_log.days import DAY, day_of
 from router_model.serving.decision_log.export import export_log
 from router_model.serving.decision_log.folders import Folder, folder_at
-from router_model.serving.decision_log.partitions import DAY, day_of
 from router_model.serving.decision_log.store import Period, Store
 
-SCHEMES: Final = ("s3", "gs", "gcs", "az", "abfs", "file", "memory")
-"""Of places that can hold an archive; ``file://`` is a folder."""
 SETTLED: Final = timedelta(days=1)
 """How long after a day reports on it count, unless another time is given."""
 _NAME: Final = "outcomes.parquet"
@@ -59,16 +57,6 @@ class ArchiveReport:
             f"Wrote {len(self.written):,} days with {self.n_rows:,} rows to {self.place}; {others}",
             f"Days from {self.unsettled} on may still get reports, and are left for a later run",
         ]
-
-
-def is_archive(place: str) -> bool:
-    """Return whether a place is that of an archive, rather than a log or a table.
-
-    >>> is_archive("s3://bucket/outcomes"), is_archive("sqlite:///router-log.db"), is_archive("march.parquet")
-    (True, False, False)
-    """
-    scheme, found, _ = place.partition("://")
-    return bool(found) and scheme in SCHEMES
 
 
 async def archive_log(

@@ -10,19 +10,18 @@ made from a caller's idempotency key, can come again at another time; `SqlStore`
 """
 
 import re
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy import func, select, table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from router_model.serving.decision_log.days import DAY, day_of, shifted
 from router_model.serving.decision_log.rows import ID_FIELD, Batch, Kind
 from router_model.serving.decision_log.tables import TABLES
 
 PARTITIONED: Final = (Kind.DECISION, Kind.ATTEMPT, Kind.FEEDBACK)
 """Sessions and responses are not: of those with one id the newest counts, whatever its time."""
-DAY: Final = timedelta(days=1)
 AHEAD: Final = 3 * DAY
 """How far ahead days are made."""
 SEEN_WITHIN: Final = 7 * DAY
@@ -31,8 +30,6 @@ _REPORTS_LOCK: Final = 0x7265706F  # "repo" in ASCII; any number does that no ot
 _LOCK: Final = 0x64617973  # "days" in ASCII; any number does that no other program uses as a lock
 _LOCK_TIMEOUT_S: Final = 5
 """How long what writes and reads may have to wait behind a change of partitions that itself waits."""
-_SLACK: Final = timedelta(hours=1)
-_UUID7: Final = re.compile(r"[0-9a-f]{12}7[0-9a-f]{19}")
 _BOUNDS: Final = re.compile(r"FROM \((.*)\) TO \((.*)\)")
 
 
@@ -42,34 +39,6 @@ class Partition(NamedTuple):
     name: str
     since: datetime | None
     until: datetime | None
-
-
-def day_of(when: datetime) -> datetime:
-    """Return the beginning of the day (UTC) that a time is in."""
-    return when.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def near(decision_id: str) -> tuple[datetime, datetime] | None:
-    """Return the times between which a decision was made, by its id (a UUIDv7); None of an id that does not say it.
-
-    >>> near("dec_0197b5c8e40070008000000000000001")[0].isoformat()
-    '2026-06-27T07:19:36.064000+00:00'
-    >>> near("dec_1")
-    """
-    digits = decision_id.removeprefix("dec_")
-    if not _UUID7.fullmatch(digits):
-        return None
-    made = datetime.fromtimestamp(int(digits[:12], 16) / 1000, UTC)
-    return made - _SLACK, made + _SLACK
-
-
-def near_all(decision_ids: Iterable[str]) -> tuple[datetime, datetime] | None:
-    """Return the times between which all of these decisions were made; None if an id does not say it."""
-    times = [near(one) for one in decision_ids]
-    known = [one for one in times if one is not None]
-    if not known or len(known) < len(times):
-        return None
-    return min(since for since, _ in known), max(until for _, until in known)
 
 
 async def partitions(connection: AsyncConnection, kind: Kind) -> list[Partition]:
@@ -145,14 +114,6 @@ async def without_known_reports(connection: AsyncConnection, batch: Batch) -> Ba
             if is_report:
                 seen.add(row[row_id])
     return kept
-
-
-def shifted(when: datetime, by: timedelta) -> datetime:
-    """Return a time some time later or earlier, or the same one at an end of the calendar."""
-    try:
-        return when + by
-    except OverflowError:
-        return when
 
 
 async def _begin(connection: AsyncConnection) -> None:

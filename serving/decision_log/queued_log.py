@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 from router_model.serving.common.service_errors import NotReadyError
 from router_model.serving.common.shares import Shares
+from router_model.serving.decision_log.days import oldest_kept
 from router_model.serving.decision_log.gate import StoreGate
 from router_model.serving.decision_log.log import Loggable, LogStats
 from router_model.serving.decision_log.log_records import (
@@ -29,7 +30,7 @@ from router_model.serving.decision_log.log_records import (
 from router_model.serving.decision_log.replay import Replayer
 from router_model.serving.decision_log.rows import TIME_FIELD, WHOLE_TEXTS, Kind, Row, kind_of, record_of
 from router_model.serving.decision_log.spool import Spool
-from router_model.serving.decision_log.store import LogReader, Selection, Store, StoreError, oldest_kept
+from router_model.serving.decision_log.store import LogReader, Selection, Store, StoreError
 from router_model.serving.decision_log.texts import bounded
 from router_model.serving.decision_log.writer import Writer
 

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, literal, select, tup
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from router_model.serving.decision_log.database_errors import database_failures
-from router_model.serving.decision_log.partitions import near, near_all, shifted
+from router_model.serving.decision_log.days import near, near_all, shifted
 from router_model.serving.decision_log.rolled_hours import (
     HOUR,
     claim,

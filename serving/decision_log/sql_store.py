@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from router_model.serving.common.private_files import make_private
 from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.decision_log.database_errors import database_failures
+from router_model.serving.decision_log.days import DAY, near
 from router_model.serving.decision_log.deletion import delete_of, delete_older
 from router_model.serving.decision_log.engines import WRITING, engine_of
-from router_model.serving.decision_log.partitions import AHEAD, DAY, drop_older, make_days, near, without_known_reports
+from router_model.serving.decision_log.partitions import AHEAD, drop_older, make_days, without_known_reports
 from router_model.serving.decision_log.rolled_hours import forget_hours, late_hours
 from router_model.serving.decision_log.rows import ID_FIELD, NEWEST_COUNTS, TIME_FIELD, Batch, Kind, Row
 from router_model.serving.decision_log.schema import migrate
@@ -127,6 +128,12 @@ class SqlStore:
         own = (calls.created_at >= min(since), calls.key_id == key_id, calls.authority.is_(None))
         (row,) = await self._selected(select(*sums).where(*own))
         return [amount or 0.0 for amount in row.values()]
+
+    async def first_decision(self) -> datetime | None:
+        """Select the first time."""
+        (row,) = await self._selected(select(func.min(TABLES[Kind.DECISION].c.created_at).label("first")))
+        first: datetime | None = row["first"]
+        return first
 
     async def _selected(self, chosen: Select[Any]) -> list[Row]:
         with database_failures("read"):

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -49,24 +49,15 @@ class Selection:
     before: datetime | None = None
 
 
-def oldest_kept(now: datetime, days: float) -> datetime:
-    """Return from when on records are kept if those of some days are: from a midnight (UTC) on, as days go whole.
-
-    A shorter retention than a day is kept to the second.
-
-    >>> oldest_kept(datetime(2026, 11, 30, 9, tzinfo=UTC), 7).isoformat()
-    '2026-11-23T00:00:00+00:00'
-    """
-    oldest = now - timedelta(days=days)
-    return oldest if days < 1 else oldest.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
 @dataclass(frozen=True, slots=True)
 class Period:
     """Records since a time and before another one; None means no limit."""
 
     since: datetime | None = None
     until: datetime | None = None
+
+
+ALWAYS: Final = Period()
 
 
 SEARCHED: Final = 20_000
@@ -239,6 +230,15 @@ class Store(Protocol):
         ------
         StoreError
             If the store cannot say it now, or ever.
+        """
+
+    async def first_decision(self) -> datetime | None:
+        """Return when the first decision was made; None of an empty log.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be read now.
         """
 
     async def stage(

@@ -182,7 +182,9 @@ def test_questions_read_the_partitions_of_their_time_alone(new_database):
 
     for name, plan in asked(new_database(), question).items():
         read = {word for word in plan.replace(".", " ").split() if word.startswith("router_") and word[-8:].isdigit()}
-        days = {f"{when + n * DAY:%Y%m%d}" for n in range(2 if name == "a page" else 1)}  # calls are reported within a day
+        days = {
+            f"{when + n * DAY:%Y%m%d}" for n in range(2 if name == "a page" else 1)
+        }  # calls are reported within a day
         assert {word[-8:] for word in read} == days, (name, plan)
         assert "Seq Scan" not in plan, (name, plan)
         assert "Index" in plan or "Bitmap" in plan, (name, plan)
