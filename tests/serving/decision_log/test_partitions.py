@@ -14,11 +14,12 @@ from alembic.config import Config
 from log_records import attempt, decision, feedback
 
 from router_model.serving.decision_log import schema
+from router_model.serving.decision_log.days import DAY, day_of, near, oldest_kept
 from router_model.serving.decision_log.opening import open_store
-from router_model.serving.decision_log.partitions import DAY, day_of, make_days, near, partitions
+from router_model.serving.decision_log.partitions import make_days, partitions
 from router_model.serving.decision_log.reading import _matching, _window
 from router_model.serving.decision_log.rows import Kind, batch_of, record_of, row_of
-from router_model.serving.decision_log.store import Period, Place, Selection, Wanted, oldest_kept
+from router_model.serving.decision_log.store import Period, Place, Selection, Wanted
 from router_model.serving.decision_log.tables import TABLES
 
 NOW = datetime.now(UTC)
