@@ -98,7 +98,8 @@ class SqlReader:
     async def refresh(self, *, now: datetime | None = None) -> bool:
         """Read some of the last minutes ahead of who looks at them, the newest first; False if none needs it."""
         now = now or datetime.now(UTC)
-        begin, oldest = now.replace(second=0, microsecond=0), rolled_until(now)
+        begin = now.replace(second=0, microsecond=0)
+        oldest = min(rolled_until(now), begin - HOUR)
         while begin >= oldest:
             if not self._is_fresh(begin, now):
                 first = max(begin - (_MINUTES_AHEAD - 1) * MINUTE, oldest)

@@ -1,9 +1,9 @@
 """How long the questions to a large decision log take: ``bench_log_scale.py --decisions 10000000``.
 
-Fills a log (`fill_log.py`) in PostgreSQL of its own, or at ``--url`` (SQLite, too), unless it has decisions already, and
-asks what the console's pages, ``log show`` and a key's balance ask. Each question is asked with other times and keys
-again and again: p50 and p95 of the wall clock, the processor time of this process, and what PostgreSQL read
-(``--explain`` prints its plans). Others who use the machine slow the wall clock; the load is printed.
+Fills a log (`fill_log.py`) in PostgreSQL of its own, or at ``--url`` (SQLite, too), unless it has decisions already,
+and asks what the console's pages, ``log show`` and a key's balance ask. Each question is asked again and again, with
+other times and keys: p50 and p95 of the wall clock, and the processor time of this process and of its connections to
+PostgreSQL. Others who use the machine slow the wall clock, and not the processor time; the load is printed.
 """
 
 import argparse
@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--url", help="Of the log; without it PostgreSQL is started in a temporary folder.")
     parser.add_argument("--decisions", type=int, default=1_000_000)
     parser.add_argument("--days", type=float, default=40)
+    parser.add_argument("--copies", type=int, default=1, help="As of fill_log.py.")
     parser.add_argument("--hours", type=int, default=10**6, help="Sum up so many hours at most.")
     parser.add_argument("--repeat", type=int, default=30)
     options = parser.parse_args()
@@ -64,13 +65,13 @@ async def measure(url: str, options: argparse.Namespace) -> None:
     await store.open()
     n = (await store.count())[Kind.DECISION]
     if not n:
-        seconds = await fill(url, Traffic(options.decisions, days=options.days))
+        seconds = await fill(url, Traffic(options.decisions, days=options.days, copies=options.copies))
         n = options.decisions
         print(f"wrote {n:,} decisions over {options.days:g} days in {seconds:.0f} s, {n / seconds:,.0f} a second")
     print(f"{n:,} decisions, {await size_of(store) / 1e9:.2f} GB; load {os.getloadavg()[0]:.1f}", flush=True)
     await roll(store.reader, options.hours)
     for name, ask in questions(store, await newest(store), options.days):
-        await timed(name, ask, options.repeat)
+        await timed(store, name, ask, options.repeat)
     print(f"load {os.getloadavg()[0]:.1f}")
     await store.close()
 
@@ -78,7 +79,7 @@ async def measure(url: str, options: argparse.Namespace) -> None:
 async def size_of(store) -> int:
     """Return the bytes of a database with its indices."""
     if store.url.get_backend_name() == "sqlite":
-        return Path(store.url.database).stat().st_size
+        return Path(store.url.database).stat().st_size  # noqa: ASYNC240  (nothing else runs)
     async with store.reading() as connection:
         return (await connection.exec_driver_sql("SELECT pg_database_size(current_database())")).scalar_one()
 
@@ -116,7 +117,7 @@ def questions(store, now: datetime, days: float):
     yield "Now, 30 days, one key", lambda: reader.summaries(now - timedelta(days=30), key=rng.choice(KEYS), now=now)
     yield "Spend, 7 days", lambda: reader.summaries(now - timedelta(days=7), now=now)
     wanted = {
-        "the newest": lambda: Wanted(),
+        "the newest": Wanted,
         "of a model": lambda: Wanted(model="large"),
         "of a key": lambda: Wanted(key_id=rng.choice(KEYS)),
         "of a key, that failed": lambda: Wanted(key_id=rng.choice(KEYS), status="failed"),
@@ -162,21 +163,35 @@ def _fresh(store) -> SqlReader:
     return SqlReader(store.reading, store.writing)
 
 
-async def timed(name: str, ask, repeat: int) -> None:
-    """Print percentiles of a question's wall clock, and the median of this process's own time, in ms."""
-    waited, used = [], []
+async def timed(store, name: str, ask, repeat: int) -> None:
+    """Print percentiles of a question's wall clock, and medians of the processor time that it took, in ms."""
+    waited, own, servers = [], [], []
     for _ in range(repeat):
+        before = _of_servers(store)
         began, processor = time.monotonic(), time.process_time()
         answer = await ask()
         if isinstance(answer, tuple):  # what came before does not count
             began, processor = answer
-        used.append(1000 * (time.process_time() - processor))
+        own.append(1000 * (time.process_time() - processor))
         waited.append(1000 * (time.monotonic() - began))
+        servers.append(1000 * (_of_servers(store) - before))
     p50, p95 = np.percentile(waited[1:], (50, 95))
-    own = np.median(used[1:])
-    print(
-        f"{name:38} first {waited[0]:7.0f}   p50 {p50:7.1f}   p95 {p95:7.1f}   own processor {own:7.1f} ms", flush=True
-    )
+    used = f"processor {np.median(own[1:]):6.1f}, p95 {np.percentile(own[1:], 95):6.1f}"
+    used += f"; server's {np.mean(servers[1:]):6.1f}" if store.url.get_backend_name() != "sqlite" else ""
+    print(f"{name:38} first {waited[0]:6.0f}  p50 {p50:7.1f}  p95 {p95:7.1f}  {used} ms", flush=True)
+
+
+def _of_servers(store) -> float:
+    """Return the processor time of PostgreSQL's processes for this database, in seconds; 0 where they are elsewhere."""
+    title, used = f"postgres: {store.url.username} {store.url.database} ".encode(), 0.0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cmdline").read_bytes().startswith(title):
+                fields = (process / "stat").read_text().rpartition(")")[2].split()
+                used += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        except OSError:  # it has ended meanwhile
+            continue
+    return used
 
 
 if __name__ == "__main__":

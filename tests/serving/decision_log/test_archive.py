@@ -1,10 +1,12 @@
-"""Archives of a log: over S3's own API (moto's server), whole days once, and errors that say what to do."""
+"""Archives of a log in a folder and over S3's API (moto's server): whole days once, and errors that say what to do."""
 
 import asyncio
 import contextlib
+import itertools
 import os
 from datetime import UTC, datetime, timedelta
 
+import fsspec
 import polars as pl
 import pytest
 from command_line import run_command
@@ -37,13 +39,18 @@ def s3():
     server.stop()
 
 
-@pytest.fixture
-def bucket(s3, monkeypatch, request):
-    """URI of an empty bucket, with what the environment says of it."""
-    reach(monkeypatch, s3)
-    name = f"b{abs(hash(request.node.name))}"
-    files().mkdir(name)
-    return f"s3://{name}/outcomes"
+@pytest.fixture(params=["file", pytest.param("s3", marks=pytest.mark.slow)])
+def place(request, monkeypatch, tmp_path):
+    """URI of an empty archive: of a folder, or of a bucket, with what the environment says of it."""
+    if request.param == "file":
+        return f"file://{tmp_path}/outcomes"
+    reach(monkeypatch, request.getfixturevalue("s3"))
+    bucket = f"b{next(_buckets)}"
+    files(f"s3://{bucket}").mkdir(bucket)
+    return f"s3://{place}/outcomes"
+
+
+_buckets = itertools.count()
 
 
 def reach(monkeypatch, address, *, key="key"):
@@ -62,10 +69,10 @@ def reach(monkeypatch, address, *, key="key"):
     s3fs.S3FileSystem.clear_instance_cache()
 
 
-def files():
-    import s3fs
-
-    return s3fs.S3FileSystem(skip_instance_cache=True)
+def files(place):
+    """Return the file system of a place, with nothing remembered."""
+    found, _ = fsspec.url_to_fs(place, skip_instance_cache=True)
+    return found
 
 
 @pytest.fixture
@@ -101,69 +108,70 @@ def archived(url, place, period=Period()):  # noqa: B008  (it is frozen)
     return with_store(url, lambda store: archive_log(store, place, period, now=NOW))
 
 
-def test_each_day_is_written_once_and_the_same_whenever_it_is_written(log, bucket, tmp_path):
+def test_each_day_is_written_once_and_the_same_whenever_it_is_written(log, place, tmp_path):
     """A report of the 1st comes on the 3rd, when that day is settled: it does not count. One of 30 hours does."""
-    first = archived(log, bucket, Period(until=FIRST + DAY))
+    first = archived(log, place, Period(until=FIRST + DAY))
     assert [day.day for day in first.written] == [1, 2]
-    before = {path: files().cat(path) for path in files().find(bucket)}
+    before = {path: files(place).cat(path) for path in files(place).find(place)}
 
     async def more(store):
         await store.write(batch_of([row_of(feedback(2, 0.0, created_at=NOW))]), "later")
 
     with_store(log, more)
-    second = archived(log, bucket)
+    second = archived(log, place)
     assert ([day.day for day in second.there], [day.day for day in second.written]) == ([1, 2], [3])
-    assert {path: files().cat(path) for path in before} == before
-    gone = f"{bucket}/day=2026-03-01/outcomes.parquet"
-    files().rm(gone)
-    assert [day.day for day in archived(log, bucket).written] == [1]
-    assert files().cat(gone) == before[gone.removeprefix("s3://")]
-    assert fetch_archive(bucket, tmp_path / "log.parquet", Period()) == 3
+    assert {path: files(place).cat(path) for path in before} == before
+    gone = f"{place}/day=2026-03-01/outcomes.parquet"
+    files(place).rm(gone)
+    assert [day.day for day in archived(log, place).written] == [1]
+    assert files(place).cat(gone) == before[gone.partition("://")[2]]
+    assert fetch_archive(place, tmp_path / "log.parquet", Period()) == 3
     table = pl.read_parquet(tmp_path / "log.parquet")
     assert table.height == 9
     assert table.sort("prompt_id")["quality"].to_list() == [1.0] + 8 * [None]
 
 
-def test_an_object_that_is_cut_off_is_written_again_and_not_read(log, bucket, tmp_path):
-    archived(log, bucket)
-    cut = f"{bucket}/day=2026-03-02/outcomes.parquet"
-    whole = files().cat(cut)
-    files().pipe(cut, whole[:1000])
+def test_an_object_that_is_cut_off_is_written_again_and_not_read(log, place, tmp_path):
+    archived(log, place)
+    cut = f"{place}/day=2026-03-02/outcomes.parquet"
+    whole = files(place).cat(cut)
+    files(place).pipe(cut, whole[:1000])
     with pytest.raises(
         TableError, match=r"day=2026-03-02/outcomes.parquet: this is not a whole Parquet file \(1,000 b"
     ):
-        fetch_archive(bucket, tmp_path / "log.parquet", Period())
-    assert [day.day for day in archived(log, bucket).written] == [2]
-    assert files().cat(cut) == whole
+        fetch_archive(place, tmp_path / "log.parquet", Period())
+    assert [day.day for day in archived(log, place).written] == [2]
+    assert files(place).cat(cut) == whole
 
 
-def test_a_part_of_an_archive_is_read_by_its_time(log, bucket):
-    archived(log, bucket)
-    table = read_log(bucket, since=FIRST + DAY, until=FIRST + 2 * DAY)
+def test_a_part_of_an_archive_is_read_by_its_time(log, place):
+    archived(log, place)
+    table = read_log(place, since=FIRST + DAY, until=FIRST + 2 * DAY)
     assert table["timestamp"].dt.day().unique().to_list() == [2]
     with pytest.raises(TableError, match="there is no day=YYYY-MM-DD/outcomes.parquet of this time"):
-        read_log(bucket, since=FIRST + 30 * DAY)
+        read_log(place, since=FIRST + 30 * DAY)
 
 
-def test_the_command_writes_the_days_that_are_over(log, bucket, tmp_path):
+def test_the_command_writes_the_days_that_are_over(log, place, tmp_path):
     done = run_command(
-        "log", "archive", "--log", log, "--spool", tmp_path / "spool", "--to", bucket, "--until", "2026-03-05"
+        "log", "archive", "--log", log, "--spool", tmp_path / "spool", "--to", place, "--until", "2026-03-05"
     )
     assert done.returncode == 0, done.stderr
-    assert f"Wrote 4 days with 12 rows to {bucket}; 0 were there, 0 have no row" in done.stdout
+    assert f"Wrote 4 days with 12 rows to {place}; 0 were there, 0 have no row" in done.stdout
 
 
-def test_a_parquet_log_on_object_storage_is_archived_there_too(bucket):
-    place = f"parquet:{bucket.replace('outcomes', 'log')}"
+def test_a_parquet_log_on_object_storage_is_archived_there_too(place):
+    log = f"parquet:{place.replace('outcomes', 'log')}"
 
     async def write(store):
         await store.write(batch_of([row_of(decision(0, created_at=FIRST)), row_of(attempt(0, created_at=FIRST))]), "a")
 
-    with_store(place, write)
-    assert [day.day for day in archived(place, bucket).written] == [1]
-    assert read_log(bucket)["prompt_id"].to_list() == [decision(0).decision_id]
+    with_store(log, write)
+    assert [day.day for day in archived(log, place).written] == [1]
+    assert read_log(place)["prompt_id"].to_list() == [decision(0).decision_id]
 
 
+@pytest.mark.slow
 def test_no_bucket_and_no_key_are_said(log, s3, monkeypatch):
     reach(monkeypatch, s3)
     with pytest.raises(SettingsError, match="s3://nowhere/x: there is no bucket 'nowhere'; make it, or check its name"):
@@ -181,6 +189,7 @@ ANSWERS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("expected", ANSWERS)
 def test_refusals_of_the_store_say_what_to_look_at(log, monkeypatch, expected):
     pytest.importorskip("s3fs", reason="extra 's3' is not installed")

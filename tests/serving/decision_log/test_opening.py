@@ -208,6 +208,32 @@ def test_a_log_of_an_older_version_is_upgraded_and_keeps_its_records(log_url):
     assert asyncio.run(read_back(log_url, later)) == later
 
 
+def test_who_gives_up_waiting_for_a_migration_does_not_stop_it(tmp_path):
+    """A large log takes longer than the ten seconds that the service waits; beginning anew each time would never end."""
+    n_begun = 0
+
+    async def run():
+        store = open_store(f"sqlite:///{tmp_path}/log.db")
+        migrated = store._open
+
+        async def slowly():
+            nonlocal n_begun
+            n_begun += 1
+            await asyncio.sleep(0.2)
+            await migrated()
+
+        store._open = slowly
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(store.open(), 0.02)
+        await store.open()
+        counts = await store.count()
+        await store.close()
+        return counts
+
+    assert set(asyncio.run(run()).values()) == {0}
+    assert n_begun == 1
+
+
 @pytest.mark.parametrize("log_url", ["sqlite", "postgresql"], indirect=True)
 def test_a_newer_schema_is_left_alone(log_url):
     opened(log_url, lambda connection: connection.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")))
