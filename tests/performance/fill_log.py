@@ -105,8 +105,8 @@ class _Rows:
             own = {"decision_id": decision_id, "created_at": when, "key_id": key, "session_id": session,
                    "user_id": f"user-{(number // 32) % 5000}", "explored": bool(chance[i] > 0.95)}  # fmt: skip
             found[Kind.DECISION].append(self._with(Kind.DECISION, decision, own))
-            own = {"attempt_id": f"att_000{number:029x}", "decision_id": decision_id, "created_at": called, "key_id": key,
-                   "response_id": f"chatcmpl-000{number:021x}"}  # fmt: skip
+            own = {"attempt_id": f"att_000{number:029x}", "decision_id": decision_id, "created_at": called,
+                   "key_id": key, "response_id": f"chatcmpl-000{number:021x}"}  # fmt: skip
             if chance[i] < _FAILED:
                 failed = own | {"status": 503, "error_type": "overloaded", "cost_usd": None, "response_id": None}
                 found[Kind.ATTEMPT].append(self._with(Kind.ATTEMPT, call, failed))
