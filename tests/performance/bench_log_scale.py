@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import random
+import re
 import sys
 import time
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--days", type=float, default=40)
     parser.add_argument("--copies", type=int, default=1, help="As of fill_log.py.")
     parser.add_argument("--hours", type=int, default=10**6, help="Sum up so many hours at most.")
+    parser.add_argument("--only", default="", help="Questions whose names this pattern is in.")
     parser.add_argument("--repeat", type=int, default=30)
     options = parser.parse_args()
     with server(options.url) as url:
@@ -71,7 +73,8 @@ async def measure(url: str, options: argparse.Namespace) -> None:
     print(f"{n:,} decisions, {await size_of(store) / 1e9:.2f} GB; load {os.getloadavg()[0]:.1f}", flush=True)
     await roll(store.reader, options.hours)
     for name, ask in questions(store, await newest(store), options.days):
-        await timed(store, name, ask, options.repeat)
+        if re.search(options.only, name):
+            await timed(store, name, ask, options.repeat)
     print(f"load {os.getloadavg()[0]:.1f}")
     await store.close()
 
