@@ -209,7 +209,7 @@ def test_a_log_of_an_older_version_is_upgraded_and_keeps_its_records(log_url):
 
 
 def test_who_gives_up_waiting_for_a_migration_does_not_stop_it(tmp_path):
-    """A large log takes longer than the ten seconds that the service waits; beginning anew each time would never end."""
+    """A large log takes longer than the service waits; it would never end if each call began anew."""
     n_begun = 0
 
     async def run():
