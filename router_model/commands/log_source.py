@@ -1,6 +1,7 @@
 """``--log``: where commands that learn or measure find the calls of a service.
 
-It is the URL of a decision log, which is exported first, or a table that ``router-model log export`` wrote.
+It is the URL of a decision log, which is exported first, a table that ``router-model log export`` wrote, or an archive
+of ``router-model log archive``, whose days are put together first.
 """
 
 import tempfile
@@ -30,7 +31,7 @@ class LogSource:
     Attributes
     ----------
     log : str
-        URL of a log, or path of an exported table.
+        URL of a log or of an archive, or path of an exported table.
     spool : Path
     since, until : datetime or None
         Only decisions of this time; a table has to be exported with them.
@@ -70,8 +71,18 @@ class LogSource:
             return
         with tempfile.TemporaryDirectory(prefix="router-log-") as folder:
             out = Path(folder) / "log.parquet"
-            self._export(out)
+            self._fetch(out) if is_archive(self.log) else self._export(out)
             yield out
+
+    def _fetch(self, out: Path) -> None:
+        from router_model.serving.decision_log.archive import fetch_archive  # noqa: PLC0415  (--help stays fast)
+        from router_model.serving.decision_log.store import Period, StoreError  # noqa: PLC0415
+
+        try:
+            n_days = fetch_archive(self.log, out, Period(self.since, self.until))
+        except OSError as exc:
+            raise StoreError(f"the archive cannot be read: {exc}") from exc
+        note(f"Read {n_days:,} days of the archive.")
 
     def _export(self, out: Path) -> None:
         from router_model.serving.common.extra import needing_serve  # noqa: PLC0415  (--help stays fast)
@@ -95,7 +106,7 @@ def read_log(
 
     Parameters
     ----------
-    log : URL of a decision log, or path of a table that ``router-model log export`` wrote
+    log : URL of a decision log or of an archive, or path of a table that ``router-model log export`` wrote
     spool : folder of records that are not in the log yet
     since, until : only decisions of this time, of a log's URL
 
@@ -123,7 +134,7 @@ def read_log(
     return frame.sort("timestamp", maintain_order=True, nulls_last=True) if "timestamp" in frame.columns else frame
 
 
-_HELP = "Decision log of a service, or a table of 'router-model log export'."
+_HELP = "Decision log of a service, a table of 'log export', or an archive of 'log archive'."
 _OF_A_LOG = (
     click.option(
         "--spool", type=click.Path(path_type=Path), default=DEFAULT_SPOOL, envvar="ROUTER_LOG_SPOOL", show_default=True,
@@ -163,6 +174,20 @@ def _with_source(function: Callable[..., Any], named: Callable[..., Any]) -> Cal
     for option in reversed((named, *_OF_A_LOG)):
         command = option(command)
     return command
+
+
+_ARCHIVES = ("s3", "gs", "gcs", "az", "abfs", "file", "memory")
+"""Schemes of places that can hold an archive; ``file://`` is a folder."""
+
+
+def is_archive(log: str) -> bool:
+    """Return whether ``--log`` names an archive rather than a log or a table.
+
+    >>> is_archive("s3://bucket/outcomes"), is_archive("sqlite:///router-log.db"), is_archive("march.parquet")
+    (True, False, False)
+    """
+    scheme, found, _ = log.partition("://")
+    return bool(found) and scheme in _ARCHIVES
 
 
 def is_table(log: str) -> bool:

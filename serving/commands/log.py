@@ -106,6 +106,41 @@ def export(
 
 
 @command.command(
+    "archive",
+    examples="""
+    router-model log archive --to s3://bucket/outcomes
+    router-model ope other-router --log s3://bucket/outcomes --since 30d
+    """,
+)
+@_log
+@_spool
+@click.option("--to", "place", required=True, help="A folder, or a URI such as s3://bucket/path.")
+@click.option("--since", type=moment, metavar="TIME", help="Days from then on [the first].")
+@click.option("--until", type=moment, metavar="TIME", help="Days before then [all that are over].")
+@click.option(
+    "--settled-days", type=click.FloatRange(min=0), default=1.0, show_default=True,
+    help="Calls and feedback count that are reported so long after the day.",
+)  # fmt: skip
+def archive(
+    url: str, spool: Path, *, place: str, since: datetime | None, until: datetime | None, settled_days: float
+) -> None:
+    """Write each day's outcome table once, in a folder or on object storage.
+
+    Days that are there already are left alone, so it can run every day. The
+    commands with --log read such an archive.
+    """
+    from router_model.serving.decision_log.archive import archive_log  # noqa: PLC0415  (--help stays fast)
+    from router_model.serving.decision_log.store import Period, StoreError  # noqa: PLC0415
+
+    settled = timedelta(days=settled_days)
+    try:
+        report = with_log(url, spool, lambda store: archive_log(store, place, Period(since, until), settled=settled))
+    except OSError as exc:
+        raise StoreError(f"the archive cannot be written: {exc}") from exc
+    click.echo("\n".join(report.lines()))
+
+
+@command.command(
     "delete",
     short_help="Delete records of a user, of a session, or old ones.",
     examples="""
@@ -140,10 +175,15 @@ def delete(url: str, spool: Path, user: str | None, session: str | None, before:
 @_spool
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), required=True, help="Keep records of these days.")
 def prune(url: str, spool: Path, days: float) -> None:
-    """Delete records older than a number of days; a service does this itself if log_retention_days is set."""
+    """Delete records older than a number of days; a service does this itself if log_retention_days is set.
+
+    Days (UTC) are deleted whole, so the oldest record that stays may be up to a
+    day older than said.
+    """
+    from router_model.serving.decision_log.days import oldest_kept  # noqa: PLC0415
     from router_model.serving.decision_log.store import Selection  # noqa: PLC0415
 
-    _delete(url, spool, Selection(before=datetime.now(UTC) - timedelta(days=days)))
+    _delete(url, spool, Selection(before=oldest_kept(datetime.now(UTC), days)))
 
 
 @command.command(

@@ -21,7 +21,7 @@ A report counts if its key may speak of the decision: it asked for it itself, or
 (`router_model.serving.decision_log.log_records.ANY`). Of a decision of the proxy only its own attempts count, and no
 reported ones: what a call cost and took is known here.
 
-Simplifies: only decisions are chosen by time; feedback counts whenever it came.
+Simplifies: unless reports are limited, too, only decisions are chosen by time, and feedback counts whenever it came.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ from router_model.serving.common.callers import INSECURE
 from router_model.serving.decision_log.log_records import ANY
 from router_model.serving.decision_log.rows import Kind
 from router_model.serving.decision_log.segments import scan
-from router_model.serving.decision_log.store import Period
+from router_model.serving.decision_log.store import ALWAYS, Period
 from router_model.serving.formats.format import Surface
 
 _PREDICTED: Final = (
@@ -83,6 +83,8 @@ class StagedLog:
         Of decisions.
     regenerated_within : timedelta or None
         An answer that nobody judged failed if the same prompt was asked again in its session before then.
+    reports : Period
+        Attempts and feedback of this time count.
     """
 
     decisions: list[Path]
@@ -90,6 +92,7 @@ class StagedLog:
     feedback: list[Path]
     period: Period
     regenerated_within: timedelta | None = None
+    reports: Period = ALWAYS
 
 
 def calls_of(log: StagedLog) -> pl.DataFrame:
@@ -122,7 +125,7 @@ def calls_of(log: StagedLog) -> pl.DataFrame:
 
 
 def in_period(period: Period) -> pl.Expr:
-    """Return whether a decision is one of the period."""
+    """Return whether a record is one of the period."""
     inside = pl.lit(value=True)
     if period.since is not None:
         inside &= pl.col("created_at") >= period.since
@@ -158,6 +161,7 @@ def known_attempts(log: StagedLog, decisions: pl.DataFrame) -> pl.DataFrame:
     is_ours = pl.col("authority").is_null()
     attempts = (
         scan(Kind.ATTEMPT, log.attempts)
+        .filter(in_period(log.reports))
         .join(of_decisions, on="decision_id")
         .filter(pl.when("forwarded").then(is_ours).otherwise(_MAY_SPEAK))
         .with_columns(pl.coalesce("model", "chosen").alias("model"))
@@ -202,6 +206,7 @@ def qualities(
     """
     feedback = (
         scan(Kind.FEEDBACK, log.feedback)
+        .filter(in_period(log.reports))
         .filter((pl.col("metric") == "quality") & pl.col("score").is_between(0, 1))
         .select("feedback_id", "created_at", "decision_id", "response_id", "score", "source", "key_id", "authority")
         .collect(engine="streaming")

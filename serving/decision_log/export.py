@@ -21,6 +21,7 @@ from router_model.errors import TableError
 from router_model.features import Prompt, PromptError
 from router_model.outcome_schema import DECISION_LOG, OUTCOME_COLUMN_NAMES, SCHEMA_VERSION
 from router_model.serving.decision_log.called_models import StagedLog, calls_of, in_period
+from router_model.serving.decision_log.days import DAY, shifted
 from router_model.serving.decision_log.rows import Kind
 from router_model.serving.decision_log.segments import scan
 from router_model.serving.decision_log.store import Period, Store
@@ -93,7 +94,12 @@ class ExportReport:
 
 
 async def export_log(
-    store: Store, out: Path, period: Period, *, regenerated_within: timedelta | None = None
+    store: Store,
+    out: Path,
+    period: Period,
+    *,
+    regenerated_within: timedelta | None = None,
+    reports: Period | None = None,
 ) -> ExportReport:
     """Write the outcome table of a period.
 
@@ -107,6 +113,8 @@ async def export_log(
         Of decisions.
     regenerated_within : timedelta, optional
         An answer that nobody judged gets quality 0 if the same prompt was asked again in its session before then.
+    reports : Period, optional
+        Calls and feedback of this time count; without it, all.
 
     Raises
     ------
@@ -118,13 +126,15 @@ async def export_log(
     if out.suffix not in _SINKS:
         raise TableError(f"{out}: expected a name that ends in {', '.join(_SINKS)}")
     with _folder_beside(out) as folder:
-        # A decision's attempts and feedback come after it, and clocks may differ; so only decisions are limited by
-        # time.
+        if reports is None:
+            # A decision's attempts and feedback come after it, whenever they like; and clocks may differ.
+            reports = Period(None if period.since is None else shifted(period.since, -DAY))
         log = StagedLog(
             decisions=await store.stage(Kind.DECISION, period, folder),
-            attempts=await store.stage(Kind.ATTEMPT, Period(), folder),
-            feedback=await store.stage(Kind.FEEDBACK, Period(), folder),
+            attempts=await store.stage(Kind.ATTEMPT, reports, folder),
+            feedback=await store.stage(Kind.FEEDBACK, reports, folder),
             period=period,
+            reports=reports,
             regenerated_within=regenerated_within,
         )
         return _export(log, out, folder)

@@ -85,6 +85,10 @@ class ParquetStore:
         del key_id, since
         raise StoreError("what a key has spent is not looked up in Parquet files; use a database for the log")
 
+    async def first_decision(self) -> datetime | None:
+        """Return the first time in all files."""
+        return await self._in_thread(self._first)
+
     async def stage(
         self, kind: Kind, period: Period, folder: Path, *, fields: Collection[str] | None = None
     ) -> list[Path]:
@@ -126,6 +130,11 @@ class ParquetStore:
             if not found.is_empty():
                 return rows_of(kind, found.sort(TIME_FIELD[kind]).tail(1))[0]
         return None
+
+    def _first(self) -> datetime | None:
+        parts = [self._scan(Kind.DECISION, name).select("created_at").collect() for name in self._names(Kind.DECISION)]
+        first: datetime | None = pl.concat(parts)["created_at"].min() if parts else None  # type: ignore[assignment]
+        return first
 
     def _names(self, kind: Kind) -> list[str]:
         return self.folder.names(FOLDERS[kind])

@@ -10,12 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Any, Final, TypeVar
 
 from router_model.serving.common.service_errors import NotReadyError
 from router_model.serving.common.shares import Shares
+from router_model.serving.decision_log.days import oldest_kept
 from router_model.serving.decision_log.gate import StoreGate
 from router_model.serving.decision_log.log import Loggable, LogStats
 from router_model.serving.decision_log.log_records import (
@@ -355,7 +356,7 @@ class QueuedLog:
 
     async def _retain_loop(self) -> None:
         while self._retention_days is not None:
-            before = datetime.now(UTC) - timedelta(days=self._retention_days)
+            before = oldest_kept(datetime.now(UTC), self._retention_days)
             try:
                 deleted = await self._store.delete(Selection(before=before))
             except StoreError as exc:
@@ -370,12 +371,13 @@ class QueuedLog:
             await asyncio.sleep(_RETAIN_EVERY_S)
 
     async def _roll_loop(self) -> None:
-        """Sum up the hours that are over; most of the time this rests, so that requests are not held up."""
+        """Sum up the last minutes, and hours that are over; most of the time this rests, as requests come first."""
         reader = self._store.reader
         while self._rolls and reader is not None:
             began = time.monotonic()
             try:
-                found = await reader.roll_next()
+                refreshed = await reader.refresh()
+                found = await reader.roll_next() or refreshed
             except StoreError as exc:
                 logger.warning("an hour of the log could not be summed up; this is tried again later: %s", exc)
                 found = False

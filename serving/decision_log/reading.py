@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, literal, select, tup
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from router_model.serving.decision_log.database_errors import database_failures
+from router_model.serving.decision_log.days import near, near_all, shifted
 from router_model.serving.decision_log.rolled_hours import (
     HOUR,
     claim,
@@ -24,7 +25,7 @@ from router_model.serving.decision_log.rolled_hours import (
     rolled_until,
 )
 from router_model.serving.decision_log.rows import Kind, Row
-from router_model.serving.decision_log.store import SEARCHED, Found, Place, Summaries, Wanted
+from router_model.serving.decision_log.store import SEARCHED, Found, Period, Place, Summaries, Wanted
 from router_model.serving.decision_log.summaries import (
     ALL,
     QUALITY,
@@ -40,6 +41,12 @@ MINUTE: Final = timedelta(minutes=1)
 _FRESH_S: Final = 4.0
 _MOST_MINUTES: Final = 240
 _AT_ONCE: Final = 500
+_FIRST_WINDOW: Final = 500
+_SLACK: Final = timedelta(minutes=5)
+"""For clocks of several machines that differ."""
+_REPORTED_WITHIN: Final = timedelta(days=1)
+_MINUTES_AHEAD: Final = 5
+"""Minutes that are read in one go in the background."""
 
 Connecting = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
@@ -88,46 +95,54 @@ class SqlReader:
                 await keep(connection, hour, claimed, by_key)
         return True
 
+    async def refresh(self, *, now: datetime | None = None) -> bool:
+        """Read some of the last minutes ahead of who looks at them, the newest first; False if none needs it."""
+        now = now or datetime.now(UTC)
+        begin = now.replace(second=0, microsecond=0)
+        oldest = min(rolled_until(now), begin - HOUR)
+        while begin >= oldest:
+            if not self._is_fresh(begin, now):
+                first = max(begin - (_MINUTES_AHEAD - 1) * MINUTE, oldest)
+                await self._read_minutes(first, begin, now)
+                return True
+            begin -= MINUTE
+        return False
+
     async def find(self, wanted: Wanted, after: Place | None, most: int) -> Found:
-        """Return the newest decisions that are wanted, after a place in the list."""
-        decisions = TABLES[Kind.DECISION].c
-        seen: list[ColumnElement[bool]] = []
-        if wanted.since is not None:
-            seen.append(decisions.created_at >= wanted.since)
-        if wanted.until is not None:
-            seen.append(decisions.created_at < wanted.until)
-        if after is not None:
-            place = tuple_(decisions.created_at, decisions.decision_id)
-            seen.append(place < tuple_(*_bound(after)))
-        order = (decisions.created_at.desc(), decisions.decision_id.desc())
-        # Only what is compared is read of all that is looked at; prompts and candidates are nine tenths of a log.
-        needed = {"decision_id", "created_at", *(name for name in _COMPARED if getattr(wanted, name))}
-        needed |= {wanted.status} & {"degraded", "explored"} | ({"messages"} if wanted.text else set())
-        window = select(*(decisions[name] for name in sorted(needed))).where(*seen).order_by(*order).limit(SEARCHED)
-        looked = window.subquery()
-        ids = select(looked.c.decision_id).where(*_conditions(wanted, looked.c))
-        ids = ids.order_by(looked.c.created_at.desc(), looked.c.decision_id.desc()).limit(most + 1)
-        chosen = select(*(decisions[name] for name in _SHOWN_FIELDS)).where(decisions.decision_id.in_(ids))
-        last = select(decisions.created_at, decisions.decision_id).where(*seen)
-        last = last.order_by(*order).offset(SEARCHED - 1).limit(1)
+        """Return the newest decisions that are wanted, after a place in the list.
+
+        Looks at ever larger windows, so that what is frequent is found in the first one, and what is rare in few
+        statements.
+        """
+        found: list[Place] = []
+        end, n_looked = after, 0
         with database_failures("read"):
             async with self._reading() as connection:
-                rows = [dict(row) for row in (await connection.execute(chosen.order_by(*order))).mappings()]
-                if len(rows) > most:
-                    end = Place(rows[most - 1]["created_at"], rows[most - 1]["decision_id"])
-                    return Found(rows[:most], end, is_cut=False)
-                cut = (await connection.execute(last)).first()
-        return Found(rows, None if cut is None else Place(*cut), is_cut=cut is not None)
+                while n_looked < SEARCHED and (end is not None or not n_looked):
+                    size = min(max(_FIRST_WINDOW, 4 * n_looked), SEARCHED - n_looked)
+                    window = _window(wanted, end, size)
+                    last = (await connection.execute(_last(window, size))).first()
+                    times = Period(wanted.since if last is None else last[0], wanted.until if end is None else end[0])
+                    matching = _matching(wanted, window, times, most + 1 - len(found))
+                    found += [Place(*row) for row in await connection.execute(matching)]
+                    if len(found) > most:
+                        return Found(await _shown(connection, found[:most]), found[most - 1], is_cut=False)
+                    end = None if last is None else Place(*last)
+                    n_looked += size
+                return Found(await _shown(connection, found), end, is_cut=end is not None)
 
     async def belonging(self, decision_id: str) -> tuple[list[Row], list[Row]]:
         """Return the calls of a decision and what was said of its answer, oldest first."""
-        found = []
+        found, times = [], near(decision_id)
         with database_failures("read"):
             async with self._reading() as connection:
                 for kind in (Kind.ATTEMPT, Kind.FEEDBACK):
                     table = TABLES[kind]
-                    chosen = select(table).where(table.c.decision_id == decision_id).order_by(table.c.created_at)
-                    found.append([dict(row) for row in (await connection.execute(chosen.limit(_AT_ONCE))).mappings()])
+                    own = [table.c.decision_id == decision_id]
+                    if times is not None:  # they are not older, and partitions that are need not be looked into
+                        own.append(table.c.created_at >= times[0])
+                    chosen = select(table).where(*own).order_by(table.c.created_at).limit(_AT_ONCE)
+                    found.append([dict(row) for row in (await connection.execute(chosen)).mappings()])
         return found[0], found[1]
 
     async def _recent(self, since: datetime, now: datetime) -> list[tuple[datetime, dict[str, Tree]]]:
@@ -171,30 +186,11 @@ class SqlReader:
     async def _records(
         self, since: datetime, until: datetime
     ) -> tuple[list[DecisionRow], list[AttemptRow], list[FeedbackRow]]:
-        decisions, attempts, feedback = (TABLES[kind] for kind in (Kind.DECISION, Kind.ATTEMPT, Kind.FEEDBACK))
-        joined = feedback.outerjoin(decisions, feedback.c.decision_id == decisions.c.decision_id)
-        of_feedback = (feedback.c.created_at, feedback.c.score)
-        of_decision = (decisions.c.quality_bar, decisions.c.model, decisions.c.key_id)
         async with self._reading() as connection:
             return (
-                [
-                    DecisionRow(*row)
-                    async for row in _streamed(connection, _within(decisions, DecisionRow, since, until))
-                ],
-                [AttemptRow(*row) async for row in _streamed(connection, _within(attempts, AttemptRow, since, until))],
-                [
-                    FeedbackRow(*row)
-                    async for row in _streamed(
-                        connection,
-                        select(*of_feedback, *of_decision)
-                        .select_from(joined)
-                        .where(
-                            feedback.c.created_at >= since,
-                            feedback.c.created_at < until,
-                            feedback.c.metric == QUALITY,
-                        ),
-                    )
-                ],
+                [DecisionRow(*row) async for row in _streamed(connection, Kind.DECISION, DecisionRow, since, until)],
+                [AttemptRow(*row) async for row in _streamed(connection, Kind.ATTEMPT, AttemptRow, since, until)],
+                await _judgements(connection, since, until),
             )
 
 
@@ -205,26 +201,69 @@ _SHOWN_FIELDS: Final = (
 _COMPARED: Final = ("key_id", "model", "reason", "session_id")
 
 
-def _bound(after: Place) -> Sequence[Any]:
-    """Return the values of a place, typed as their columns."""
+def _window(wanted: Wanted, after: Place | None, size: int) -> Any:
+    """Return the next decisions of the list, as a subquery, with what is compared of them."""
     decisions = TABLES[Kind.DECISION].c
-    return literal(after.created_at, decisions.created_at.type), literal(after.decision_id, decisions.decision_id.type)
+    seen: list[ColumnElement[bool]] = []
+    if wanted.since is not None:
+        seen.append(decisions.created_at >= wanted.since)
+    if wanted.until is not None:
+        seen.append(decisions.created_at < wanted.until)
+    if after is not None:
+        time = literal(after.created_at, decisions.created_at.type)
+        place = tuple_(time, literal(after.decision_id, decisions.decision_id.type))
+        # The time alone, too: partitions are left out by it, and not by a pair of values.
+        seen += [tuple_(decisions.created_at, decisions.decision_id) < place, decisions.created_at <= time]
+    # Prompts and candidates are nine tenths of a log, so only what is compared is read.
+    needed = {"decision_id", "created_at", *(name for name in _COMPARED if getattr(wanted, name))}
+    needed |= {wanted.status} & {"degraded", "explored"} | ({"messages"} if wanted.text else set())
+    chosen = select(*(decisions[name] for name in sorted(needed))).where(*seen)
+    return chosen.order_by(*_newest_first(decisions)).limit(size).subquery()
 
 
-def _conditions(wanted: Wanted, row: Any) -> list[ColumnElement[bool]]:
+def _matching(wanted: Wanted, window: Any, times: Period, most: int) -> Select[Any]:
+    """Return the places in a window that are wanted; the window is of these times."""
+    chosen = select(window.c.created_at, window.c.decision_id).where(*_conditions(wanted, window.c, times))
+    return chosen.order_by(*_newest_first(window.c)).limit(most)
+
+
+def _last(window: Any, size: int) -> Select[Any]:
+    """Return the place of a window's last decision; no row if it is not full."""
+    chosen = select(window.c.created_at, window.c.decision_id)
+    return chosen.order_by(*_newest_first(window.c)).offset(size - 1).limit(1)
+
+
+def _newest_first(columns: Any) -> tuple[Any, Any]:
+    return columns.created_at.desc(), columns.decision_id.desc()
+
+
+async def _shown(connection: AsyncConnection, places: Sequence[Place]) -> list[Row]:
+    """Return what is shown of decisions."""
+    if not places:
+        return []
+    decisions = TABLES[Kind.DECISION].c
+    times = (min(one.created_at for one in places), max(one.created_at for one in places))
+    these = (decisions.decision_id.in_([one.decision_id for one in places]), decisions.created_at.between(*times))
+    chosen = select(*(decisions[name] for name in _SHOWN_FIELDS)).where(*these).order_by(*_newest_first(decisions))
+    return [dict(row) for row in (await connection.execute(chosen)).mappings()]
+
+
+def _conditions(wanted: Wanted, row: Any, times: Period) -> list[ColumnElement[bool]]:
     """Return what a decision has to be, over the columns of the records that are looked at."""
     equal = {name: getattr(wanted, name) for name in _COMPARED if getattr(wanted, name)}
     found: list[ColumnElement[bool]] = [row[name] == value for name, value in equal.items()]
     if wanted.text:
         found.append(row.messages.icontains(wanted.text, autoescape=True))
     calls, judged = TABLES[Kind.ATTEMPT].c, TABLES[Kind.FEEDBACK].c
-    called = exists().where(calls.decision_id == row.decision_id)
-    answered = exists().where(and_(calls.decision_id == row.decision_id, calls.error_type.is_(None)))
+    # The times leave partitions out. Calls are reported within a day; judgements may come whenever they like.
+    of_row = [calls.decision_id == row.decision_id, *_around(calls, times, latest=True)]
+    called = exists().where(*of_row)
+    answered = exists().where(*of_row, calls.error_type.is_(None))
     by_status = {
         "answered": answered,
         "failed": and_(called, ~answered),
         "uncalled": ~called,
-        "judged": exists().where(judged.decision_id == row.decision_id),
+        "judged": exists().where(judged.decision_id == row.decision_id, *_around(judged, times, latest=False)),
     }
     if wanted.status in by_status:
         found.append(by_status[wanted.status])
@@ -233,15 +272,47 @@ def _conditions(wanted: Wanted, row: Any) -> list[ColumnElement[bool]]:
     return found
 
 
-def _within(table: Any, shape: type[DecisionRow | AttemptRow], since: datetime, until: datetime) -> Select[Any]:
-    columns = [table.c[name] for name in shape._fields]
-    return select(*columns).where(table.c.created_at >= since, table.c.created_at < until)
+def _around(columns: Any, times: Period, *, latest: bool) -> list[ColumnElement[bool]]:
+    """Return that a record may belong to a decision of some time."""
+    found = []
+    if times.since is not None:
+        found.append(columns.created_at >= shifted(times.since, -_SLACK))
+    if latest and times.until is not None:
+        found.append(columns.created_at <= shifted(times.until, _REPORTED_WITHIN))
+    return found
 
 
-async def _streamed(connection: AsyncConnection, chosen: Select[Any]) -> AsyncIterator[Any]:
-    result = await connection.stream(chosen, execution_options={"yield_per": _AT_ONCE})
-    async for row in result:
+async def _streamed(
+    connection: AsyncConnection, kind: Kind, shape: type[DecisionRow | AttemptRow], since: datetime, until: datetime
+) -> AsyncIterator[Any]:
+    table = TABLES[kind]
+    chosen = select(*(table.c[name] for name in shape._fields)).where(*_within(table, since, until))
+    async for row in await connection.stream(chosen, execution_options={"yield_per": _AT_ONCE}):
         yield row
+
+
+async def _judgements(connection: AsyncConnection, since: datetime, until: datetime) -> list[FeedbackRow]:
+    """Return the judgements of a period with what they are about.
+
+    A join would look for each decision in all partitions, or read all decisions; the ids say where they are.
+    """
+    feedback, decisions = TABLES[Kind.FEEDBACK], TABLES[Kind.DECISION].c
+    chosen = select(feedback.c.created_at, feedback.c.score, feedback.c.decision_id)
+    chosen = chosen.where(*_within(feedback, since, until), feedback.c.metric == QUALITY)
+    judgements = (await connection.execute(chosen)).all()
+    ids = sorted({decision_id for *_, decision_id in judgements if decision_id is not None})
+    about: dict[str | None, Sequence[Any]] = {}
+    for start in range(0, len(ids), _AT_ONCE):
+        some = ids[start : start + _AT_ONCE]
+        times = near_all(some)
+        these = [decisions.decision_id.in_(some)] + ([] if times is None else [decisions.created_at.between(*times)])
+        found = select(decisions.decision_id, decisions.quality_bar, decisions.model, decisions.key_id).where(*these)
+        about |= {decision_id: facts for decision_id, *facts in await connection.execute(found)}
+    return [FeedbackRow(when, score, *about.get(of, (None, None, None))) for when, score, of in judgements]
+
+
+def _within(table: Any, since: datetime, until: datetime) -> list[ColumnElement[bool]]:
+    return [table.c.created_at >= since, table.c.created_at < until]
 
 
 def _runs(minutes: list[datetime]) -> list[tuple[datetime, datetime]]:

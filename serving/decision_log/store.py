@@ -57,6 +57,9 @@ class Period:
     until: datetime | None = None
 
 
+ALWAYS: Final = Period()
+
+
 SEARCHED: Final = 20_000
 """Decisions that one search looks at, at most."""
 
@@ -142,6 +145,9 @@ class LogReader(Protocol):
     async def belonging(self, decision_id: str) -> tuple[list[Row], list[Row]]:
         """Return the calls of a decision and what was said of its answer, oldest first."""
 
+    async def refresh(self, *, now: datetime | None = None) -> bool:
+        """Read some of the last minutes ahead of who looks at them; False if none needs it."""
+
     async def roll_next(self, *, now: datetime | None = None) -> bool:
         """Sum up the newest hour that is over; False if none is left."""
 
@@ -224,6 +230,15 @@ class Store(Protocol):
         ------
         StoreError
             If the store cannot say it now, or ever.
+        """
+
+    async def first_decision(self) -> datetime | None:
+        """Return when the first decision was made; None of an empty log.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be read now.
         """
 
     async def stage(

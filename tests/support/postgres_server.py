@@ -27,8 +27,9 @@ class PostgresServer:
     """A cluster in a temporary folder, on a free port of loopback. The server refuses to run as root, so root
     runs it as another user."""
 
-    def __init__(self, programs):
+    def __init__(self, programs, **settings):
         self._programs = programs
+        self._settings = {"listen_addresses": "127.0.0.1", "fsync": "off"} | settings
         self.folder = Path(tempfile.mkdtemp(prefix="router-postgres-"))
         self._as_user = {}
         if os.geteuid() == 0:
@@ -45,7 +46,9 @@ class PostgresServer:
         return f"postgresql+asyncpg://{USER}@127.0.0.1:{self.port}/{database}"
 
     def start(self):
-        options = ["-p", str(self.port), "-k", str(self.folder), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
+        options = ["-p", str(self.port), "-k", str(self.folder)]
+        for name, value in self._settings.items():
+            options += ["-c", f"{name}={value}"]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._programs / "postgres", "-D", self.folder / "data", *options],

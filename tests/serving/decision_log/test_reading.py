@@ -212,6 +212,26 @@ def test_few_questions_are_answered_at_once_so_that_writing_goes_on(tmp_path):
     assert most == 2
 
 
+def test_minutes_are_read_in_the_background_before_anybody_looks(tmp_path):
+    """The last hour has 61 minutes, as one has just begun; five are read at a time."""
+
+    async def question(store):
+        await put(store, *(decision(n, created_at=NOW - timedelta(minutes=n)) for n in range(0, 70, 10)))
+        n_times = 0
+        while await store.reader.refresh(now=NOW):
+            n_times += 1
+
+        async def read(*_):
+            pytest.fail("a minute was read while somebody waited")
+
+        store.reader._read_minutes = read
+        hour = await store.reader.summaries(NOW - timedelta(hours=1), now=NOW)
+        return n_times, sum(tree.get("n_decisions", 0) for _, tree in hour.parts)
+
+    n_times, n_decisions = asked(f"sqlite:///{tmp_path}/log.db", question)
+    assert (n_times, n_decisions) == (13, 7)
+
+
 def test_minute_that_is_still_filling_is_read_again(tmp_path):
     async def question(store):
         now, counts = BEGAN + timedelta(seconds=30), []
