@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 import polars as pl
-from quickstart import command
 
+from quickstart import command
 from router_model import TrainConfig, train
 
 N_PROMPTS, N_REQUESTS = 450, 2400
