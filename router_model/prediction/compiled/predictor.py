@@ -1,7 +1,6 @@
 """A predictor whose predictions the extension module computes, the same as `router_model.prediction.predictor`."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from itertools import accumulate
 
@@ -71,11 +70,11 @@ class CompiledPredictor(Predictor):
             return Predictor.predict(self, features, quality_bar=quality_bar)
         self.grid.check(quality_bar)
         out = np.empty((len(features), len(self.models) * (4 + 4 * len(self.amounts)) + 4), dtype=np.float32)
-        bar = self.grid.between(quality_bar)
+        below, above, share = self.grid.between(quality_bar)
 
         def fill(start: int) -> None:
             rows = slice(start, start + _CHUNK)
-            self.native.predict(*_laid(features, rows), out[rows], *bar)
+            self.native.predict(*_laid(features, rows), out[rows], below, above, float(share))
 
         in_parallel(fill, range(0, len(features), _CHUNK))
         return self._prediction(out)
@@ -107,7 +106,7 @@ class CompiledPredictor(Predictor):
 
 def _laid(features: PromptFeatures, rows: slice) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
     """Return some prompts' pieces, one after the other, where each prompt's begin, embeddings and surface features."""
-    pieces: Sequence[IntArray] = features.pieces[rows]  # type: ignore[assignment]  (no Terms)
+    pieces = [one for one in features.pieces[rows] if not isinstance(one, Terms)]  # `predict` saw to it that none is
     together = pieces[0] if len(pieces) == 1 else np.concatenate([*pieces, np.empty(0, np.int64)])
     starts = np.array([0, *accumulate(map(len, pieces))], dtype=np.int64)
     return (
