@@ -242,7 +242,7 @@ def test_words_for_people():
     )
     assert replace(QUALITY, n_missing=4).in_words() == (
         "certified: mean quality >= 0.8 on average (delta 0.1; 0.900 on 200 calibration prompts, which count as 133, "
-        "4 (2.0%) without an outcome counted as failures)"
+        "4 (2 %) without an outcome counted as failures)"
     )
     assert REFUSED.in_words() == (
         "not certified: success >= 0.95 on average. 0.95 is not reached. Requests for it go to large, the best single "

@@ -23,6 +23,7 @@ from router_model.training.measuring.certify import (
 )
 from router_model.training.measuring.design_effect import design_effects
 from router_model.training.table.outcomes import read_outcomes
+from router_model.wording import percent
 
 DELTA = 0.1
 N_DRAWS = 2000
@@ -231,7 +232,7 @@ def test_prompts_that_were_trained_on_do_not_count_and_missing_answers_are_failu
     (certificate,) = found.certificates
     assert certificate.n_prompts == found.n_prompts == 700 - found.n_seen
     assert 10 <= certificate.n_missing <= 20  # the likeliest model is nearly always "large"
-    share = f"{certificate.n_missing / certificate.n_prompts:.1%}"
+    share = percent(certificate.n_missing / certificate.n_prompts)
     assert f"({certificate.n_missing} answers of that model, {share}, are missing" in certificate.reason
 
 

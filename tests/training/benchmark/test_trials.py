@@ -11,6 +11,7 @@ from router_model.features.featuriser import featurise
 from router_model.training.benchmark import trials
 from router_model.training.table.outcomes import Outcomes, read_outcomes
 from router_model.training.table.split import percentiles, split_prompts
+from router_model.wording import percent
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +61,8 @@ def test_prompts_that_lack_an_outcome_count_by_estimates(outcomes, by_seed):
     assert np.isnan(test.success[~known, 1]).all()
     n = len(test)
     assert trial.notes[1] == (
-        f"seed 0, test: {n - known.sum()} of {n} prompts lack an outcome of some model ({(1 - share) / 3:.0%} of all "
-        "outcomes); doubly robust estimates stand for these, which widens the intervals"
+        f"seed 0, test: {n - known.sum()} of {n} prompts lack an outcome of some model ({percent((1 - share) / 3)} of "
+        "all outcomes); doubly robust estimates stand for these, which widens the intervals"
     )
 
 
