@@ -35,19 +35,19 @@ def compiled(predictor: Predictor) -> Predictor:
         _logger.info("numpy predicts: %s=0", SWITCH)
         return predictor
     try:
-        from router_model.prediction.compiled._native import PROCESSORS  # noqa: PLC0415  it may not be there
+        from router_model.prediction.compiled import _native  # noqa: PLC0415  it may not be there
         from router_model.prediction.compiled.predictor import CompiledPredictor  # noqa: PLC0415
     except ImportError as exc:
         _logger.warning("numpy predicts, which is several times slower: the extension module was not built (%s)", exc)
         return predictor
-    if processor and processor not in PROCESSORS:
+    if processor and processor not in _native.PROCESSORS:
         raise RouterModelError(
-            f"{SWITCH}={processor!r}; expected one of {', '.join((*PROCESSORS, '0'))} on this machine"
+            f"{SWITCH}={processor!r}; expected one of {', '.join((*_native.PROCESSORS, '0'))} on this machine"
         )
     if isinstance(predictor, CompiledPredictor):
         return predictor
     try:
-        return CompiledPredictor.of(predictor, processor or PROCESSORS[0])
+        return CompiledPredictor.of(predictor, processor or _native.PROCESSORS[0])
     except NotCompilableError as exc:
         _logger.warning("numpy predicts, which is several times slower: %s", exc)
         return predictor

@@ -3,14 +3,14 @@
 import math
 from dataclasses import dataclass, field, fields
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from router_model.features.bag import Terms
 from router_model.features.featuriser import PromptFeatures
-from router_model.prediction.compiled._native import PROCESSORS, Forest
-from router_model.prediction.compiled._native import Predictor as NativePredictor
+from router_model.prediction.compiled import _native
 from router_model.prediction.compiled.forest import forest_arrays
 from router_model.prediction.compiled.layout import predictor_arrays, shared_columns
 from router_model.prediction.evidence import FAMILIARITY
@@ -29,23 +29,23 @@ class CompiledPredictor(Predictor):
 
     Attributes
     ----------
-    processor : one of `PROCESSORS`, the kinds of processors that this one can stand in for, the fastest first
+    processor : one of `_native.PROCESSORS`, the kinds of processors that this one can stand in for, the fastest first
     """
 
-    processor: str = PROCESSORS[0]
-    native: NativePredictor = field(init=False, repr=False, compare=False)
+    processor: str = _native.PROCESSORS[0]
+    native: _native.Predictor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         shared = shared_columns(self)
         forests = [
-            Forest(forest_arrays(boosters, shared=shared)) if boosters else None
+            _native.Forest(forest_arrays(boosters, shared=shared)) if boosters else None
             for boosters in (self.boosters, *(amount.boosters for amount in self.amounts.values()))
         ]
-        native = NativePredictor(predictor_arrays(self), tuple(forests), self.processor)
+        native = _native.Predictor(predictor_arrays(self), tuple(forests), self.processor)
         object.__setattr__(self, "native", native)
 
     @classmethod
-    def of(cls, predictor: Predictor, processor: str = PROCESSORS[0]) -> "CompiledPredictor":
+    def of(cls, predictor: Predictor, processor: str = _native.PROCESSORS[0]) -> "CompiledPredictor":
         """Lay out a predictor.
 
         Raises
@@ -53,6 +53,10 @@ class CompiledPredictor(Predictor):
         NotCompilableError
         """
         return cls(**{each.name: getattr(predictor, each.name) for each in fields(Predictor)}, processor=processor)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the reference, and lay it out again for the processor that loads it."""
+        return CompiledPredictor.of, (self.by_numpy(),)
 
     def by_numpy(self) -> Predictor:
         """Return the reference, which says the same."""
