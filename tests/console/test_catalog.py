@@ -52,9 +52,6 @@ def proxy(tmp_path, dated):
         candidates=SimpleNamespace(served_models=fleet.models),
         breaker_states=lambda: breakers,
         troubles=lambda: {("two", "small"): Trouble("two", "server (503)", NOW, is_last=False)},
-            ("two", "small"): ("server (503)", 12.0, False),
-            ("one", "coder"): ("timeout", 5.0, True),
-        },
         key_states=lambda: {("two", "KEY", None): HealthState.CLOSED},
     )
 
