@@ -51,10 +51,7 @@ def proxy(tmp_path, dated):
         providers=fleet,
         candidates=SimpleNamespace(served_models=fleet.models),
         breaker_states=lambda: breakers,
-        last_failures=lambda: {
-            ("two", "small"): ("server (503)", 12.0, False),
-            ("one", "coder"): ("timeout", 5.0, True),
-        },
+        troubles=lambda: {("two", "small"): Trouble("two", "server (503)", NOW, is_last=False)},
         key_states=lambda: {("two", "KEY", None): HealthState.CLOSED},
     )
 
@@ -79,9 +76,9 @@ def test_model_answers_as_long_as_one_of_its_providers_does(dated, proxy):
 def test_model_whose_last_call_failed_is_not_called_ready(dated, proxy):
     """It is not paused after one failure, and says what failed and when; one that works again says so, too."""
     small = rows(dated, proxy)["small"]
-    assert (small.health, [(one.provider, one.error, one.is_last) for one in small.troubles]) == (
+    assert (small.health, [(one.error, one.at, one.is_last) for one in small.troubles]) == (
         Health.READY,
-        [("two", "server (503)", False)],
+        [("server (503)", NOW, False)],
     )
     proxy.troubles = lambda: {("two", "small"): Trouble("two", "server (503)", NOW, is_last=True)}
     assert rows(dated, proxy)["small"].health is Health.FAILING

@@ -30,14 +30,14 @@ def test_plan_follows_what_is_typed_and_dragged_and_nothing_is_logged(open_page,
         page.wait_for_function("() => document.querySelector('#plan .plan strong').textContent === 'small'")
         assert page.locator("#dial-value").text_content() == "10"
         assert page.locator("#plan-said").text_content().strip() == "the champion: small."  # read aloud
-        page.get_by_label("drag the most that the call may cost").press("Home")
-        assert page.get_by_label("Most that the call may cost").input_value() == "0.000001"
+        page.get_by_role("slider", name="drag the most").press("Home")
+        assert page.get_by_role("textbox", name="Most that the call may cost").input_value() == "0.000001"
         page.wait_for_selector("#plan .card.error")
-        page.get_by_label("Most that the call may cost").fill("")
-        page.get_by_label("drag the quality").press("End")
-        assert page.get_by_label("Quality that counts as success").input_value() == "1"
+        page.get_by_role("textbox", name="Most that the call may cost").fill("")
+        page.get_by_role("slider", name="drag the quality").press("End")
+        assert page.get_by_role("textbox", name="Quality that counts as success").input_value() == "1"
         page.get_by_text("Success is a quality of at least 1.").wait_for()
-        page.get_by_label("Most that the call may cost").fill("dear")
+        page.get_by_role("textbox", name="Most that the call may cost").fill("dear")
         page.get_by_text("most: got 'dear'; expected a number").wait_for()
     assert len(rows(console.system, "decisions")) == before
 
