@@ -28,7 +28,7 @@ from router_model.goal import (
 )
 from router_model.levels import Levels
 from router_model.policy import Rule, put_first
-from router_model.prediction.compiled import compiled
+from router_model.prediction.compiled.choice import compiled
 from router_model.prompt_cache import WarmCache, saving_usd, with_warm_caches
 from router_model.saved.artifact import Artifact, load_artifact
 from router_model.screening.constraints import Constraints
@@ -110,7 +110,8 @@ class Router(Summarised):
     @classmethod
     def assemble(cls, artifact: Artifact, encoder: Encoder, *, catalog: str | Path | Catalog | None = None) -> "Router":
         """Build a router from parts already in memory; its predictions are computed by compiled code, if possible."""
-        artifact = replace(artifact, predictor=compiled(artifact.predictor))
+        predictor = compiled(artifact.predictor)
+        artifact = artifact if predictor is artifact.predictor else replace(artifact, predictor=predictor)
         if isinstance(catalog, str | Path):
             catalog = Catalog.load(catalog)
         cards = artifact.catalog if catalog is None else catalog

@@ -107,6 +107,7 @@ def export(
 
 @command.command(
     "archive",
+    short_help="Write each day's outcome table to a folder or S3, once.",
     examples="""
     router-model log archive --to s3://bucket/outcomes
     router-model ope other-router --log s3://bucket/outcomes --since 30d

@@ -39,7 +39,7 @@ def near(decision_id: str) -> tuple[datetime, datetime] | None:
     """Return the times between which a decision was made, by its id (a UUIDv7); None of an id that does not say it.
 
     >>> near("dec_0197b5c8e40070008000000000000001")[0].isoformat()
-    '2026-06-27T07:19:36.064000+00:00'
+    '2025-06-28T08:05:31.136000+00:00'
     >>> near("dec_1")
     """
     digits = decision_id.removeprefix("dec_")

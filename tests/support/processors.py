@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 
-from router_model.prediction.compiled import SWITCH
+from router_model.prediction.compiled.choice import SWITCH
 
 X86 = platform.machine().lower() in {"x86_64", "amd64"}
 

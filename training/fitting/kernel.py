@@ -67,6 +67,8 @@ def fit_weights(
     """
     n_penalties, (n_bank, n_models, n_targets) = len(penalties), bank.outcome.shape
     shape = (n_bank, n_models, n_targets * n_penalties)
+    if n_bank == 0:
+        return np.zeros((*bank.outcome.shape, n_penalties), dtype=np.float32)
     root: FloatArray = np.sqrt(np.repeat(bank.weight, n_penalties, axis=2))
     right = root * np.repeat(bank.outcome - bank.base, n_penalties, axis=2)
     penalty = np.tile(np.array(penalties, dtype=np.float32), n_targets)

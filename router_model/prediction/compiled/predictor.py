@@ -23,7 +23,7 @@ IntArray = npt.NDArray[np.int64]
 _CHUNK = 64  # prompts that one thread predicts at once
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CompiledPredictor(Predictor):
     """A predictor that compiled code answers for; prompts that were logged without their order of pieces excepted.
 

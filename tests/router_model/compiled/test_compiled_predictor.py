@@ -13,8 +13,8 @@ from tiled_router import tiled
 from router_model import RequestError, RouterModelError
 from router_model.features.featuriser import featurise
 from router_model.model_set import without_column
-from router_model.prediction.compiled import SWITCH, compiled
 from router_model.prediction.compiled._native import PROCESSORS
+from router_model.prediction.compiled.choice import SWITCH, compiled
 from router_model.prediction.compiled.predictor import CompiledPredictor
 from router_model.prediction.predictor import Prediction
 

@@ -50,7 +50,7 @@ def test_databases_by_any_of_their_names(tmp_path, url, driver):
         ("sqlite://", "a log in memory is lost with the process"),
         ("sqlite:///:memory:", "a log in memory is lost with the process"),
         ("parquet:", "got the log 'parquet:' without a folder"),
-        ("parquet:nowhere://x/y", "parquet:nowhere://x/y: .*nowhere"),
+        ("parquet:nowhere://x/y", "nowhere://x/y: .*nowhere"),
         ("postgresql://h:port/d", "got the log 'postgresql://h:port/d', which cannot be read"),
         ("sqlite:////dev/null/log.db", "the log /dev/null/log.db cannot be made: /dev/null: "),
     ],
@@ -72,7 +72,7 @@ def test_a_missing_package_names_its_extra(monkeypatch, url, missing, extra):
 
 def test_a_missing_fsspec_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
-    with pytest.raises(ImportError, match="parquet:s3://bucket/log needs fsspec: pip install fsspec"):
+    with pytest.raises(ImportError, match=r"s3://bucket/log needs fsspec: pip install 'router-model\[s3\]'"):
         open_store("parquet:s3://bucket/log")
 
 
