@@ -24,8 +24,8 @@ from router_model.prediction.evidence import Bank
 from router_model.prediction.kernel import Kernel
 from router_model.prediction.similarity import Vectors, comparer, on_grid
 from router_model.prediction.threads import in_parallel
-from router_model.training.fitting.conjugate_gradients import Product, solve
-from router_model.training.fitting.sketch import Sketch
+from router_model.training.fitting.conjugate_gradients import solve
+from router_model.training.fitting.preconditioner import eigenvalues, preconditioner
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -84,45 +84,11 @@ def fit_weights(
         image += penalty * direction.reshape(shape)
         return image.reshape(direction.shape)
 
-    precondition = _preconditioner(matrix, root > 0, penalty, _eigenvalues(n_models, sharing, bank.weight.mean()))
+    strengths = eigenvalues(n_models, sharing, float(bank.weight.mean()))
     # One system for each target and penalty: its unknowns are the pairs of prompts and models.
     start = right.reshape(n_bank * n_models, shape[2])
-    found = solve(product, start, tolerance=tolerance, precondition=precondition).reshape(shape)
+    found = solve(
+        product, start, tolerance=tolerance, precondition=preconditioner(matrix, root > 0, penalty, strengths)
+    ).reshape(shape)
     found *= root
     return np.asarray(between(found).reshape(*bank.outcome.shape, n_penalties), dtype=np.float32)
-
-
-def _eigenvalues(n_models: int, sharing: float, weight: float) -> tuple[float, float]:
-    """Return the eigenvalues of B times a weight: of what the models have in common, and of their differences."""
-    return float((1 + (n_models - 1) * sharing) * weight), float((1 - sharing) * weight)
-
-
-def _preconditioner(
-    matrix: FloatArray, known: npt.NDArray[np.bool_], penalty: FloatArray, eigenvalues: tuple[float, float]
-) -> Product:
-    """Return the product with about the inverse of ``K B weight + penalty``, on the known pairs.
-
-    Parameters
-    ----------
-    known : shape (n_bank, n_models, n_outputs)
-    penalty : shape (n_outputs,)
-    eigenvalues : see `_eigenvalues`
-    """
-    sketch = Sketch.of(matrix)
-    (beyond, excess), (beyond_own, excess_own) = (sketch.inverse(value, penalty) for value in eigenvalues)
-    shape, (n_bank, n_models, _) = known.shape, known.shape
-
-    def precondition(residual: FloatArray) -> FloatArray:
-        of_pairs = residual.reshape(shape) * known
-        inside = (sketch.vectors.T @ of_pairs.reshape(n_bank, -1)).reshape(-1, n_models, shape[2])
-        common = inside.mean(axis=1, keepdims=True) * (excess - excess_own)[:, None]
-        inside *= excess_own[:, None]
-        inside += common
-        improved = (sketch.vectors @ inside.reshape(len(inside), -1)).reshape(shape)
-        improved += of_pairs.mean(axis=1, keepdims=True) * (beyond - beyond_own)
-        of_pairs *= beyond_own
-        improved += of_pairs
-        improved *= known
-        return improved.reshape(residual.shape)
-
-    return precondition

@@ -1,14 +1,16 @@
-"""The largest eigenvalues of a kernel matrix, found from its products with a few random directions.
+"""A rough inverse of the kernel machine's systems, so that conjugate gradients need few steps.
 
-They make a preconditioner for systems ``scale K + penalty``: nearly exact where K has its large eigenvalues, and a
-multiple of the identity elsewhere (Frangella, Tropp & Udell 2023, "Randomized Nystrom preconditioning", algorithm 2.1
-and section 5).
+The largest eigenvalues of a kernel matrix K are found from its products with a few random directions. The inverse of
+``scale K + penalty`` is then nearly right where K has its large eigenvalues, and a multiple of the identity elsewhere
+(Frangella, Tropp & Udell 2023, "Randomized Nystrom preconditioning", algorithm 2.1 and section 5).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from router_model.training.fitting.conjugate_gradients import Product
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -59,3 +61,39 @@ class Sketch:
         """
         inside = 1 / (scale * self.values[:, None] + penalty)
         return inside[-1], inside - inside[-1]
+
+
+def eigenvalues(n_models: int, sharing: float, weight: float) -> tuple[float, float]:
+    """Return the eigenvalues of B times a weight: of what the models have in common, and of their differences."""
+    return float((1 + (n_models - 1) * sharing) * weight), float((1 - sharing) * weight)
+
+
+def preconditioner(
+    matrix: FloatArray, known: npt.NDArray[np.bool_], penalty: FloatArray, eigenvalues: tuple[float, float]
+) -> Product:
+    """Return the product with about the inverse of ``K B weight + penalty``, on the known pairs.
+
+    Parameters
+    ----------
+    known : shape (n_bank, n_models, n_outputs)
+    penalty : shape (n_outputs,)
+    eigenvalues : see `eigenvalues`
+    """
+    sketch = Sketch.of(matrix)
+    (beyond, excess), (beyond_own, excess_own) = (sketch.inverse(value, penalty) for value in eigenvalues)
+    shape, (n_bank, n_models, _) = known.shape, known.shape
+
+    def precondition(residual: FloatArray) -> FloatArray:
+        of_pairs = residual.reshape(shape) * known
+        inside = (sketch.vectors.T @ of_pairs.reshape(n_bank, -1)).reshape(-1, n_models, shape[2])
+        common = inside.mean(axis=1, keepdims=True) * (excess - excess_own)[:, None]
+        inside *= excess_own[:, None]
+        inside += common
+        improved = (sketch.vectors @ inside.reshape(len(inside), -1)).reshape(shape)
+        improved += of_pairs.mean(axis=1, keepdims=True) * (beyond - beyond_own)
+        of_pairs *= beyond_own
+        improved += of_pairs
+        improved *= known
+        return improved.reshape(residual.shape)
+
+    return precondition

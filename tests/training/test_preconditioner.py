@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from router_model.training.fitting.conjugate_gradients import solve
-from router_model.training.fitting.sketch import Sketch
+from router_model.training.fitting.preconditioner import Sketch
 
 f32 = np.float32
 
