@@ -163,4 +163,5 @@ wheel: $(VENV)/.dev  ## build the wheel and import it in a clean environment out
 	PYTHON=$(BIN)/python sh tests/check_wheel.sh
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) dist build quickstart quality.json .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist build quickstart quality.json .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	  router_model/prediction/compiled/_native.*.so

@@ -1,19 +1,24 @@
 """Put the compiled extension module into the wheel, or build the wheel without it where it cannot be compiled."""
 
+import os
 import runpy
-import sysconfig
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from packaging.tags import platform_tags
 
 
 class NativeHook(BuildHookInterface):
     """Compiles ``router_model/prediction/compiled/native`` for wheels and editable installs."""
 
     def dependencies(self) -> list[str]:
-        """Ask for ziglang's C compiler where the system has none."""
-        return [] if self._script()["system_compiler"]() else ["ziglang"]
+        """Ask for ziglang's C compiler where the system has none, or where ``CC`` names it.
+
+        ``CC=false`` installs without the module where neither is to be had.
+        """
+        compiler = self._script()["system_compiler"]()
+        return ["ziglang"] if os.name != "nt" and (not compiler or "ziglang" in compiler) else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002  the hook's signature
         """Compile the module; the wheel is for this platform then, and for every Python from 3.11 on."""
@@ -23,7 +28,7 @@ class NativeHook(BuildHookInterface):
         except script["CompileError"] as exc:
             self.app.display_warning(f"router-model decides without its extension module, by numpy: {exc}")
             return
-        platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        platform = next(one for one in platform_tags() if not one.startswith(("manylinux", "musllinux")))
         build_data["artifacts"].append(f"/{module.relative_to(self.root).as_posix()}")
         build_data["pure_python"] = False
         build_data["tag"] = f"cp311-abi3-{platform}"

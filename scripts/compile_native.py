@@ -40,7 +40,16 @@ def compile_native(*extra: str) -> Path:
     Raises
     ------
     CompileError
+        The module that was there is removed then: one of other sources must not answer.
     """
+    try:
+        return _compiled(*extra)
+    except CompileError:
+        MODULE.unlink(missing_ok=True)
+        raise
+
+
+def _compiled(*extra: str) -> Path:
     if os.name == "nt":
         raise CompileError("the extension module is not compiled on Windows")
     command = system_compiler()
@@ -53,7 +62,7 @@ def compile_native(*extra: str) -> Path:
         "cc",
         "-mcpu=baseline",
     ]  # by default it is for this processor
-    made = MODULE.with_suffix(".new")  # so that a process that uses the old module keeps its file
+    made = MODULE.with_suffix(f".{os.getpid()}")  # another build may run at the same time
     command += [*_FLAGS, *extra, f"-I{sysconfig.get_path('include')}", *map(str, sorted(FOLDER.glob("native/*.c")))]
     command += ["-lm", "-o", str(made)]
     command += ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []

@@ -26,6 +26,7 @@ import features, serving, tests, training  # noqa: E401  (the project's)
 import router_model
 from router_model import Router, features as our_features, serving as our_serving, training as our_training
 from router_model.features import load_encoder
+from router_model.prediction.compiled._native import PROCESSORS
 
 names = zipfile.ZipFile(sys.argv[1]).namelist()
 tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
@@ -34,6 +35,8 @@ assert "router_model/serving/decision_log/migrations/env.py" in names  # a scrip
 for path in sys.argv[2:]:  # templates, tables, pictures: whatever stands beside the code
     assert f"router_model/{path.removeprefix('router_model/')}" in names, f"{path} is missing"
 assert any(name.endswith("compiled/_native.abi3.so") for name in names), "the extension module was not compiled"
+assert "-cp311-abi3-" in sys.argv[1], sys.argv[1]
+assert PROCESSORS[-1] == "baseline", PROCESSORS
 assert len(sys.argv) > 40  # else the files were not found
 for package in (features, serving, tests, training):
     assert package.mine == package.__name__, package

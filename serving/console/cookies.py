@@ -13,10 +13,13 @@ import hashlib
 import hmac
 import logging
 import os
+import re
 import secrets
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,6 +32,7 @@ ANONYMOUS: Final = "anonymous"
 """The key id of a visitor who has not signed in; ids of keys are longer, so it cannot collide with one."""
 LIFETIME_S: Final = 8 * 3600
 """After which a person has to sign in again."""
+_NAME: Final = re.compile("[0-9a-f]{64}")
 _PLAIN_NAME: Final = "router-console"
 _SECURE_NAME: Final = "__Host-router-console"
 """Browsers take a cookie of such a name over TLS only, and from this host alone (RFC 6265bis, section 4.1.3)."""
@@ -67,7 +71,11 @@ class EndedSessions:
     def of(cls, secret: bytes) -> "EndedSessions":
         """Return those of a service, in this machine's folder for temporary files."""
         name = hmac.new(secret, b"ended sessions", hashlib.sha256).hexdigest()[:32]
-        return cls(Path(tempfile.gettempdir()) / f"router-console-{name}")
+        try:
+            temporary = Path(tempfile.gettempdir())
+        except OSError:  # nothing can be written to; the service serves, and signing out says so
+            temporary = Path("/tmp")  # noqa: S108  (whose the folder is, is checked)
+        return cls(temporary / f"router-console-{name}")
 
     def add(self, nonce: str, *, until: int, now: float) -> None:
         """Let a session hold no longer; those that would have ended by now are forgotten.
@@ -79,9 +87,11 @@ class EndedSessions:
         """
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
+            self._is_ours()
             for path in self._folder.iterdir():
-                if path.stat().st_mtime <= now:
-                    path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # another worker forgets it at the same time
+                    if _NAME.fullmatch(path.name) and path.stat().st_mtime <= now:
+                        path.unlink()
             path = self._path(nonce)
             path.touch(mode=0o600)
             os.utime(path, (until, until))
@@ -91,8 +101,32 @@ class EndedSessions:
                 "the session could not be ended in all workers; try again, or revoke the key if its cookie was stolen"
             ) from exc
 
-    def __contains__(self, nonce: str) -> bool:
-        return self._path(nonce).exists()
+    def has(self, nonce: str) -> bool:
+        """Tell whether a session was ended.
+
+        Raises
+        ------
+        NotReadyError
+            If that cannot be told, because somebody else made the folder.
+        """
+        try:
+            return self._is_ours() and self._path(nonce).exists()
+        except OSError as exc:
+            logger.warning("%s: which sessions were ended cannot be read: %s", self._folder, exc)
+            raise NotReadyError(
+                "which sessions were ended cannot be read; the operator finds the folder in the service's log"
+            ) from exc
+
+    def _is_ours(self) -> bool:
+        """Tell whether the folder is there; refuse a link, and one that somebody else could have written to."""
+        try:
+            status = os.lstat(self._folder)
+        except FileNotFoundError:
+            return False
+        is_foreign = hasattr(os, "geteuid") and (status.st_uid != os.geteuid() or status.st_mode & 0o077)
+        if not stat.S_ISDIR(status.st_mode) or is_foreign:
+            raise PermissionError("it is not a folder of this service's user alone; remove it")
+        return True
 
     def _path(self, nonce: str) -> Path:
         return self._folder / hashlib.sha256(nonce.encode()).hexdigest()
@@ -133,7 +167,13 @@ class Sessions:
         self._ended.add(session.nonce, until=session.expires_at, now=self._clock())
 
     def read(self, cookies: Mapping[str, str]) -> Session | None:
-        """Return the session that a request's cookies name; None if it is none of ours, or over."""
+        """Return the session that a request's cookies name; None if it is none of ours, or over.
+
+        Raises
+        ------
+        NotReadyError
+            If it cannot be told whether it was ended.
+        """
         parts = (cookies.get(_SECURE_NAME) or cookies.get(_PLAIN_NAME) or "").split(".")
         if len(parts) != len(("key", "expires", "nonce", "seal")):
             return None
@@ -141,7 +181,7 @@ class Sessions:
         if not hmac.compare_digest(seal.encode("utf-8", "replace"), self._seal(key_id, expires, nonce).encode()):
             return None
         session = Session(key_id, int(expires), nonce)  # a number, because we sealed it
-        return None if session.expires_at <= self._clock() or nonce in self._ended else session
+        return None if session.expires_at <= self._clock() or self._ended.has(nonce) else session
 
     def cookie(self, session: Session, *, is_secure: bool) -> str:
         """Return the header that gives a visitor a session."""

@@ -21,6 +21,7 @@ from router_model.serving.decision_log.rows import Row
 from router_model.serving.decision_log.store import SEARCHED, Place, Wanted
 from router_model.serving.http_edge.bodies import validated
 from router_model.serving.http_edge.requests import FeedbackRequest
+from router_model.wording import counted
 
 _AT_ONCE: Final = 50
 _LONGEST: Final = 256
@@ -36,6 +37,7 @@ STATUSES: Final = {
 _GIVES: Final = frozenset({Role.FEEDBACK, Role.FEEDBACK_ALL})
 """Who may judge answers, here as at ``/v1/feedback``."""
 _SHOWN_CHARS: Final = 100_000
+_LEAST_CHARS: Final = 100  # that each message counts, so that thousands of short ones are cut, too
 
 
 async def find(visit: Visit) -> Response:
@@ -173,10 +175,17 @@ def _readable(messages: str | None) -> list[tuple[str, str]]:
         return [("prompt", messages[:_SHOWN_CHARS])]
     if not isinstance(content, list):
         return [("prompt", _text(content))]
-    return [
-        (str(one.get("role", "message")), _text(one.get("content", one))) if isinstance(one, dict) else ("", _text(one))
-        for one in content
-    ]
+    shown: list[tuple[str, str]] = []
+    left = _SHOWN_CHARS
+    for place, one in enumerate(content):
+        role, said = (str(one.get("role", "message")), one.get("content", one)) if isinstance(one, dict) else ("", one)
+        text = _text(said)[:left]
+        shown.append((role, text))
+        left -= max(len(text), _LEAST_CHARS)
+        if left <= 0:
+            shown.append(("", f"… and {counted(len(content) - place - 1, 'message')} more"))
+            break
+    return shown
 
 
 def _text(content: Any) -> str:

@@ -69,7 +69,7 @@ async def _found(visit: Visit, record: DecisionRecord) -> Mapping[str, Any]:
     query = Query(_body(record.messages), surface="console", goal=goal, key_id=visit.caller.key_id, explain=True)
     decision = await visit.parts.engine.preview(router, query)
     near = () if decision.explanation is None else decision.explanation.neighbours
-    return found | {"rows": [_row(one, models) for one in near]}
+    return found | {"rows": [_row(one, models, shows_prompt=visit.sees_all) for one in near]}
 
 
 def _body(messages: str) -> Mapping[str, Any]:
@@ -77,12 +77,13 @@ def _body(messages: str) -> Mapping[str, Any]:
     return {"messages": content if isinstance(content, list) else [{"role": "user", "content": content}]}
 
 
-def _row(near: Neighbour, models: Sequence[str]) -> NeighbourRow:
+def _row(near: Neighbour, models: Sequence[str], *, shows_prompt: bool) -> NeighbourRow:
+    """Describe a neighbour; prompts that a router learned from are other callers', so not every key sees them."""
     by_model = {outcome.model: outcome for outcome in near.outcomes}
     known = [outcome.success for outcome in near.outcomes if outcome.success is not None]
     return NeighbourRow(
-        name=near.prompt_id or "",
-        text=shortened(near.text or "", _CHARS_SHOWN),
+        name=(near.prompt_id or "") if shows_prompt else "",
+        text=shortened(near.text or "", _CHARS_SHOWN) if shows_prompt else "",
         similarity=near.similarity,
         outcomes=[_in_words(by_model.get(model)) for model in models],
         n_succeeded=sum(known),

@@ -104,7 +104,7 @@ def charts_script() -> Asset:
 def _made_charts_script() -> Asset:
     """Make the script in a process of its own: what makes it would keep a hundred megabytes in this one."""
     write = "import sys; from router_model.charts import javascript; sys.stdout.write(javascript())"
-    done = subprocess.run([sys.executable, "-c", write], capture_output=True, check=True, timeout=_CHARTS_LIMIT_S)  # noqa: S603  (fixed words)
+    done = subprocess.run([sys.executable, "-P", "-c", write], capture_output=True, check=True, timeout=_CHARTS_LIMIT_S)  # noqa: S603  (fixed words)
     return Asset.of(done.stdout, _TYPES[".js"])
 
 

@@ -18,6 +18,7 @@ from router_model.serving.common.service_errors import (
     ForbiddenError,
     InvalidRequestError,
     NotFoundError,
+    NotReadyError,
     ServiceError,
     TooLargeError,
     UnauthenticatedError,
@@ -86,14 +87,18 @@ class _Endpoint:
     async def answer(self, request: Request) -> Response:
         """Answer with the page, or with one that says what is wrong; no exception passes."""
         parts: Parts = request.app.state.parts
-        found = self.sessions.read(request.cookies)
+        unread: NotReadyError | None = None
+        try:
+            found = self.sessions.read(request.cookies)
+        except NotReadyError as exc:
+            found, unread = None, exc
         caller = _caller(parts, found)
         # Of a session whose key is gone nothing is kept.
         session = found if found is not None and caller.key_id == found.key_id else self.sessions.begin(caller.key_id)
         visit = Visit(request, parts, caller, self.sessions.token(session), templates(), self.pages)
         given = session
         try:
-            response = await self._checked(visit, session)
+            response = await self._checked(visit, session, unread)
             given = self._next_session(request, session)
         except ClientDisconnect:
             return Response(status_code=_CLIENT_GONE)
@@ -107,7 +112,9 @@ class _Endpoint:
             response.headers.append("set-cookie", self.sessions.cookie(given, is_secure=_is_secure(request)))
         return response
 
-    async def _checked(self, visit: Visit, session: Session) -> Response:
+    async def _checked(self, visit: Visit, session: Session, unread: NotReadyError | None) -> Response:
+        if unread is not None:
+            raise unread
         is_post = visit.request.method == "POST"
         if is_post:
             _check_site(visit.request)

@@ -21,6 +21,8 @@ from router_model.serving.console.place_view import Action, PlaceView
 
 _DEADLINE_S: Final = 600.0
 _SAID_AT_MOST: Final = 400
+COMPARED_LOG: Final = "ROUTER_COMPARED_LOG"
+"""What names the log to ``promote``, as its command line can be read by everybody on this machine."""
 _running: Final[set[str]] = set()
 
 
@@ -63,7 +65,8 @@ async def _ended(settings: Settings, words: Sequence[str], variables: Mapping[st
     command = [sys.executable, "-P", "-m", "router_model", *words]
     command += [] if settings.catalog is None else ["--catalog", str(settings.catalog)]
     command += [] if settings.encoder is None else ["--encoder", settings.encoder]
-    environment = {**os.environ, "ROUTER_LOG_SPOOL": str(settings.log_spool), **variables}
+    own = {name: value for name, value in os.environ.items() if name != COMPARED_LOG}  # asked for it, or not at all
+    environment = {**own, "ROUTER_LOG_SPOOL": str(settings.log_spool), **variables}
     child = await asyncio.create_subprocess_exec(
         *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
@@ -234,6 +237,6 @@ async def promote(settings: Settings, place: PlaceView, *, period: str, reason: 
     variables = {}
     if hand.has_log and period != NO_LOG:
         arguments += ["--since", period]
-        variables["ROUTER_COMPARED_LOG"] = settings.log
+        variables[COMPARED_LOG] = settings.log
     said = await run_command(settings, "promote", arguments + ["--force"] * is_forced, variables)
     return Passage(said["promoted"], said["sentence"], said["checks"])

@@ -90,30 +90,34 @@ async def archive_log(
         end = min(end, day_of(period.until - timedelta(microseconds=1)) + DAY)
     begin = day_of(period.since) if period.since is not None else await _first_day(store, end)
     while begin < end:
-        await _write_day(store, folder, begin, settled, report)
+        is_empty = not await _write_day(store, folder, begin, settled, report)
         begin += DAY
+        if is_empty:  # one record whose clock said 1970 must not make this walk through 20,000 days
+            begin = max(begin, await _first_day(store, end, since=begin))
     return report
 
 
-async def _write_day(store: Store, folder: Folder, begin: datetime, settled: timedelta, report: ArchiveReport) -> None:
+async def _write_day(store: Store, folder: Folder, begin: datetime, settled: timedelta, report: ArchiveReport) -> bool:
+    """Write a day if it is not there; return whether it has a table."""
     day, name = begin.date(), f"day={begin:%Y-%m-%d}/{_NAME}"
     if await asyncio.to_thread(lambda: folder.ends_with(name, _END_OF_PARQUET)):
         report.there.append(day)
-        return
+        return True
     with tempfile.TemporaryDirectory(prefix="router-archive-") as made:
         out = Path(made) / _NAME
         reports = Period(begin - DAY, begin + DAY + settled)
         exported = await export_log(store, out, Period(begin, begin + DAY), reports=reports)
         if not exported.n_rows:
             report.empty.append(day)
-            return
+            return False
         await asyncio.to_thread(lambda: folder.write(name, out.read_bytes()))
     report.written.append(day)
     report.n_rows += exported.n_rows
+    return True
 
 
-async def _first_day(store: Store, otherwise: datetime) -> datetime:
-    first = await store.first_decision()
+async def _first_day(store: Store, otherwise: datetime, *, since: datetime | None = None) -> datetime:
+    first = await store.first_decision(since)
     return otherwise if first is None else day_of(first)
 
 
@@ -130,12 +134,14 @@ def fetch_archive(place: str, out: Path, period: Period) -> int:
     folder = folder_at(place)
     folder.check(create=False)
     with tempfile.TemporaryDirectory(prefix="router-archive-", dir=out.parent) as fetched:
-        files = [_fetch(folder, name, Path(fetched)) for name in _names(folder, period)]
+        found = [_fetch(folder, name, Path(fetched)) for name in _names(folder, period)]
+        files = [path for path in found if path is not None]
         if not files:
             raise TableError(
                 f"{place}: there is no day=YYYY-MM-DD/{_NAME} of this time; 'router-model log archive' makes them"
             )
-        rows = pl.scan_parquet(files, glob=False, missing_columns="insert", extra_columns="ignore")
+        # Days of a later version may have more columns, and earlier ones fewer.
+        rows = pl.concat([pl.scan_parquet(path, glob=False) for path in files], how="diagonal")
         bounds = []
         if period.since is not None:
             bounds.append(pl.col("timestamp") >= period.since)
@@ -161,8 +167,12 @@ def _names(folder: Folder, period: Period) -> Iterator[str]:
                 yield f"{name}/{_NAME}"
 
 
-def _fetch(folder: Folder, name: str, into: Path) -> Path:
-    data = folder.read(name)
+def _fetch(folder: Folder, name: str, into: Path) -> Path | None:
+    """Return the table of a day; None if it was not written: whoever began the day's folder was interrupted."""
+    try:
+        data = folder.read(name)
+    except FileNotFoundError:
+        return None
     if not data.endswith(_END_OF_PARQUET):
         raise TableError(f"{name}: this is not a whole Parquet file ({len(data):,} bytes); archive its day again")
     path = into / name.replace("/", "-")

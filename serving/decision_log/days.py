@@ -40,13 +40,17 @@ def near(decision_id: str) -> tuple[datetime, datetime] | None:
 
     >>> near("dec_0197b5c8e40070008000000000000001")[0].isoformat()
     '2025-06-28T08:05:31.136000+00:00'
-    >>> near("dec_1")
+    >>> near("dec_1"), near("dec_ffffffffffff70008000000000000001")
+    (None, None)
     """
     digits = decision_id.removeprefix("dec_")
     if not _UUID7.fullmatch(digits):
         return None
-    made = datetime.fromtimestamp(int(digits[:12], 16) / 1000, UTC)
-    return made - _SLACK, made + _SLACK
+    try:
+        made = datetime.fromtimestamp(int(digits[:12], 16) / 1000, UTC)
+        return made - _SLACK, made + _SLACK
+    except (ValueError, OverflowError):  # an id that somebody made up may say the year 10889
+        return None
 
 
 def near_all(decision_ids: Iterable[str]) -> tuple[datetime, datetime] | None:

@@ -41,7 +41,7 @@ def engine_of(url: URL, *, is_patient: bool = False) -> AsyncEngine:
     arguments = {
         "timeout": _CONNECT_TIMEOUT_S,
         "command_timeout": None if is_patient else _COMMAND_TIMEOUT_S,
-        "server_settings": {"application_name": "router-model", "timezone": "UTC"},
+        "server_settings": {"application_name": "router-model", "timezone": "UTC", "datestyle": "ISO"},
     }
     engine = create_async_engine(
         url,

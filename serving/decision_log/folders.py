@@ -189,7 +189,15 @@ class RemoteFolder:
     def _check_bucket(self) -> None:
         bucket = self._root.partition("/")[0]
         try:
+            self._files.ls(self._root, detail=False, refresh=True)
+        except FileNotFoundError:  # nothing is there yet, or no bucket; a key for one prefix alone may not ask which
+            pass
+        else:
+            return
+        try:
             self._files.ls(bucket, detail=False, refresh=True)
+        except PermissionError:
+            return
         except FileNotFoundError:
             raise SettingsError(
                 f"{self._uri}: there is no bucket {bucket!r}; make it, or check its name and AWS_ENDPOINT_URL"

@@ -85,9 +85,9 @@ class ParquetStore:
         del key_id, since
         raise StoreError("what a key has spent is not looked up in Parquet files; use a database for the log")
 
-    async def first_decision(self) -> datetime | None:
+    async def first_decision(self, since: datetime | None = None) -> datetime | None:
         """Return the first time in all files."""
-        return await self._in_thread(self._first)
+        return await self._in_thread(lambda: self._first(since))
 
     async def stage(
         self, kind: Kind, period: Period, folder: Path, *, fields: Collection[str] | None = None
@@ -131,8 +131,9 @@ class ParquetStore:
                 return rows_of(kind, found.sort(TIME_FIELD[kind]).tail(1))[0]
         return None
 
-    def _first(self) -> datetime | None:
-        parts = [self._scan(Kind.DECISION, name).select("created_at").collect() for name in self._names(Kind.DECISION)]
+    def _first(self, since: datetime | None) -> datetime | None:
+        scans = [self._scan(Kind.DECISION, name).select("created_at") for name in self._names(Kind.DECISION)]
+        parts = [(one if since is None else one.filter(pl.col("created_at") >= since)).collect() for one in scans]
         first: datetime | None = pl.concat(parts)["created_at"].min() if parts else None  # type: ignore[assignment]
         return first
 

@@ -70,18 +70,20 @@ async def make_days(connection: AsyncConnection, first: datetime, last: datetime
             day += DAY
 
 
-async def drop_older(connection: AsyncConnection, before: datetime) -> dict[Kind, int]:
-    """Drop the partitions that have nothing newer; return how many records they had."""
+async def partitions_before(connection: AsyncConnection, before: datetime) -> list[tuple[Kind, str, int]]:
+    """Return the partitions that have nothing newer, by kind and name, with the number of their records."""
+    return [
+        (kind, one.name, (await connection.execute(select(func.count()).select_from(table(one.name)))).scalar_one())
+        for kind in PARTITIONED
+        for one in await partitions(connection, kind)
+        if one.until is not None and one.until <= before
+    ]
+
+
+async def drop_partition(connection: AsyncConnection, name: str) -> None:
+    """Drop a partition, in the transaction of `connection`: of a year at once, PostgreSQL would run out of locks."""
     await _begin(connection)
-    counts = dict.fromkeys(PARTITIONED, 0)
-    for kind in PARTITIONED:
-        for one in await partitions(connection, kind):
-            if one.until is not None and one.until <= before:
-                counts[kind] += (
-                    await connection.execute(select(func.count()).select_from(table(one.name)))
-                ).scalar_one()
-                await connection.exec_driver_sql(f'DROP TABLE "{one.name}"')
-    return counts
+    await connection.exec_driver_sql(f'DROP TABLE IF EXISTS "{name}"')
 
 
 async def without_known_reports(connection: AsyncConnection, batch: Batch) -> Batch:

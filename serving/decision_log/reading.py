@@ -151,8 +151,6 @@ class SqlReader:
         stale = [begin for begin in begins if not self._is_fresh(begin, now)]
         for first, last in _runs(stale):
             await self._read_minutes(first, last, now)
-        while len(self._minutes) > _MOST_MINUTES:
-            del self._minutes[min(self._minutes)]
         return [(begin, self._minutes[begin][1]) for begin in begins if begin in self._minutes]
 
     def _is_fresh(self, begin: datetime, now: datetime) -> bool:
@@ -177,6 +175,8 @@ class SqlReader:
             self._minutes[begin] = now, summarise(*split.get(begin, ([], [], [])))
             begin += MINUTE
             await asyncio.sleep(0)  # writing shares this event loop, and gets its turn
+        for oldest in sorted(self._minutes)[:-_MOST_MINUTES]:
+            self._minutes.pop(oldest, None)
 
     async def _summed(self, since: datetime, until: datetime) -> dict[str, Tree]:
         records = await self._records(since, until)

@@ -19,7 +19,14 @@ from router_model.serving.decision_log.database_errors import database_failures
 from router_model.serving.decision_log.days import DAY, near
 from router_model.serving.decision_log.deletion import delete_of, delete_older
 from router_model.serving.decision_log.engines import WRITING, engine_of
-from router_model.serving.decision_log.partitions import AHEAD, drop_older, make_days, without_known_reports
+from router_model.serving.decision_log.partitions import (
+    AHEAD,
+    PARTITIONED,
+    drop_partition,
+    make_days,
+    partitions_before,
+    without_known_reports,
+)
 from router_model.serving.decision_log.rolled_hours import forget_hours, late_hours
 from router_model.serving.decision_log.rows import ID_FIELD, NEWEST_COUNTS, TIME_FIELD, Batch, Kind, Row
 from router_model.serving.decision_log.schema import migrate
@@ -129,9 +136,11 @@ class SqlStore:
         (row,) = await self._selected(select(*sums).where(*own))
         return [amount or 0.0 for amount in row.values()]
 
-    async def first_decision(self) -> datetime | None:
+    async def first_decision(self, since: datetime | None = None) -> datetime | None:
         """Select the first time."""
-        (row,) = await self._selected(select(func.min(TABLES[Kind.DECISION].c.created_at).label("first")))
+        column = TABLES[Kind.DECISION].c.created_at
+        chosen = select(func.min(column).label("first"))
+        (row,) = await self._selected(chosen if since is None else chosen.where(column >= since))
         first: datetime | None = row["first"]
         return first
 
@@ -222,19 +231,28 @@ class SqlStore:
         now = datetime.now(UTC)
         if not self._is_partitioned or now < self._days_again_at:
             return
-        self._days_again_at = now + DAY
+        self._days_again_at = now + _DAYS_AGAIN
         try:
-            async with self.writing() as connection:
-                await make_days(connection, now, now + AHEAD)
-        except (SQLAlchemyError, TimeoutError) as exc:
-            self._days_again_at = now + _DAYS_AGAIN
+            # Each day for itself, and today last: records of today that have to be moved into it may take too long.
+            for ahead in range(AHEAD // DAY, -1, -1):
+                async with self.writing() as connection:
+                    await make_days(connection, now + ahead * DAY, now + ahead * DAY)
+        except (SQLAlchemyError, OSError) as exc:
             logger.warning("the log's partitions could not be made; this is tried again in an hour: %s", exc)
+        else:
+            self._days_again_at = now + DAY
 
     async def _drop_days(self, before: datetime) -> Mapping[Kind, int]:
         if not self._is_partitioned:
             return {}
-        async with self._writing(self._patient) as connection:
-            return await drop_older(connection, before)
+        counts = dict.fromkeys(PARTITIONED, 0)
+        async with self._patient.connect() as connection:
+            old = await partitions_before(connection, before)
+        for kind, name, n_records in old:
+            async with self._writing(self._patient) as connection:
+                await drop_partition(connection, name)
+            counts[kind] += n_records
+        return counts
 
     async def _forget(self) -> None:
         """Empty SQLite's write-ahead file, which still has what was deleted."""

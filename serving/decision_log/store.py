@@ -232,8 +232,8 @@ class Store(Protocol):
             If the store cannot say it now, or ever.
         """
 
-    async def first_decision(self) -> datetime | None:
-        """Return when the first decision was made; None of an empty log.
+    async def first_decision(self, since: datetime | None = None) -> datetime | None:
+        """Return when the first decision was made, in all or since a time; None: there is none.
 
         Raises
         ------

@@ -51,6 +51,24 @@ def test_session_that_cannot_be_ended_everywhere_is_said(tmp_path):
         sessions.end(sessions.begin("k7f3q9xw2m4t"))
 
 
+def test_a_folder_of_somebody_else_ends_and_deletes_nothing(tmp_path):
+    """A link to a folder of the service, planted under its name, and a folder that all may write to."""
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "keys.toml").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "precious")
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    for name in ("link", "open"):
+        sessions = Sessions(b"secret", EndedSessions(tmp_path / name))
+        session = sessions.begin("k7f3q9xw2m4t")
+        with pytest.raises(NotReadyError, match="could not be ended"):
+            sessions.end(session)
+        cookie, value = sessions.cookie(session, is_secure=False).split(";")[0].split("=")
+        with pytest.raises(NotReadyError, match="which sessions were ended cannot be read"):
+            sessions.read({cookie: value})
+    assert (tmp_path / "precious" / "keys.toml").exists()
+
+
 def test_pages_ask_for_a_key_and_go_on_to_what_was_asked(console, visitor):
     client = visitor()
     answer = client.get("/console/spend?days=7")

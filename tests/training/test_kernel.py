@@ -4,6 +4,8 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router_model.features import BagVocabulary, load_encoder
+from router_model.features.word_pieces import tokenise
 from router_model.prediction.evidence import Bank
 from router_model.prediction.kernel import Kernel, by_feature
 from router_model.training.fitting.kernel import fit_weights, kernel_matrix
@@ -72,6 +74,21 @@ def test_weights_solve_the_dense_problem_of_every_output(seed):
         for column, penalty in enumerate([0.5, 2.0]):
             wanted = np.linalg.solve(weight[:, None].astype(float) * matrix + penalty * np.eye(40), weight * y)
             assert found[:, model, 0, column] == pytest.approx(wanted, abs=1e-3)
+
+
+@pytest.mark.parametrize("n", [30, 100])
+def test_prompts_of_one_template_are_fitted(n):
+    """They are nearly the same, so rounding makes the smallest eigenvalues of their kernel less than 0."""
+    page = " ".join(f"paragraph {i} of the manual" for i in range(150))
+    batch = tokenise([f"Ticket {100_000 + 7919 * i}. {page}" for i in range(n)])
+    embedding = load_encoder("static").encode(batch)
+    bags = BagVocabulary.fit(batch.pieces, min_prompts=5, max_terms=10_000).transform(batch.pieces).vectors
+    matrix = kernel_matrix(Kernel(), embedding, bags, by_feature(np.zeros((n, 3), f32)))
+    assert np.linalg.eigvalsh(matrix.astype(float))[0] < 0
+    outcome = np.random.default_rng(0).integers(0, 2, (n, 3, 1)).astype(f32)
+    bank = Bank(outcome, np.ones_like(outcome), np.full((3, 1), 0.5, f32))
+    for penalties in ([0.25, 2.0], [1e-6]):
+        assert np.isfinite(fit_weights(matrix, bank, penalties, sharing=0.4)).all()
 
 
 @pytest.mark.parametrize("n", [3, 70, 600])

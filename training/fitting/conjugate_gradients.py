@@ -42,7 +42,11 @@ def solve(product: Product, right: FloatArray, *, tolerance: float, precondition
         if np.all(_inner(residual, residual) <= goal):
             break
         image = product(direction)
-        step = decrease / np.maximum(_inner(direction, image), 1e-30)
+        curvature = _inner(direction, image)
+        # An output stops where rounding makes its matrix, or the preconditioner, indefinite: it has what can be had.
+        step = np.where((curvature > 0) & (decrease > 0), decrease / np.maximum(curvature, 1e-30), 0)
+        if not step.any():
+            break
         solution += step * direction
         image *= step
         residual -= image

@@ -15,6 +15,7 @@ from router_model.training.fitting.conjugate_gradients import Product
 FloatArray = npt.NDArray[np.float32]
 
 _RANK = 100  # 60 needs 12 products with the matrix where 100 needs 10 to 12 and 200 needs 9
+_LEAST_PENALTY = 1e-5  # relative to the largest eigenvalue
 _SHIFT = 1e-5  # relative; keeps the small Cholesky factorisation stable in float32
 
 
@@ -38,9 +39,12 @@ class Sketch:
         random = np.random.default_rng(0).standard_normal((n, min(rank, n)), dtype=np.float32)
         directions, _ = np.linalg.qr(random)
         image = (matrix @ directions).astype(np.float64)
-        shift = _SHIFT * float(np.linalg.norm(image)) + np.finfo(np.float64).tiny
+        inside = directions.T.astype(np.float64) @ image
+        # Kernel values are rounded. So the kernel of prompts that are nearly the same has eigenvalues a little below 0.
+        least = float(np.linalg.eigvalsh(inside)[0])
+        shift = _SHIFT * float(np.linalg.norm(image)) + 2 * max(-least, 0.0) + np.finfo(np.float64).tiny
         image += shift * directions
-        root = np.linalg.cholesky(directions.T.astype(np.float64) @ image)
+        root = np.linalg.cholesky(inside + shift * np.eye(len(inside)))
         vectors, singular, _ = np.linalg.svd(np.linalg.solve(root, image.T).T, full_matrices=False)
         values = np.maximum(singular**2 - shift, 0)
         return cls(vectors.astype(np.float32), values.astype(np.float32))
@@ -59,6 +63,8 @@ class Sketch:
         excess : shape (rank, n_outputs)
             What the eigenvectors' own have more than that (less, as large eigenvalues have small inverses).
         """
+        # A smaller penalty would be lost beside the largest eigenvalue in float32.
+        penalty = np.maximum(penalty, _LEAST_PENALTY * scale * self.values[:1])
         inside = 1 / (scale * self.values[:, None] + penalty)
         return inside[-1], inside - inside[-1]
 

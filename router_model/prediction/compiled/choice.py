@@ -38,10 +38,11 @@ def compiled(predictor: Predictor) -> Predictor:
         raise RouterModelError(
             f"{SWITCH}={processor!r}; expected one of {', '.join((*_native.PROCESSORS, '0'))} on this machine"
         )
-    if isinstance(predictor, CompiledPredictor):
+    processor = processor or _native.PROCESSORS[0]
+    if isinstance(predictor, CompiledPredictor) and predictor.processor == processor:
         return predictor
     try:
-        return CompiledPredictor.of(predictor, processor or _native.PROCESSORS[0])
+        return CompiledPredictor.of(predictor, processor)
     except NotCompilableError as exc:
         _logger.warning("numpy predicts, which is several times slower: %s", exc)
         return predictor

@@ -55,8 +55,8 @@ class CompiledPredictor(Predictor):
         return cls(**{each.name: getattr(predictor, each.name) for each in fields(Predictor)}, processor=processor)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the reference, and lay it out again for the processor that loads it."""
-        return CompiledPredictor.of, (self.by_numpy(),)
+        """Pickle the reference, and lay it out again as the process that loads it chooses."""
+        return _again, (self.by_numpy(),)
 
     def by_numpy(self) -> Predictor:
         """Return the reference, which says the same."""
@@ -106,6 +106,12 @@ class CompiledPredictor(Predictor):
             familiarity=out[:, -4:-1],
             trust=out[:, -1],
         )
+
+
+def _again(predictor: Predictor) -> Predictor:
+    from router_model.prediction.compiled.choice import compiled  # noqa: PLC0415  (it imports this module)
+
+    return compiled(predictor)
 
 
 def _laid(features: PromptFeatures, rows: slice) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:

@@ -1,5 +1,6 @@
 """The compiled predictor against the plain one: golden decisions, and every kind of router."""
 
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 
@@ -16,7 +17,7 @@ from router_model.model_set import without_column
 from router_model.prediction.compiled._native import PROCESSORS
 from router_model.prediction.compiled.choice import SWITCH, compiled
 from router_model.prediction.compiled.predictor import CompiledPredictor
-from router_model.prediction.predictor import Prediction
+from router_model.prediction.predictor import Prediction, Predictor
 
 pytestmark = pytest.mark.processor
 
@@ -126,6 +127,20 @@ def test_threads_do_not_disturb_each_other(trained, prompts):
 def test_a_bar_that_was_not_learned_is_refused(trained):
     with pytest.raises(RequestError, match="expected a quality above 0"):
         trained.router.artifact.predictor.predict(featurise(["x"], trained.router.encoder), quality_bar=0.0)
+
+
+def test_a_pickled_predictor_is_laid_out_as_the_process_that_loads_it_chooses(trained, prompts, monkeypatch):
+    made = trained.router.artifact.predictor
+    features = featurise(prompts[:3], trained.router.encoder)
+    again = pickle.loads(pickle.dumps(made))
+    assert type(again) is CompiledPredictor
+    np.testing.assert_array_equal(
+        again.predict(features, quality_bar=1.0).p_success, made.predict(features, quality_bar=1.0).p_success
+    )
+    monkeypatch.setenv(SWITCH, "0")
+    assert type(pickle.loads(pickle.dumps(made))) is Predictor
+    monkeypatch.setenv(SWITCH, "baseline")
+    assert compiled(made).processor == "baseline"
 
 
 def test_the_switch_leaves_it_plain_or_chooses_the_instructions(trained, monkeypatch):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import itertools
 import os
 from datetime import UTC, datetime, timedelta
@@ -45,9 +46,9 @@ def place(request, monkeypatch, tmp_path):
     if request.param == "file":
         return f"file://{tmp_path}/outcomes"
     reach(monkeypatch, request.getfixturevalue("s3"))
-    bucket = f"b{next(_buckets)}"
+    bucket = f"bucket{next(_buckets)}"
     files(f"s3://{bucket}").mkdir(bucket)
-    return f"s3://{place}/outcomes"
+    return f"s3://{bucket}/outcomes"
 
 
 _buckets = itertools.count()
@@ -150,6 +151,30 @@ def test_a_part_of_an_archive_is_read_by_its_time(log, place):
     assert table["timestamp"].dt.day().unique().to_list() == [2]
     with pytest.raises(TableError, match="there is no day=YYYY-MM-DD/outcomes.parquet of this time"):
         read_log(place, since=FIRST + 30 * DAY)
+
+
+def test_days_of_other_versions_and_days_that_were_only_begun(log, place, tmp_path):
+    """A column that the first day lacks, and a folder whose table was never written."""
+    archived(log, place)
+    second = f"{place}/day=2026-03-02/outcomes.parquet"
+    made = io.BytesIO()
+    pl.read_parquet(files(place).cat(second)).with_columns(later=pl.lit("a")).write_parquet(made)
+    files(place).pipe(second, made.getvalue())
+    files(place).makedirs(f"{place}/day=2026-03-04")
+    assert fetch_archive(place, tmp_path / "log.parquet", Period()) == 3
+    table = pl.read_parquet(tmp_path / "log.parquet")
+    assert table.group_by("later").len().sort("later")["later"].to_list() == [None, "a"]
+    assert read_log(place, since=NOW - 2 * DAY)["timestamp"].dt.day().unique().to_list() == [3]
+
+
+def test_one_record_of_1970_is_not_followed_by_days_without_end(log, place):
+    async def more(store):
+        await store.write(batch_of([row_of(decision(9, created_at=datetime(1970, 1, 2, tzinfo=UTC)))]), "old")
+
+    with_store(log, more)
+    report = archived(log, place)
+    assert len(report.written) == 3
+    assert len(report.empty) <= 2
 
 
 def test_the_command_writes_the_days_that_are_over(log, place, tmp_path):

@@ -232,6 +232,16 @@ def test_minutes_are_read_in_the_background_before_anybody_looks(tmp_path):
     assert (n_times, n_decisions) == (13, 7)
 
 
+def test_minutes_that_were_read_are_forgotten_though_nobody_looks(tmp_path):
+    async def question(store):
+        for hour in range(8):
+            while await store.reader.refresh(now=NOW + timedelta(hours=hour)):
+                pass
+        return len(store.reader._minutes)
+
+    assert asked(f"sqlite:///{tmp_path}/log.db", question) <= 240
+
+
 def test_minute_that_is_still_filling_is_read_again(tmp_path):
     async def question(store):
         now, counts = BEGAN + timedelta(seconds=30), []
