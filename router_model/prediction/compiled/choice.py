@@ -1,7 +1,9 @@
 """Choose whether compiled code predicts, and by which of the processor's instructions."""
 
+import copyreg
 import logging
 import os
+from typing import Any
 
 from router_model.errors import RouterModelError
 from router_model.prediction.compiled.errors import NotCompilableError
@@ -38,6 +40,7 @@ def compiled(predictor: Predictor) -> Predictor:
         raise RouterModelError(
             f"{SWITCH}={processor!r}; expected one of {', '.join((*_native.PROCESSORS, '0'))} on this machine"
         )
+    copyreg.pickle(CompiledPredictor, _pickled)
     processor = processor or _native.PROCESSORS[0]
     if isinstance(predictor, CompiledPredictor) and predictor.processor == processor:
         return predictor
@@ -46,3 +49,8 @@ def compiled(predictor: Predictor) -> Predictor:
     except NotCompilableError as exc:
         _logger.warning("numpy predicts, which is several times slower: %s", exc)
         return predictor
+
+
+def _pickled(made: Any) -> tuple[Any, ...]:
+    """Pickle the reference; the process that loads it chooses anew."""
+    return compiled, (made.by_numpy(),)

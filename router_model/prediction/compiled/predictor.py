@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass, field, fields
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,10 +53,6 @@ class CompiledPredictor(Predictor):
         """
         return cls(**{each.name: getattr(predictor, each.name) for each in fields(Predictor)}, processor=processor)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the reference, and lay it out again as the process that loads it chooses."""
-        return _again, (self.by_numpy(),)
-
     def by_numpy(self) -> Predictor:
         """Return the reference, which says the same."""
         return Predictor(**{each.name: getattr(self, each.name) for each in fields(Predictor)})
@@ -106,12 +101,6 @@ class CompiledPredictor(Predictor):
             familiarity=out[:, -4:-1],
             trust=out[:, -1],
         )
-
-
-def _again(predictor: Predictor) -> Predictor:
-    from router_model.prediction.compiled.choice import compiled  # noqa: PLC0415  (it imports this module)
-
-    return compiled(predictor)
 
 
 def _laid(features: PromptFeatures, rows: slice) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
