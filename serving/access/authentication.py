@@ -9,6 +9,7 @@ do, because FastAPI reads the body first.
 """
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -93,7 +94,7 @@ class Access:
         Raises
         ------
         UnauthenticatedError
-            If there is no key, an unknown one, a revoked one, or two different ones.
+            If there is no key, an unknown one, one that was revoked or has expired, or two different ones.
         ForbiddenError
             If the key lacks the role.
         RateLimitedError
@@ -119,7 +120,7 @@ class Access:
         Raises
         ------
         UnauthenticatedError
-            If it is no key of this service, or a revoked one.
+            If it is no key of this service, or one that was revoked or has expired.
         """
         if self._keyring is None:
             return INSECURE
@@ -127,12 +128,12 @@ class Access:
         return Caller(key.id, key.roles)
 
     def caller(self, key_id: str) -> Caller | None:
-        """Return the caller with a key's id, with the roles that the key has now; None: unknown or revoked."""
+        """Return the caller with a key's id, with the roles that the key has now; None: unknown, or it has ended."""
         if self._keyring is None:
             return None
         self._keyring.keep_current()
         key = self._keyring.get(key_id)
-        return None if key is None or key.revoked is not None else Caller(key.id, key.roles)
+        return None if key is None or key.ended(datetime.now(UTC)) else Caller(key.id, key.roles)
 
     def key_name(self, key_id: str) -> str:
         """Return what people call a key; its id, if it is not known."""
@@ -270,10 +271,9 @@ class Access:
             raise UnauthenticatedError(
                 "the key is not one of this service's; check that it was copied completely", headers=_CHALLENGE
             )
-        if key.revoked is not None:  # only the key's owner can read this message, because nobody else has the whole key
-            raise UnauthenticatedError(
-                f"key {key.id} was revoked at {key.revoked:%Y-%m-%d %H:%M} UTC; ask for a new one", headers=_CHALLENGE
-            )
+        ended = key.ended(datetime.now(UTC))
+        if ended is not None:  # only the key's owner can read this message, because nobody else has the whole key
+            raise UnauthenticatedError(f"key {key.id} {ended}; ask for a new one", headers=_CHALLENGE)
         return key
 
     def _count(self, key: Key, roles: tuple[Role, ...], scope: MutableMapping[str, Any]) -> None:

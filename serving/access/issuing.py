@@ -1,8 +1,8 @@
-"""Create and revoke keys, as ``router-model keys`` does."""
+"""Create, rotate and revoke keys, as ``router-model keys`` does."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +25,7 @@ def create_key(
     feedback_per_day: int | None = None,
     max_concurrent: int | None = None,
     budget: KeyBudget | None = None,
+    expires: datetime | None = None,
 ) -> tuple[Key, str]:
     """Add a key to a key file; the file is made if it does not exist.
 
@@ -41,11 +42,12 @@ def create_key(
     if not name.isprintable() or not 0 < len(name) <= MAX_NAME:
         raise SettingsError(f"name {name!r}; expected 1 to {MAX_NAME} printable characters")
     key_id, text = new_key_text()
+    now = _now()
     made: list[Key] = []
 
     def add(before: KeyFile) -> KeyFile:
         for other in before.keys.values():
-            if other.name == name and other.revoked is None:
+            if other.name == name and not other.ended(now):
                 raise SettingsError(f"{path}: key {other.id} is already named {name!r}; choose another or revoke it")
         # a new secret would make all existing keys useless
         secret = read_secret(path) if before.keys else read_or_make_secret(path)
@@ -55,7 +57,8 @@ def create_key(
             name=name,
             roles=frozenset(roles),
             hash=key_hash(text.encode(), secret),
-            created=datetime.now(UTC).replace(microsecond=0),
+            created=now,
+            expires=expires,
             requests_per_minute=requests_per_minute,
             feedback_per_day=feedback_per_day,
             max_concurrent=max_concurrent,
@@ -66,6 +69,42 @@ def create_key(
 
     edit_key_file(path, add)
     return made[0], text
+
+
+def rotate_key(path: Path, key_id: str, *, overlap: timedelta) -> tuple[Key, str]:
+    """Give a key a new text; its id, roles, limits, spending and decisions stay.
+
+    Parameters
+    ----------
+    path : key file
+    key_id : str
+        Its id, or its whole text.
+    overlap : timedelta
+        So long the former text is valid, too. A text before that one is refused at once.
+
+    Returns
+    -------
+    key : the entry in the file
+    text : the new text, which nobody can recover later
+
+    Raises
+    ------
+    SettingsError
+        If the file has no such key, the key has ended, or the file's secret cannot be used.
+    """
+    text = ""
+
+    def rotate(before: KeyFile, key: Key) -> Key:
+        nonlocal text
+        now = _now()
+        if ended := key.ended(now):
+            raise SettingsError(f"{path}: key {key.id} {ended}; make a new one with 'router-model keys create'")
+        secret = read_secret(path)
+        check_secret(before.secret_check, secret, origin=path)
+        _, text = new_key_text(key.id)
+        return replace(key, hash=key_hash(text.encode(), secret), former_hash=key.hash, former_expires=now + overlap)
+
+    return _change(path, key_id, rotate), text
 
 
 def revoke_key(path: Path, key_id: str) -> Key:
@@ -87,18 +126,27 @@ def revoke_key(path: Path, key_id: str) -> Key:
     SettingsError
         If the file has no such key.
     """
+    return _change(path, key_id, lambda _, key: replace(key, revoked=key.revoked or _now()))
+
+
+def _change(path: Path, key_id: str, change: Callable[[KeyFile, Key], Key]) -> Key:
+    """Replace the key with an id, or with a text, by what `change` makes of it."""
     text = KEY_PATTERN.fullmatch(key_id)
     wanted = text[1] if text else key_id
-    revoked: list[Key] = []
+    changed: list[Key] = []
 
-    def revoke(before: KeyFile) -> KeyFile:
+    def replaced(before: KeyFile) -> KeyFile:
         key = before.keys.get(wanted)
         if key is None:
             raise SettingsError(f"{path}: has no key of that id; 'router-model keys list' shows them")
-        revoked.append(replace(key, revoked=key.revoked or datetime.now(UTC).replace(microsecond=0)))
-        return before.with_key(revoked[0])
+        changed.append(change(before, key))
+        return before.with_key(changed[0])
 
     if not path.exists():
         raise SettingsError(f"{path}: there is no such key file; name it with --file")
-    edit_key_file(path, revoke)
-    return revoked[0]
+    edit_key_file(path, replaced)
+    return changed[0]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)

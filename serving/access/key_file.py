@@ -11,6 +11,9 @@
     hash = "…"                         # 64 hex digits
     created = 2026-01-31T12:00:00Z
     revoked = 2026-03-01T08:30:00Z     # absent while it is valid
+    expires = 2027-01-31T12:00:00Z     # absent: never
+    former_hash = "…"                  # of the text it had before it was rotated
+    former_expires = 2026-02-07T12:00:00Z  # until then that text is valid, too
     requests_per_minute = 600          # absent: the service's
     feedback_per_day = 10000
     max_concurrent = 20                # calls of models at a time; absent: no limit
@@ -38,7 +41,7 @@ from router_model.serving.common.service_errors import SettingsError
 
 VERSION: Final = 1
 _LIMITS: Final = {"requests_per_minute", "feedback_per_day", "max_concurrent", "budget_usd", "budget_per"}
-_FIELDS: Final = {"name", "roles", "hash", "created", "revoked"} | _LIMITS
+_FIELDS: Final = {"name", "roles", "hash", "created", "revoked", "expires", "former_hash", "former_expires"} | _LIMITS
 _HASH_LENGTH: Final = 32
 
 
@@ -104,9 +107,12 @@ def _parse_key(key_id: str, table: Any, origin: Path) -> Key:
         id=key_id,
         name=_typed(table, "name", str, where),
         roles=_roles(table.get("roles"), where),
-        hash=_hash(table.get("hash"), where),
+        hash=_hash(table, "hash", where),
         created=_moment(table, "created", where),
         revoked=_moment(table, "revoked", where) if "revoked" in table else None,
+        expires=_moment(table, "expires", where) if "expires" in table else None,
+        former_hash=_hash(table, "former_hash", where) if "former_hash" in table else None,
+        former_expires=_moment(table, "former_expires", where) if "former_hash" in table else None,
         requests_per_minute=_count(table, "requests_per_minute", 1, where),
         feedback_per_day=_count(table, "feedback_per_day", 0, where),
         max_concurrent=_count(table, "max_concurrent", 1, where),
@@ -131,13 +137,13 @@ def _roles(value: Any, where: str) -> frozenset[Role]:
     return roles
 
 
-def _hash(value: Any, where: str) -> bytes:
+def _hash(table: Mapping[str, Any], field: str, where: str) -> bytes:
     try:
-        digest = bytes.fromhex(value)
-    except (TypeError, ValueError):
+        digest = bytes.fromhex(table[field])
+    except (KeyError, TypeError, ValueError):
         digest = b""
     if len(digest) != _HASH_LENGTH:
-        raise SettingsError(f"{where}: hash is damaged; expected {2 * _HASH_LENGTH} hex digits")
+        raise SettingsError(f"{where}: {field} is damaged; expected {2 * _HASH_LENGTH} hex digits")
     return digest
 
 
@@ -186,6 +192,9 @@ def _dump_key(key: Key) -> dict[str, Any]:
         "hash": key.hash.hex(),
         "created": key.created,
         "revoked": key.revoked,
+        "expires": key.expires,
+        "former_hash": None if key.former_hash is None else key.former_hash.hex(),
+        "former_expires": key.former_expires,
         "requests_per_minute": key.requests_per_minute,
         "feedback_per_day": key.feedback_per_day,
         "max_concurrent": key.max_concurrent,

@@ -62,7 +62,9 @@ class Keyring:
         return cls(path, secret=secret, clock=clock)
 
     def find(self, credential: bytes) -> Key | None:
-        """Return the key whose text is `credential`, even a revoked one; None if the file has no such key.
+        """Return the key whose text is `credential`, even one that has ended; None if the file has no such key.
+
+        A key that was rotated is found by its former text, too, and expires with that text.
 
         Parameters
         ----------
@@ -74,8 +76,11 @@ class Keyring:
         if key_id is None:
             return None
         key = self._by_id.get(key_id)
-        expected = _NOBODY if key is None else key.hash
-        return key if hmac.compare_digest(key_hash(credential, self._secret), expected) else None
+        found = key_hash(credential, self._secret)
+        by_former = hmac.compare_digest(found, (key and key.former_hash) or _NOBODY)
+        if not hmac.compare_digest(found, _NOBODY if key is None else key.hash):
+            return key.by_former_text() if key is not None and by_former else None
+        return key
 
     def keep_current(self) -> None:
         """Look at the file, if that was not done within the last second."""
@@ -83,7 +88,7 @@ class Keyring:
             self.refresh()
 
     def get(self, key_id: str) -> Key | None:
-        """Return the key with an id, even a revoked one."""
+        """Return the key with an id, even one that has ended."""
         return self._by_id.get(key_id.encode())
 
     def derived_secret(self, purpose: bytes) -> bytes:

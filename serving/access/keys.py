@@ -10,7 +10,7 @@ import hmac
 import re
 import secrets
 import string
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -44,7 +44,13 @@ class Key:
         HMAC-SHA256 of the key's text under the keyring's secret.
     created : UTC
     revoked : UTC or None
-        None while the key is valid.
+        None while the key is not revoked.
+    expires : UTC or None
+        From then on the key is refused; None: never.
+    former_hash : bytes or None
+        Hash of the text that the key had before it was rotated.
+    former_expires : UTC or None
+        Until then that text is valid, too.
     requests_per_minute, feedback_per_day : int or None
         None: as the service's settings say.
     max_concurrent : int or None
@@ -59,15 +65,31 @@ class Key:
     hash: bytes = field(repr=False)
     created: datetime
     revoked: datetime | None = None
+    expires: datetime | None = None
+    former_hash: bytes | None = field(default=None, repr=False)
+    former_expires: datetime | None = None
     requests_per_minute: int | None = None
     feedback_per_day: int | None = None
     max_concurrent: int | None = None
     budget: KeyBudget | None = None
 
+    def ended(self, now: datetime) -> str | None:
+        """Return since when the key is of no use, as a message says it; None while it is valid."""
+        if self.revoked is not None:
+            return f"was revoked at {self.revoked:%Y-%m-%d %H:%M} UTC"
+        if self.expires is not None and self.expires <= now:
+            return f"expired at {self.expires:%Y-%m-%d %H:%M} UTC"
+        return None
 
-def new_key_text() -> tuple[str, str]:
-    """Return the id and the text of a new key."""
-    key_id = "".join(secrets.choice(_ID_ALPHABET) for _ in range(ID_LENGTH))
+    def by_former_text(self) -> "Key":
+        """Return the key as whoever has its former text may use it: it expires with that text."""
+        ends = [moment for moment in (self.expires, self.former_expires) if moment is not None]
+        return replace(self, expires=min(ends, default=None))
+
+
+def new_key_text(key_id: str | None = None) -> tuple[str, str]:
+    """Return the id and the text of a new key, or of the key with an id."""
+    key_id = key_id or "".join(secrets.choice(_ID_ALPHABET) for _ in range(ID_LENGTH))
     secret = "".join(secrets.choice(_SECRET_ALPHABET) for _ in range(SECRET_LENGTH))
     return key_id, f"{PREFIX}{key_id}_{secret}"
 

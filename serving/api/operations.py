@@ -52,7 +52,7 @@ def is_ready(parts: Parts) -> bool:
 async def metrics(request: Request) -> Response:
     """Return the metrics of all workers in Prometheus' text format."""
     parts = parts_of(request)
-    parts.access.authenticate(request.scope, Role.ADMIN)
+    parts.access.authenticate(request.scope, Role.METRICS, Role.ADMIN)
     parts.update_gauges()
     return Response(parts.telemetry.exposition(), media_type=METRICS_TYPE)
 
@@ -96,7 +96,7 @@ async def status(request: Request) -> Response:
 ENDPOINTS: Final = (
     Endpoint("GET", "/healthz", healthz, "Alive", HealthAnswer),
     Endpoint("GET", "/readyz", readyz, "Ready", ReadyAnswer, also=(_UNREADY,)),
-    Endpoint("GET", "/metrics", metrics, "Metrics", None, roles=(Role.ADMIN,)),
+    Endpoint("GET", "/metrics", metrics, "Metrics", None, roles=(Role.METRICS, Role.ADMIN)),
     Endpoint(
         "POST",
         "/admin/reload",

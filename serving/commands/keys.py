@@ -1,6 +1,8 @@
 """``router-model keys``."""
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +44,39 @@ class _Usd(click.ParamType[Decimal]):
             self.fail(str(exc), param, ctx)
 
 
+class _Span(click.ParamType[timedelta]):
+    """A time from now on: ``90d``, ``12h`` or ``30m``."""
+
+    name = "span"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Return the time."""
+        if isinstance(value, timedelta):
+            return value
+        found = re.fullmatch(r"(\d{1,5})([dhm])", value)
+        if found is None:
+            self.fail(f"{value!r}; expected days, hours or minutes, such as 90d, 12h or 30m", param, ctx)
+        return timedelta(**{{"d": "days", "h": "hours", "m": "minutes"}[found[2]]: int(found[1])})
+
+
+class _Expiry(click.ParamType[datetime]):
+    """A moment in the future: a date or time, in UTC unless it says otherwise, or how long from now."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the moment."""
+        now = datetime.now(UTC).replace(microsecond=0)
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            moment = now + _Span().convert(value, param, ctx)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if moment <= now:
+            self.fail(f"{value!r} is over; expected a time from now on, such as 90d", param, ctx)
+        return moment
+
+
 @click.group(
     "keys",
     cls=Group,
@@ -51,7 +86,7 @@ class _Usd(click.ParamType[Decimal]):
     """,
 )
 def command() -> None:
-    """Make, list and revoke the keys of the service.
+    """Make, list, rotate and revoke the keys of the service.
 
     The key file holds no key, only keyed hashes. They are made with the
     secret in ROUTER_KEYS_SECRET, or else in a file next to the key file.
@@ -64,6 +99,7 @@ def command() -> None:
     router-model keys create --name alice --role decide --role proxy \
       --budget-usd 20
     """,
+    sections={"The key": "--name", "Limits": "--requests-per-minute", "File and output": "--file"},
 )
 @click.option("--name", required=True, help="What you call it, such as who uses it.")
 @click.option(
@@ -74,6 +110,7 @@ def command() -> None:
     required=True,
     help="What it is for; can be repeated.",
 )
+@click.option("--expires", type=_Expiry(), help="When it ends: a date, or from now on, such as 90d [never].")
 @click.option("--requests-per-minute", type=click.IntRange(min=1), help="Its own limit [the service's].")
 @click.option("--feedback-per-day", type=click.IntRange(min=0), help="Its own cap [the service's].")
 @click.option("--max-concurrent", type=click.IntRange(min=1), help="Calls of models at a time [no limit].")
@@ -96,6 +133,7 @@ def create(
     max_concurrent: int | None,
     budget_usd: Decimal | None,
     budget_per: str,
+    expires: datetime | None,
     path: Path,
     as_json: bool,
 ) -> None:
@@ -113,15 +151,38 @@ def create(
         feedback_per_day=feedback_per_day,
         max_concurrent=max_concurrent,
         budget=None if budget_usd is None else KeyBudget(budget_usd, Per(budget_per)),
+        expires=expires,
     )
-    click.echo(json.dumps({**_described(key), "key": text}) if as_json else text)
-    # On standard error, so that a script gets the key alone.
-    click.echo(f"Key {key.id} ({key.name}: {_roles(key)}) is in {path}.", err=True)
-    click.echo("Copy it now: it is printed this once, and only its hash is kept.", err=True)
+    _print_key(key, text, path, as_json=as_json)
     if Role.PROXY not in key.roles and (key.budget is not None or key.max_concurrent is not None):
         click.echo(
             "note: its limits apply to calls of models only, and it may not make any: it lacks the role proxy", err=True
         )
+
+
+@command.command(
+    "rotate",
+    examples="""
+    router-model keys rotate k7f3q9xw2m4t --overlap 7d
+    """,
+)
+@click.argument("key_id", metavar="ID")
+@click.option(
+    "--overlap", type=_Span(), default="1d", show_default=True, help="How long the former text is valid, too; 0m: not."
+)
+@_FILE
+@_JSON
+def rotate(key_id: str, *, overlap: timedelta, path: Path, as_json: bool) -> None:
+    """Give the key ID a new text and print it, this once.
+
+    Its id, roles, limits, budget and decisions stay. Running services know the
+    new text within a second.
+    """
+    from router_model.serving.access.issuing import rotate_key  # noqa: PLC0415
+
+    key, text = rotate_key(path, key_id, overlap=overlap)
+    _print_key(key, text, path, as_json=as_json)
+    click.echo(f"The former text is refused from {key.former_expires:%Y-%m-%d %H:%M:%S} UTC on.", err=True)
 
 
 @command.command(
@@ -133,7 +194,7 @@ def create(
 @_FILE
 @_JSON
 def list_(*, path: Path, as_json: bool) -> None:
-    """List the keys, revoked ones, too."""
+    """List the keys, those that have ended, too."""
     from router_model.serving.access.key_file import read_key_file  # noqa: PLC0415
 
     keys = read_key_file(path).keys.values()
@@ -161,6 +222,13 @@ def revoke(key_id: str, *, path: Path) -> None:
     click.echo(f"Key {key.id} ({key.name}) is revoked since {key.revoked:%Y-%m-%d %H:%M:%S} UTC.")
 
 
+def _print_key(key: "Key", text: str, path: Path, *, as_json: bool) -> None:
+    click.echo(json.dumps({**_described(key), "key": text}) if as_json else text)
+    # On standard error, so that a script gets the key alone.
+    click.echo(f"Key {key.id} ({key.name}: {_roles(key)}) is in {path}.", err=True)
+    click.echo("Copy it now: it is printed this once, and only its hash is kept.", err=True)
+
+
 def _roles(key: "Key") -> str:
     return ", ".join(role for role in Role if role in key.roles)
 
@@ -173,6 +241,8 @@ def _described(key: "Key") -> dict[str, Any]:
         "roles": [role.value for role in Role if role in key.roles],
         "created": key.created.isoformat(),
         "revoked": key.revoked.isoformat() if key.revoked else None,
+        "expires": key.expires.isoformat() if key.expires else None,
+        "former_expires": key.former_expires.isoformat() if key.former_expires else None,
         "requests_per_minute": key.requests_per_minute,
         "feedback_per_day": key.feedback_per_day,
         "max_concurrent": key.max_concurrent,
@@ -194,10 +264,20 @@ def _show(keys: "list[Key]") -> None:
             "default" if key.feedback_per_day is None else str(key.feedback_per_day),
             "any" if key.max_concurrent is None else str(key.max_concurrent),
             "none" if key.budget is None else str(key.budget),
-            "valid" if key.revoked is None else f"revoked {key.revoked:%Y-%m-%d %H:%M}",
+            _state(key, datetime.now(UTC)),
         )
         for key in keys
     ]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for row in (head, *rows):
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _state(key: "Key", now: datetime) -> str:
+    if key.revoked is not None:
+        return f"revoked {key.revoked:%Y-%m-%d %H:%M}"
+    if key.expires is not None:
+        return f"{'expired' if key.expires <= now else 'valid until'} {key.expires:%Y-%m-%d %H:%M}"
+    if key.former_expires is not None and key.former_expires > now:
+        return f"valid; its former text until {key.former_expires:%Y-%m-%d %H:%M}"
+    return "valid"

@@ -15,6 +15,8 @@ class Role(StrEnum):
     """Report feedback and outcomes of everybody's decisions; its grades count as the operator's own."""
     PROXY = "proxy"
     """Call models through the proxy, which costs money."""
+    METRICS = "metrics"
+    """Read the metrics, as a monitoring system does, and nothing else."""
     ADMIN = "admin"
     """Reload, read any decision and the metrics."""
 

@@ -100,7 +100,7 @@ def test_a_name_like_no_other_is_not_guessed():
 COMPLETIONS = {
     "router-model ro": "route rollback",
     "router-model evaluate r t --q": "--quality-bar --quality-value-usd",
-    "router-model keys r": "revoke",
+    "router-model keys r": "revoke rotate",
 }
 SCRIPT = """
 eval "$(router-model completion bash)"

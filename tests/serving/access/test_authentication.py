@@ -1,13 +1,20 @@
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from guarded_app import guarded_app, settings_of
 from route_audit import open_operations
 from starlette.testclient import TestClient
 
 from router_model.serving.access.authentication import RESPONSE_HEADERS, Access, credential_of
-from router_model.serving.access.issuing import revoke_key
+from router_model.serving.access.issuing import revoke_key, rotate_key
 from router_model.serving.access.limits import Limits
 from router_model.serving.common.callers import INSECURE, Caller, Role
-from router_model.serving.common.service_errors import ForbiddenError, RateLimitedError, UnauthenticatedError
+from router_model.serving.common.service_errors import (
+    ForbiddenError,
+    RateLimitedError,
+    SettingsError,
+    UnauthenticatedError,
+)
 
 
 def scope(text=None, **more):
@@ -104,6 +111,37 @@ def test_a_revoked_key_is_told_so(folder):
     revoke_key(folder.path, key.id)
     with pytest.raises(UnauthenticatedError, match=f"key {key.id} was revoked at 20"):
         Access(folder.load()).authenticate(scope(text), Role.DECIDE)
+
+
+def test_a_key_ends_at_its_time(folder):
+    now = datetime.now(UTC)
+    key, text = folder.create(expires=now - timedelta(seconds=1))
+    lasting, other = folder.create(expires=now + timedelta(hours=1))
+    access = Access(folder.load())
+    with pytest.raises(UnauthenticatedError, match=f"key {key.id} expired at 20.* UTC; ask for a new one"):
+        access.authenticate(scope(text), Role.DECIDE)
+    assert access.authenticate(scope(other), Role.DECIDE).key_id == lasting.id
+    assert (access.caller(key.id), access.caller(lasting.id).key_id) == (None, lasting.id)  # sessions of the console
+
+
+def test_both_texts_of_a_rotated_key_are_valid_for_a_while(folder):
+    """The same caller by each; after the second rotation the first text is unknown, and the second one expires."""
+    key, first = folder.create(requests_per_minute=60)
+    rotated, second = rotate_key(folder.path, key.id, overlap=timedelta(days=1))
+    access = Access(folder.load())
+    assert first != second
+    assert [access.authenticate(scope(text), Role.DECIDE).key_id for text in (first, second)] == [key.id] * 2
+    assert (rotated.id, rotated.roles, rotated.requests_per_minute) == (key.id, key.roles, 60)
+    _, third = rotate_key(folder.path, second, overlap=timedelta(0))
+    access = Access(folder.load())
+    with pytest.raises(UnauthenticatedError, match="is not one of this service's"):
+        access.authenticate(scope(first), Role.DECIDE)
+    with pytest.raises(UnauthenticatedError, match=f"key {key.id} expired at"):
+        access.authenticate(scope(second), Role.DECIDE)
+    assert access.authenticate(scope(third), Role.DECIDE).key_id == key.id
+    revoke_key(folder.path, key.id)
+    with pytest.raises(SettingsError, match=f"key {key.id} was revoked at .* 'router-model keys create'"):
+        rotate_key(folder.path, key.id, overlap=timedelta(days=1))
 
 
 def test_a_revocation_reaches_running_requests(folder):

@@ -36,6 +36,7 @@ keys = st.builds(
     hash=st.binary(min_size=32, max_size=32),
     created=st.datetimes(datetime(2000, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001  (hypothesis adds the zone)
     revoked=st.none(),
+    expires=st.none() | st.datetimes(datetime(2000, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
     requests_per_minute=st.none() | st.integers(1, 10**6),
     feedback_per_day=st.none() | st.integers(0, 10**6),
     max_concurrent=st.none() | st.integers(1, 1000),
@@ -67,7 +68,7 @@ def test_an_empty_file_has_no_keys():
         (document(name="7"), "name is 7; expected a str"),
         (
             document(roles='["root"]'),
-            r"roles are \['root'\]; expected a list of decide, feedback, feedback-all, proxy, admin",
+            r"roles are \['root'\]; expected a list of decide, feedback, feedback-all, proxy, metrics, admin",
         ),
         (document(roles="7"), "roles are 7; expected a list"),
         (document(roles="[]"), "has no roles"),

@@ -104,6 +104,19 @@ def test_a_key_is_revoked_by_its_id_or_by_the_key_that_was_found(run, by):
     assert "revoked 20" in run("list").output
 
 
+def test_a_key_is_rotated_and_expires(run):
+    made = json.loads(create(run, "gateway", "--expires", "90d", "--json").stdout)
+    assert "valid until 20" in run("list").output
+    done = run("rotate", made["id"], "--overlap", "12h", "--json")
+    found = json.loads(done.stdout)
+    assert (found["id"], found["expires"]) == (made["id"], made["expires"])
+    assert found["key"] != made["key"]
+    assert f"The former text is refused from {found['former_expires'][:10]}" in done.stderr
+    other = json.loads(create(run, "other", "--json").stdout)
+    run("rotate", other["key"])
+    assert "valid; its former text until 20" in run("list").output
+
+
 def test_the_name_of_a_revoked_key_is_free_again(run):
     run("revoke", json.loads(create(run, "gateway", "--json").stdout)["id"])
     create(run)
@@ -144,6 +157,11 @@ def test_errors_say_what_to_do(run, arguments, message):
         (["create", "--name", "a", "--role", "root"], "'root' is not one of 'decide', 'feedback', 'feedback-all'"),
         (["create", "--name", "a", "--role", "decide", "--requests-per-minute", "0"], "0 is not in the range x>=1"),
         (["create", "--name", "a", "--role", "proxy", "--budget-usd", "ten"], "'ten'; expected a number of USD, such"),
+        (
+            ["create", "--name", "a", "--role", "decide", "--expires", "soon"],
+            "'soon'; expected days, hours or",
+        ),
+        (["create", "--name", "a", "--role", "decide", "--expires", "2020-01-31"], "'2020-01-31' is over; expected a"),
         (["create", "--name", "a", "--role", "proxy", "--budget-usd", "0"], "a budget of 0 USD; expected more than 0"),
         (
             ["create", "--name", "a", "--role", "proxy", "--budget-usd", "1", "--budget-per", "hour"],

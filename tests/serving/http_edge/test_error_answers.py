@@ -110,6 +110,7 @@ ROLES = {
     "feedback": Caller("k2", frozenset({Role.FEEDBACK})),
     "admin": Caller("k3", frozenset({Role.ADMIN})),
     "proxy": Caller("k4", frozenset({Role.PROXY})),
+    "metrics": Caller("k5", frozenset({Role.METRICS})),
 }
 NEEDED = [
     ("POST", "/v1/route", "decide"),
@@ -143,7 +144,7 @@ NEEDED = [
     ("POST", "/v1beta/models/auto:streamGenerateContent", "proxy"),
     ("POST", "/v2/modelRouter/modelSelect", "decide"),
     ("POST", "/routing/v1/chat/completions", "decide"),
-    ("GET", "/metrics", "admin"),
+    ("GET", "/metrics", "metrics admin"),
     ("POST", "/admin/reload", "admin"),
     ("GET", "/admin/status", "admin"),
     ("GET", "/healthz", ""),
