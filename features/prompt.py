@@ -155,8 +155,8 @@ class Prompt:
             n_images += images
             n_audio += audio
             n_files += files
-            if message.get("role") == "user" and texts:
-                last_user = len(parts) - 1
+            if message.get("role") == "user" and (texts or images or audio):  # results of tools count as files
+                last_user = len(parts) - 1 if texts else last_user
                 n_steps = n_tool_errors = 0
             n_steps += message.get("role") == "assistant"
             n_tool_errors += _tells_of_an_error(message)

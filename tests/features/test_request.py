@@ -50,6 +50,7 @@ def test_tools_are_counted():
         ([ASK, CALL, {"role": "tool", "content": "4 degrees, no errors are known of it"}], 1, 1),
         ([ASK, CALL, {"role": "tool", "content": "Error: denied"}, CALL, {"role": "tool", "content": "4"}], 2, 1),
         ([ASK, CALL, {"role": "tool", "content": "Error"}, {"role": "assistant", "content": "No."}, ASK], 0, 0),
+        ([ASK, CALL, {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x"}}]}], 0, 0),
         ([ASK, CALL, {"role": "tool", "content": "x" * 300 + " error"}], 1, 0),
         ([ASK, CALL, {"role": "tool", "content": [{"type": "text", "text": "Traceback of 3 calls"}]}], 1, 1),
         ([ASK, CALL, {"role": "user", "content": [{"type": "tool_result", "is_error": True}]}], 1, 1),

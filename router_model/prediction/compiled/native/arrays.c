@@ -61,12 +61,12 @@ int take_array(Arrays *arrays, PyObject *given, const Field *field, int writable
     if (PyObject_GetBuffer(given, view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (writable ? PyBUF_WRITABLE : 0)) < 0)
         return -1;
     arrays->n++;
+    if (misfits(arrays, view, field))
+        return -1;
     if ((uintptr_t)view->buf % (uintptr_t)view->itemsize != 0) {
         PyErr_Format(PyExc_ValueError, "%s: the array is not aligned", field->name);
         return -1;
     }
-    if (misfits(arrays, view, field))
-        return -1;
     *data = view->buf;
     return 0;
 }
