@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, exists, literal, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, exists, literal, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from router_model.serving.decision_log.database_errors import database_failures
@@ -287,8 +287,22 @@ async def _streamed(
 ) -> AsyncIterator[Any]:
     table = TABLES[kind]
     chosen = select(*(table.c[name] for name in shape._fields)).where(*_within(table, since, until))
+    if kind is Kind.ATTEMPT:
+        chosen = chosen.where(_counts(since, until))
     async for row in await connection.stream(chosen, execution_options={"yield_per": _AT_ONCE}):
         yield row
+
+
+def _counts(since: datetime, until: datetime) -> ColumnElement[bool]:
+    """Return that a call was made here, or that a report is not of such a call: what was measured here counts."""
+    table = TABLES[Kind.ATTEMPT]
+    measured = table.alias("measured").c
+    made_about_then = measured.created_at.between(shifted(since, -_REPORTED_WITHIN), shifted(until, _SLACK))
+
+    def is_measured(name: str) -> ColumnElement[bool]:
+        return exists().where(measured.authority.is_(None), measured[name] == table.c[name], made_about_then)
+
+    return or_(table.c.authority.is_(None), ~or_(is_measured("decision_id"), is_measured("response_id")))
 
 
 async def _judgements(connection: AsyncConnection, since: datetime, until: datetime) -> list[FeedbackRow]:

@@ -110,6 +110,26 @@ def test_hours_are_summed_up_once_and_say_what_their_records_do(log_url):
     assert other == ({}, 0)
 
 
+def test_reports_of_calls_that_were_measured_do_not_count_again(log_url):
+    """An hour later a gateway reports one call by its answer and one by its decision; a third was not made here."""
+
+    async def question(store):
+        reports = [
+            attempt(100, attempt_id="r0", decision_id=None, response_id="resp_0", cost_usd=1.0, authority="own"),
+            attempt(101, attempt_id="r1", decision_id=decision(10).decision_id, response_id=None, authority="own"),
+            attempt(102, attempt_id="r2", decision_id=None, response_id="resp_elsewhere", authority="own"),
+        ]
+        later = [replace(one, created_at=BEGAN + timedelta(hours=1, minutes=5)) for one in reports]
+        await put(store, decision(0), attempt(0), decision(10), attempt(10), *later)
+        before = await total(store)
+        await rolled(store)
+        return before, await total(store)
+
+    _, (tree, n_missing) = asked(log_url, question)
+    assert (tree["n_calls"], tree["n_named"], n_missing) == (3, 1, 0)
+    assert tree["spend"]["k1"]["small"]["usd"] == pytest.approx(0.006)
+
+
 def test_late_and_deleted_records_have_their_hour_summed_up_again(log_url):
     async def question(store):
         await put(store, decision(0), decision(1, user_id="gone"), decision(HOUR_S))
