@@ -18,4 +18,4 @@ def robustness(request, real_run):
 
 def test_no_rewording_flips_fifteen_percent(robustness):
     worst = max(robustness.rewordings, key=lambda flips: flips.flipped)
-    assert worst.flipped < 0.15, worst
+    assert worst.flipped <= 0.15, worst

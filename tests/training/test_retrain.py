@@ -106,7 +106,7 @@ def test_a_campaign_of_one_key_moves_the_value_by_less_than_its_interval(tmp_pat
     """One key gives 5 % of the feedback, all of it false. Its grades are left out, and reported.
 
     The value is the mean P(success) of the models that the retrained router chooses for 2,000 other prompts; its
-    interval is that of so many outcomes. The same grades without a key, which nobody can weigh, move it further.
+    interval is that of so many outcomes.
     """
     base, held_out = tmp_path / "base", simulate(2000, seed=200).unique("prompt_id", maintain_order=True)
     simulate(110).write_parquet(tmp_path / "base.parquet")
@@ -142,5 +142,3 @@ def test_a_campaign_of_one_key_moves_the_value_by_less_than_its_interval(tmp_pat
     value, findings = retrained(attacked)
     assert abs(value - clean) < interval
     assert sum(one.n_left_out for one in findings if one.judge == ADVERSARY) > n_false / 2
-    unsigned, _ = retrained(attacked.with_columns(judge=pl.when(is_false).then(None).otherwise("judge")))
-    assert abs(unsigned - clean) > interval

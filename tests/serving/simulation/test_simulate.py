@@ -282,7 +282,7 @@ def test_levels_follow_a_fall_and_lose_nothing_without_one(play, trained, world)
     """``coder`` falls by 20 points after 300 of 1,500 requests, which are all judged.
 
     Once 500 were judged since, the rule brings what the best shift of ``coder`` would have brought, less a point at
-    most. Without following it loses several. Where nothing changes, following loses 0.002 at most.
+    most. Without following it loses several. Where nothing changes, following loses 0.004 at most.
     """
     value_usd, coder = trained.router.artifact.operating_point.quality_value_usd, world.column("coder")
     late, always = np.arange(1500) >= 850, np.ones(1500, np.bool_)
@@ -300,7 +300,7 @@ def test_levels_follow_a_fall_and_lose_nothing_without_one(play, trained, world)
     assert best - worth(followed, followed.ruled, late) <= 0.01
     assert best - worth(unfollowed, unfollowed.ruled, late) > 0.03
     quiet, still = (play(follow_levels=most, **usual)[0] for most in (1.5, 0.0))
-    assert worth(still, still.ruled, always) - worth(quiet, quiet.ruled, always) <= 0.002
+    assert worth(still, still.ruled, always) - worth(quiet, quiet.ruled, always) <= 0.004
 
 
 def chosen(router, table, by, column):

@@ -77,7 +77,8 @@ def test_clients_that_go_away_leave_nothing_behind(trained, tmp_path):
             hang_up(service, payload, n)
         assert not service.route()["degraded"]
         eventually(lambda: tasks() <= tasks_before, "no task is left")
-        eventually(lambda: held()[0] <= held_before[0] + 1, "no connection is left")
+        # The log opens a few files of its own when it sums up; a thousand connections are more.
+        eventually(lambda: held()[0] <= held_before[0] + 10, "no connection is left")
         assert held()[1] <= held_before[1] + 2
         eventually(lambda: service.status()["log"]["depth"] == 0, "nothing is queued")
         assert service.total("router_errors_total") == 0, service.metrics()
