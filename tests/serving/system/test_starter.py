@@ -32,7 +32,9 @@ def test_a_service_from_a_catalog_alone_writes_the_log_that_the_first_router_is_
     world = simulate(N_PROMPTS).unique("prompt_id", maintain_order=True)
     tasks = dict(world.select("prompt", "task").iter_rows())
     answered, reasons = [], set()
-    with running(command, ready_url=f"{url}/readyz", output=tmp_path / "said", env=os.environ, cwd=tmp_path, limit_s=90):
+    with running(
+        command, ready_url=f"{url}/readyz", output=tmp_path / "said", env=os.environ, cwd=tmp_path, limit_s=90
+    ):
         with httpx2.Client(base_url=url, trust_env=False, timeout=30) as client:
             for prompt, task in tasks.items():
                 body = {"model": "auto", "messages": [{"role": "user", "content": prompt}]}
