@@ -15,7 +15,7 @@ class NativeHook(BuildHookInterface):
     def dependencies(self) -> list[str]:
         """Ask for ziglang's C compiler where the system has none, or where ``CC`` names it.
 
-        ``CC=false`` installs without the module where neither is to be had.
+        With ``CC=false`` the package is installed without the module, on a machine that has no compiler and no index.
         """
         compiler = self._script()["system_compiler"]()
         return ["ziglang"] if os.name != "nt" and (not compiler or "ziglang" in compiler) else []

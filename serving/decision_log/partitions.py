@@ -1,6 +1,6 @@
 """The tables of PostgreSQL that grow with traffic are partitioned by day (UTC), so that old days are dropped whole.
 
-A statement that says of which days it wants records reads the partitions of these days alone. Days are made some time
+A statement with bounds on the time reads the partitions of those days alone. Days are made some time
 ahead, by whoever writes (`SqlStore.write`). What is of no such day (a clock that is wrong, a spool that was replayed
 after months) goes into the partition ``…_default``, so no record is ever refused; and out of it, once its day is made.
 A table that had records before there were partitions is itself the partition of all days up to then.

@@ -43,7 +43,7 @@ def solve(product: Product, right: FloatArray, *, tolerance: float, precondition
             break
         image = product(direction)
         curvature = _inner(direction, image)
-        # An output stops where rounding makes its matrix, or the preconditioner, indefinite: it has what can be had.
+        # Rounding may make a matrix or the preconditioner indefinite. The output keeps what it has then.
         step = np.where((curvature > 0) & (decrease > 0), decrease / np.maximum(curvature, 1e-30), 0)
         if not step.any():
             break

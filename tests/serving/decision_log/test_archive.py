@@ -1,6 +1,5 @@
 """Archives of a log in a folder and over S3's API (moto's server): whole days once, and errors that say what to do."""
 
-import asyncio
 import contextlib
 import io
 import itertools
@@ -10,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import fsspec
 import polars as pl
 import pytest
+from asked_log import asked
 from command_line import run_command
 from http_thread import answering
 from log_records import attempt, decision, feedback
@@ -18,7 +18,6 @@ from router_model.commands.log_source import read_log
 from router_model.errors import TableError
 from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.decision_log.archive import archive_log, fetch_archive
-from router_model.serving.decision_log.opening import open_store
 from router_model.serving.decision_log.rows import batch_of, row_of
 from router_model.serving.decision_log.store import Period
 
@@ -89,24 +88,12 @@ def log(tmp_path):
     async def write(store):
         await store.write(batch_of(map(row_of, [*records, *late])), "batch")
 
-    with_store(url, write)
+    asked(url, write)
     return url
 
 
-def with_store(url, work):
-    async def run():
-        store = open_store(url)
-        await store.open()
-        try:
-            return await work(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(run())
-
-
 def archived(url, place, period=Period()):  # noqa: B008  (it is frozen)
-    return with_store(url, lambda store: archive_log(store, place, period, now=NOW))
+    return asked(url, lambda store: archive_log(store, place, period, now=NOW))
 
 
 def test_each_day_is_written_once_and_the_same_whenever_it_is_written(log, place, tmp_path):
@@ -118,7 +105,7 @@ def test_each_day_is_written_once_and_the_same_whenever_it_is_written(log, place
     async def more(store):
         await store.write(batch_of([row_of(feedback(2, 0.0, created_at=NOW))]), "later")
 
-    with_store(log, more)
+    asked(log, more)
     second = archived(log, place)
     assert ([day.day for day in second.there], [day.day for day in second.written]) == ([1, 2], [3])
     assert {path: files(place).cat(path) for path in before} == before
@@ -171,7 +158,7 @@ def test_one_record_of_1970_is_not_followed_by_days_without_end(log, place):
     async def more(store):
         await store.write(batch_of([row_of(decision(9, created_at=datetime(1970, 1, 2, tzinfo=UTC)))]), "old")
 
-    with_store(log, more)
+    asked(log, more)
     report = archived(log, place)
     assert len(report.written) == 3
     assert len(report.empty) <= 2
@@ -191,7 +178,7 @@ def test_a_parquet_log_on_object_storage_is_archived_there_too(place):
     async def write(store):
         await store.write(batch_of([row_of(decision(0, created_at=FIRST)), row_of(attempt(0, created_at=FIRST))]), "a")
 
-    with_store(log, write)
+    asked(log, write)
     assert [day.day for day in archived(log, place).written] == [1]
     assert read_log(place)["prompt_id"].to_list() == [decision(0).decision_id]
 

@@ -11,36 +11,19 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from asked_log import asked, put
 from log_records import attempt, decision, feedback
 
 from router_model.serving.decision_log import schema
 from router_model.serving.decision_log.days import DAY, day_of, near, oldest_kept
-from router_model.serving.decision_log.opening import open_store
 from router_model.serving.decision_log.partitions import make_days, partitions
 from router_model.serving.decision_log.reading import _matching, _window
-from router_model.serving.decision_log.rows import Kind, batch_of, record_of, row_of
+from router_model.serving.decision_log.rows import Kind, record_of, row_of
 from router_model.serving.decision_log.store import Period, Place, Selection, Wanted
 from router_model.serving.decision_log.tables import TABLES
 
 NOW = datetime.now(UTC)
 TODAY = day_of(NOW)
-
-
-def asked(url, question, *, opened=True):
-    async def run():
-        store = open_store(url)
-        if opened:
-            await store.open()
-        try:
-            return await question(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(run())
-
-
-async def put(store, *records):
-    await store.write(batch_of(map(row_of, records)), "a batch")
 
 
 def made_at(when, n=0, **changes):

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from asked_log import asked, put
 from log_records import BEGAN, attempt, candidate, decision, feedback
 
 from router_model.serving.decision_log import rolled_hours
@@ -31,24 +32,6 @@ def log_url(request, tmp_path):
     if request.param == "postgresql":
         return request.getfixturevalue("new_database")()
     return f"sqlite+aiosqlite:///{tmp_path}/log.db"
-
-
-def asked(url, question):
-    """Run a coroutine function with an open store, and return what it returns."""
-
-    async def run():
-        store = open_store(url)
-        await store.open()
-        try:
-            return await question(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(run())
-
-
-async def put(store, *records):
-    await store.write(batch_of(map(row_of, records)), "a batch")
 
 
 async def rolled(store):

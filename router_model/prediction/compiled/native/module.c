@@ -135,6 +135,29 @@ static int take_prompts(const Predictor *own, Arrays *arrays, PyObject *const *g
     return 0;
 }
 
+/* Take the prompts, and write their predictions at a bar to `out`; without a bar, their values and then familiarity. */
+static PyObject *written(const Predictor *own, PyObject *const *given, const Bar *bar)
+{
+    const int64_t n_values = own->n_columns * own->n_kinds;
+    Arrays arrays;
+    no_arrays(&arrays);
+    Prompts prompts;
+    void *out;
+    int failed = take_prompts(own, &arrays, given, bar ? row_width(own) : n_values + N_FAMILIARITY, &prompts, &out) < 0;
+    if (!failed) {
+        Py_BEGIN_ALLOW_THREADS
+        failed = bar ? predict(own, &prompts, *bar, out)
+                     : collect_evidence(own, &prompts, out, (float *)out + prompts.n * n_values);
+        Py_END_ALLOW_THREADS
+        if (failed)
+            PyErr_NoMemory();
+    }
+    release_arrays(&arrays);
+    if (failed)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 /* predict(pieces, starts, embedding, surface, out, below, above, share) */
 static PyObject *predictor_predict(PyObject *object, PyObject *args)
 {
@@ -148,49 +171,16 @@ static PyObject *predictor_predict(PyObject *object, PyObject *args)
     if (below < -1 || below >= own->n_bars || above < 0 || above > own->n_bars)
         return refuse("the bars to interpolate between"), NULL;
     bar.below = below, bar.above = above;
-    Arrays arrays;
-    no_arrays(&arrays);
-    Prompts prompts;
-    void *out;
-    int failed = take_prompts(own, &arrays, given, row_width(own), &prompts, &out) < 0;
-    if (!failed) {
-        Py_BEGIN_ALLOW_THREADS
-        failed = predict(own, &prompts, bar, out);
-        Py_END_ALLOW_THREADS
-        if (failed)
-            PyErr_NoMemory();
-    }
-    release_arrays(&arrays);
-    if (failed)
-        return NULL;
-    Py_RETURN_NONE;
+    return written(own, given, &bar);
 }
 
 /* evidence(pieces, starts, embedding, surface, out): out has the values of all prompts, then their familiarity */
 static PyObject *predictor_evidence(PyObject *object, PyObject *args)
 {
-    const Predictor *own = &((PredictorObject *)object)->predictor;
-    const int64_t n_values = own->n_columns * own->n_kinds;
     PyObject *given[5];
     if (!PyArg_ParseTuple(args, "OOOOO:evidence", &given[0], &given[1], &given[2], &given[3], &given[4]))
         return NULL;
-    Arrays arrays;
-    no_arrays(&arrays);
-    Prompts prompts;
-    void *out;
-    int failed = take_prompts(own, &arrays, given, n_values + N_FAMILIARITY, &prompts, &out) < 0;
-    if (!failed) {
-        float *values = out;
-        Py_BEGIN_ALLOW_THREADS
-        failed = collect_evidence(own, &prompts, values, values + prompts.n * n_values);
-        Py_END_ALLOW_THREADS
-        if (failed)
-            PyErr_NoMemory();
-    }
-    release_arrays(&arrays);
-    if (failed)
-        return NULL;
-    Py_RETURN_NONE;
+    return written(&((PredictorObject *)object)->predictor, given, NULL);
 }
 
 static PyMethodDef predictor_methods[] = {{"predict", predictor_predict, METH_VARARGS, NULL},
