@@ -273,7 +273,7 @@ class Access:
             )
         ended = key.ended(datetime.now(UTC))
         if ended is not None:  # only the key's owner can read this message, because nobody else has the whole key
-            raise UnauthenticatedError(f"key {key.id} {ended}; ask for a new one", headers=_CHALLENGE)
+            raise UnauthenticatedError(f"key {key.id} {ended}", headers=_CHALLENGE)
         return key
 
     def _count(self, key: Key, roles: tuple[Role, ...], scope: MutableMapping[str, Any]) -> None:

@@ -39,7 +39,7 @@ def create_key(
     SettingsError
         If a valid key has that name, or the file or its secret cannot be used.
     """
-    if not name.isprintable() or not 0 < len(name) <= MAX_NAME:
+    if not name.isprintable() or not name.strip() or len(name) > MAX_NAME:
         raise SettingsError(f"name {name!r}; expected 1 to {MAX_NAME} printable characters")
     key_id, text = new_key_text()
     now = _now()
@@ -98,7 +98,7 @@ def rotate_key(path: Path, key_id: str, *, overlap: timedelta) -> tuple[Key, str
         nonlocal text
         now = _now()
         if ended := key.ended(now):
-            raise SettingsError(f"{path}: key {key.id} {ended}; make a new one with 'router-model keys create'")
+            raise SettingsError(f"{path}: key {key.id} {ended} ('router-model keys create')")
         secret = read_secret(path)
         check_secret(before.secret_check, secret, origin=path)
         _, text = new_key_text(key.id)

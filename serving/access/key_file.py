@@ -27,7 +27,7 @@ import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -100,6 +100,8 @@ def _parse_key(key_id: str, table: Any, origin: Path) -> Key:
     where = f"{origin}: key {key_id!r}"
     if len(key_id) != ID_LENGTH or not key_id.isascii() or not isinstance(table, dict):
         raise SettingsError(f"{where}: expected a table with an id of {ID_LENGTH} characters")
+    if ("former_hash" in table) != ("former_expires" in table):
+        raise SettingsError(f"{where}: has only one of former_hash and former_expires; expected both or neither")
     # A misspelt limit must not be ignored, because the key would then have no limit.
     if unknown := sorted(table.keys() - _FIELDS):
         raise SettingsError(f"{where}: unknown field {unknown[0]!r}; expected {', '.join(sorted(_FIELDS))}")
@@ -153,7 +155,10 @@ def _moment(table: Mapping[str, Any], field: str, where: str) -> datetime:
         raise SettingsError(
             f"{where}: {field} is {moment}; expected a time with an offset, such as {moment.isoformat()}Z"
         )
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise SettingsError(f"{where}: {field} is {moment}; expected a time that is in the calendar in UTC") from None
 
 
 def _count(table: Mapping[str, Any], field: str, least: int, where: str) -> int | None:

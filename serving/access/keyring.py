@@ -30,7 +30,7 @@ class Keyring:
 
     Looking a key up also checks the file (one ``stat`` per second), and reads it again when it changed. So a revocation
     needs neither a restart nor a signal, and reaches every worker. If the file cannot be read, the old keys stay in
-    use, and a warning is logged.
+    use, and an error is logged.
 
     Parameters
     ----------

@@ -51,6 +51,8 @@ class Key:
         Hash of the text that the key had before it was rotated.
     former_expires : UTC or None
         Until then that text is valid, too.
+    is_former : bool
+        Whether the key was found by that text; the file does not have this.
     requests_per_minute, feedback_per_day : int or None
         None: as the service's settings say.
     max_concurrent : int or None
@@ -68,23 +70,32 @@ class Key:
     expires: datetime | None = None
     former_hash: bytes | None = field(default=None, repr=False)
     former_expires: datetime | None = None
+    is_former: bool = False
     requests_per_minute: int | None = None
     feedback_per_day: int | None = None
     max_concurrent: int | None = None
     budget: KeyBudget | None = None
 
     def ended(self, now: datetime) -> str | None:
-        """Return since when the key is of no use, as a message says it; None while it is valid."""
+        """Return since when the key is of no use, and what to do; None while it is valid."""
         if self.revoked is not None:
-            return f"was revoked at {self.revoked:%Y-%m-%d %H:%M} UTC"
+            return f"was revoked at {self.revoked:%Y-%m-%d %H:%M} UTC; ask for a new one"
         if self.expires is not None and self.expires <= now:
-            return f"expired at {self.expires:%Y-%m-%d %H:%M} UTC"
+            return f"expired at {self.expires:%Y-%m-%d %H:%M} UTC; ask for a new one"
+        until = self.former_until
+        if self.is_former and until is not None and until <= now:
+            return f"was rotated, and its former text ended at {until:%Y-%m-%d %H:%M} UTC; ask for the new text"
         return None
 
-    def by_former_text(self) -> "Key":
-        """Return the key as whoever has its former text may use it: it expires with that text."""
+    @property
+    def former_until(self) -> datetime | None:
+        """When the former text ends: with the key, if that ends first."""
         ends = [moment for moment in (self.expires, self.former_expires) if moment is not None]
-        return replace(self, expires=min(ends, default=None))
+        return min(ends) if self.former_expires is not None else None
+
+    def by_former_text(self) -> "Key":
+        """Return the key as whoever has its former text may use it."""
+        return replace(self, is_former=True)
 
 
 def new_key_text(key_id: str | None = None) -> tuple[str, str]:

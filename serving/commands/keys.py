@@ -44,6 +44,9 @@ class _Usd(click.ParamType[Decimal]):
             self.fail(str(exc), param, ctx)
 
 
+_SPAN = re.compile(r"(\d{1,5})([dhm])")
+
+
 class _Span(click.ParamType[timedelta]):
     """A time from now on: ``90d``, ``12h`` or ``30m``."""
 
@@ -53,7 +56,7 @@ class _Span(click.ParamType[timedelta]):
         """Return the time."""
         if isinstance(value, timedelta):
             return value
-        found = re.fullmatch(r"(\d{1,5})([dhm])", value)
+        found = _SPAN.fullmatch(value)
         if found is None:
             self.fail(f"{value!r}; expected days, hours or minutes, such as 90d, 12h or 30m", param, ctx)
         return timedelta(**{{"d": "days", "h": "hours", "m": "minutes"}[found[2]]: int(found[1])})
@@ -70,8 +73,13 @@ class _Expiry(click.ParamType[datetime]):
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
+            if _SPAN.fullmatch(value) is None:
+                self.fail(f"{value!r}; expected a date such as 2027-01-31, or 90d, 12h or 30m", param, ctx)
             moment = now + _Span().convert(value, param, ctx)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        try:
+            moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        except OverflowError:
+            self.fail(f"{value!r}; expected a time that is in the calendar in UTC", param, ctx)
         if moment <= now:
             self.fail(f"{value!r} is over; expected a time from now on, such as 90d", param, ctx)
         return moment
@@ -120,7 +128,7 @@ def command() -> None:
     type=click.Choice([per.value for per in Per]),
     default=Per.MONTH.value,
     show_default=True,
-    help="The time in UTC after which the budget is there again.",
+    help="The period of the budget, in UTC; each one begins with all of it.",
 )
 @_FILE
 @_JSON
@@ -166,7 +174,7 @@ def create(
     router-model keys rotate k7f3q9xw2m4t --overlap 7d
     """,
 )
-@click.argument("key_id", metavar="ID")
+@click.argument("key_id", metavar="ID|KEY")
 @click.option(
     "--overlap", type=_Span(), default="1d", show_default=True, help="How long the former text is valid, too; 0m: not."
 )
@@ -182,7 +190,7 @@ def rotate(key_id: str, *, overlap: timedelta, path: Path, as_json: bool) -> Non
 
     key, text = rotate_key(path, key_id, overlap=overlap)
     _print_key(key, text, path, as_json=as_json)
-    click.echo(f"The former text is refused from {key.former_expires:%Y-%m-%d %H:%M:%S} UTC on.", err=True)
+    click.echo(f"The former text is refused from {key.former_until:%Y-%m-%d %H:%M:%S} UTC on.", err=True)
 
 
 @command.command(
@@ -209,10 +217,10 @@ def list_(*, path: Path, as_json: bool) -> None:
 @command.command(
     "revoke",
     examples="""
-    router-model keys revoke k_8f3a
+    router-model keys revoke k7f3q9xw2m4t
     """,
 )
-@click.argument("key_id", metavar="ID")
+@click.argument("key_id", metavar="ID|KEY")
 @_FILE
 def revoke(key_id: str, *, path: Path) -> None:
     """Revoke the key ID; running services refuse it within a second."""
@@ -276,8 +284,9 @@ def _show(keys: "list[Key]") -> None:
 def _state(key: "Key", now: datetime) -> str:
     if key.revoked is not None:
         return f"revoked {key.revoked:%Y-%m-%d %H:%M}"
-    if key.expires is not None:
-        return f"{'expired' if key.expires <= now else 'valid until'} {key.expires:%Y-%m-%d %H:%M}"
-    if key.former_expires is not None and key.former_expires > now:
-        return f"valid; its former text until {key.former_expires:%Y-%m-%d %H:%M}"
-    return "valid"
+    if key.expires is not None and key.expires <= now:
+        return f"expired {key.expires:%Y-%m-%d %H:%M}"
+    state = "valid" if key.expires is None else f"valid until {key.expires:%Y-%m-%d %H:%M}"
+    if key.former_until is not None and key.former_until > now:
+        state += f"; its former text until {key.former_until:%Y-%m-%d %H:%M}"
+    return state

@@ -155,7 +155,10 @@ def archive(
 @click.option("--session", help="Decisions of this session, with their attempts and feedback.")
 @click.option("--before", type=moment, metavar="TIME", help="Records of every kind from before then.")
 def delete(url: str, spool: Path, user: str | None, session: str | None, before: datetime | None) -> None:
-    """Delete records for good: those of a user, of a session, or old ones."""
+    """Delete records for good: those of a user, of a session, or old ones.
+
+    Archives and exported tables are not changed.
+    """
     from router_model.serving.decision_log.store import Selection  # noqa: PLC0415
     from router_model.serving.decision_log.texts import bounded  # noqa: PLC0415
 

@@ -82,7 +82,7 @@ class Settings(BaseSettings):
 
     # promotions from the console
     promotion_table: Path | None = Field(
-        None, description="Held-out outcomes: the console compares a challenger with the champion on them."
+        None, description="Table of held-out outcomes. The console compares a challenger with the champion on it."
     )
 
     # levels

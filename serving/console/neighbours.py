@@ -59,7 +59,7 @@ async def _found(visit: Visit, record: DecisionRecord) -> Mapping[str, Any]:
     side = await side_of(visit.parts, record.artifact)
     models = [one.model for one in record.candidates[:_MODELS_SHOWN]]
     found: dict[str, Any] = {"why_not": "", "rows": [], "models": models, "router": TITLES[side or CHAMPION]}
-    found["is_another"] = side is None
+    found |= {"is_another": side is None, "shows_prompts": visit.sees_all}
     if record.messages is None:
         return found | {"why_not": _NO_TEXT}
     if visit.parts.engine.router is None:

@@ -6,7 +6,7 @@ after months) goes into the partition ``…_default``, so no record is ever refu
 A table that had records before there were partitions is itself the partition of all days up to then.
 
 Ids are unique within a partition alone, which is enough for ids that belong to one time. Reports, whose ids may be
-made from a caller's idempotency key, can come again at another time; `SqlStore` looks for these.
+made from a caller's idempotency key, can come again at another time; `without_known_reports` looks for these.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What a predictor reads of tools; whatever else a body has in their place costs little and breaks nothing."""
+"""What a predictor reads of tools; whatever else a body of JSON has in their place costs little."""
 
 import json
 

@@ -14,7 +14,7 @@ from router_model.training.fitting.conjugate_gradients import Product
 
 FloatArray = npt.NDArray[np.float32]
 
-_RANK = 100  # 60 needs 12 products with the matrix where 100 needs 10 to 12 and 200 needs 9
+_RANK = 100  # products with the matrix: 60 needs 12, 100 needs 10 to 13, 200 needs 9
 _LEAST_PENALTY = 1e-5  # relative to the largest eigenvalue
 _SHIFT = 1e-5  # relative; keeps the small Cholesky factorisation stable in float32
 

@@ -1,9 +1,10 @@
 """Lay out a predictor's numbers as the arrays that the extension module reads (``native/predictor.h`` lists them).
 
 Embeddings, bags, forms and kernel weights are on grids (multiples of a fixed step), so they are stored as integers of
-16 bits, in half the memory of floats, because most of a decision's time waits for memory. Their sums are exact, so they
-equal the sums of numpy to the last bit (`router_model.features.grid`). Terms that occur in more than a fifth of the
-logged prompts are rows of a dense array, which vector instructions add four times as fast as an inverted list.
+16 bits, in half the memory of floats, because most of the predictor's time is spent reading memory. Their sums are
+exact, so they equal the sums of numpy to the last bit (`router_model.features.grid`). Terms that occur in more than a
+fifth of the logged prompts are rows of a dense array, which vector instructions add four times as fast as an inverted
+list.
 """
 
 from typing import Any

@@ -159,7 +159,7 @@ def test_errors_say_what_to_do(run, arguments, message):
         (["create", "--name", "a", "--role", "proxy", "--budget-usd", "ten"], "'ten'; expected a number of USD, such"),
         (
             ["create", "--name", "a", "--role", "decide", "--expires", "soon"],
-            "'soon'; expected days, hours or",
+            "'soon'; expected a date such as",
         ),
         (["create", "--name", "a", "--role", "decide", "--expires", "2020-01-31"], "'2020-01-31' is over; expected a"),
         (["create", "--name", "a", "--role", "proxy", "--budget-usd", "0"], "a budget of 0 USD; expected more than 0"),

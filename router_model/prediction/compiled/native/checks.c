@@ -1,4 +1,5 @@
-/* Which arrays there are, and whether they fit together: nothing is read beyond what was checked here once. */
+/* The arrays of a forest and of a predictor, and the checks that they fit together, made once. Prompts are checked in
+ * module.c, for each call. */
 #include "objects.h"
 
 #include <stddef.h>

@@ -61,7 +61,7 @@ int mean_score(const Forest *forest, const struct loops *loops, const float *col
 }
 
 /* Lay out the columns of one prompt and target, (n_columns, n_models), as router_model.prediction.predictor.pair_rows
- * does, and return their scores. Columns that models share (layout.py names the others) are written in the first row. */
+ * does, and return their scores. Columns that models share (`shared_columns` in layout.py names them) are written in the first row. */
 int boosted_scores(const Predictor *predictor, const Forest *forest, int64_t target, const float *values,
                    const float *familiarity, const float *surface, double *scores, int64_t stride)
 {

@@ -1,4 +1,5 @@
-/* The Python module: two types, Forest and Predictor, made of arrays once, and their calls. */
+/* The Python module: the types Forest and Predictor. Each is made once, from arrays. Predicting releases the
+ * interpreter's lock. */
 #include "loops.h"
 #include "objects.h"
 

@@ -1,4 +1,5 @@
-/* The predictor of one prompt in C: the same formulas, names and bits as the numpy code in router_model/prediction.
+/* The predictor in C, for batches of prompts, with the formulas and names of the numpy code in router_model/prediction.
+ * Evidence has numpy's bits; probabilities differ by at most one bit of float32.
  *
  * Arrays belong to Python and are read only. Their shapes and indices are checked once, when they are handed over
  * (arrays.c, checks.c), so the code that computes does not check again. Nothing is global: what a call needs besides is
@@ -94,7 +95,7 @@ typedef struct {
 typedef struct {
     int64_t n;
     const int64_t *pieces, *starts; /* word-piece ids; where those of a prompt begin, (n + 1) */
-    const float *embedding;         /* (n, embedding_stride) */
+    const float *embedding;         /* (n, embedding_size) */
     const float *surface;           /* (n, surface_stride) */
     int64_t embedding_size, surface_stride;
 } Prompts;
