@@ -65,7 +65,7 @@ class Parts:
 
     def update_gauges(self) -> None:
         """Let the metrics know the state of this worker."""
-        self.telemetry.update(self.log.stats, self.engine.status)
+        self.telemetry.update(self.log.stats, self.engine.status, self.engine.router)
         if self.proxy is not None:
             names = self.proxy.providers.names
             self.telemetry.set_breakers(self.proxy.breaker_states(), names)

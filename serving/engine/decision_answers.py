@@ -117,6 +117,7 @@ class DecisionAnswers:
             trial=trial,
             turn=asked.turn,
             levels=None if served.router is None else served.router.levels,
+            best_single=served.default_plan.best_single,
         )
 
     def default(

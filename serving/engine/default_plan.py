@@ -39,11 +39,14 @@ class DefaultPlan:
         Models that stand in if constraints exclude all of `models`, best first.
     cards : model -> ModelCard
         Nothing is known about a model without a card.
+    best_single : id or None
+        The model to call if one had to answer everything, by the artifact; savings are counted against it.
     """
 
     models: tuple[str, ...]
     reserves: tuple[str, ...] = ()
     cards: Mapping[str, ModelCard] = field(default_factory=dict)
+    best_single: str | None = None
 
     def steps(self, prompt: Prompt, constraints: Constraints) -> tuple[tuple[PlanStep, ...], tuple[Exclusion, ...]]:
         """Return the plan for a request, NaN for all that is predicted, and the models that are left out.
@@ -104,7 +107,8 @@ def default_plan(named: Sequence[str], artifact: Artifact | None = None, catalog
     cards = {} if catalog is None else dict(catalog.cards)
     ranked = () if artifact is None else by_record(artifact) or by_level(artifact, Catalog(cards))
     models = tuple(dict.fromkeys(named)) or ranked
-    return DefaultPlan(models, tuple(model for model in ranked if model not in models), cards)
+    best = None if artifact is None else next(iter(by_success(artifact) or ranked), None)
+    return DefaultPlan(models, tuple(model for model in ranked if model not in models), cards, best)
 
 
 def by_record(artifact: Artifact) -> tuple[str, ...]:
@@ -113,16 +117,21 @@ def by_record(artifact: Artifact) -> tuple[str, ...]:
     First, whatever its record, comes the model that the router itself always calls, or else the one it calls safest: on
     certified prompts, or else on prompts unlike the logged ones.
     """
+    bar = artifact.operating_point.quality_bar
+    certified = (one.safest_model for one in artifact.certificates if one.quality_bar in (None, bar))
+    safest = artifact.operating_point.always_model or next(certified, artifact.safe_model)
+    return tuple(sorted(by_success(artifact), key=lambda model: model != safest))
+
+
+def by_success(artifact: Artifact) -> tuple[str, ...]:
+    """Return the graded models by how often they met the default bar; ties from the cheapest up."""
     candidates = graded_models(artifact)
     predictor, bar = artifact.predictor, artifact.operating_point.quality_bar
     n_bars = len(predictor.grid)
     success = predictor.grid.at(predictor.evidence_model.bank.base[:, :n_bars], bar)
     price_in, price_out = (prices_usd(artifact.catalog, predictor.models, f"usd_per_mtok_{of}") for of in _SIDES)
     ranked = [predictor.models[i] for i in np.lexsort((price_in + price_out, -success)).tolist()]
-    ranked = [model for model in ranked if model in candidates]
-    certified = (one.safest_model for one in artifact.certificates if one.quality_bar in (None, bar))
-    safest = artifact.operating_point.always_model or next(certified, artifact.safe_model)
-    return tuple(sorted(ranked, key=lambda model: model != safest))
+    return tuple(model for model in ranked if model in candidates)
 
 
 def by_level(artifact: Artifact, catalog: Catalog) -> tuple[str, ...]:

@@ -105,6 +105,8 @@ class Routed:
         What the predictions were shifted by.
     turn : str
         As of `router_model.serving.engine.turn_types`.
+    best_single : str or None
+        The model to call if one had to answer everything; None where no router says.
     """
 
     decision_id: str
@@ -133,6 +135,7 @@ class Routed:
     trial: Trial | None = None
     levels: Levels | None = None
     turn: str = WORK
+    best_single: str | None = None
 
     @property
     def model(self) -> str:

@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from router_model.catalog import Catalog
@@ -20,6 +21,7 @@ from router_model.errors import ArtifactError, RouterModelError
 from router_model.features import FeatureError
 from router_model.levels import Levels
 from router_model.router import Router
+from router_model.saved.artifact import MANIFEST
 from router_model.serving.common.service_errors import ReloadRefusedError
 from router_model.serving.common.settings import Settings
 from router_model.serving.engine.artifact_source import Sighting, source_of
@@ -50,6 +52,8 @@ class Served:
         None: only the default plan can be answered.
     default_plan : DefaultPlan
     policy_version : str
+    written_at : float or None
+        When the artifact was written, in seconds since 1970; None without one.
     loaded_at : float
         Seconds since 1970.
     """
@@ -57,6 +61,7 @@ class Served:
     router: Router | None
     default_plan: DefaultPlan
     policy_version: str
+    written_at: float | None = None
     loaded_at: float = field(default_factory=time.time)
 
     @property
@@ -128,6 +133,7 @@ class Reloader:
         return {
             "artifact": "" if served is None else served.artifact,
             "policy_version": "" if served is None else served.policy_version,
+            "written_at": None if served is None else served.written_at,
             "loaded_at": None if served is None else served.loaded_at,
             "swaps": self._swaps,
             "refusals": self._refusals,
@@ -192,7 +198,7 @@ class Reloader:
             except Exception as exc:
                 raise self._refuse(sighting, exc) from exc
             self._tried, self._refused, self._said = sighting.version, None, None
-            return self._adopt(router)
+            return self._adopt(router, _written_at(sighting.folder))
 
     def shift_levels(self, artifact: str, levels: Levels | None) -> None:
         """Let an artifact's models be predicted at other levels, if it is the one that is served."""
@@ -212,7 +218,7 @@ class Reloader:
         now = None if self._served is None else self._served.router
         return self._loader.load(sighting.folder, beside=() if now is None else (now,))
 
-    def _adopt(self, router: Router) -> Reloaded:
+    def _adopt(self, router: Router, written_at: float | None) -> Reloaded:
         now = None if self._served is None else self._served.router
         if now is not None and now.artifact.content_hash == router.artifact.content_hash:
             router = replace(router, levels=now.levels)
@@ -220,7 +226,7 @@ class Reloader:
         if self._served is not None and self._served.policy_version == version:
             return self._reloaded(changed=False)
         plan = default_plan(self._settings.default_plan, router.artifact, router.catalog)
-        self._served = Served(router, plan, version)  # the swap
+        self._served = Served(router, plan, version, written_at)  # the swap
         self._swaps += 1
         self._on_swap()
         _log.info("serving %s, policy %s, %d models", router.artifact.content_hash, version, len(router.models))
@@ -253,6 +259,14 @@ class Reloader:
         except RouterModelError as exc:
             _log.warning("the default plan has no prices and capabilities: %s", exc)
             return None
+
+
+def _written_at(source: Path) -> float | None:
+    """Return when an artifact's manifest, or the catalog of a starter, was written; None if it is gone again."""
+    try:
+        return (source if source.is_file() else source / MANIFEST).stat().st_mtime
+    except OSError:
+        return None
 
 
 def policy_version(settings: Settings, router: Router | None) -> str:

@@ -9,13 +9,19 @@ bounded.
 """
 
 import os
+import platform
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from math import nan
 from typing import Any, Final, Literal, TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from router_model.decision import PlanStep
+from router_model.router import Router
 from router_model.serving.decision_log.log import LogStats
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.engine.query import Query, Routed
@@ -25,6 +31,8 @@ METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 OTHER: Final = "other"
 """Label of a model or provider that is not a candidate's."""
+BEST_SINGLE: Final = "best_single"
+"""The baseline of savings: the model to call if one had to answer everything, by the artifact."""
 SUCCESS: Final = "success"
 CLIENT_GONE: Final = "client_gone"
 """Error type of an attempt whose caller went away."""
@@ -81,11 +89,37 @@ class Telemetry:
         self._degraded = self._counter("router_degraded_total", "Answers with the default plan.", ("by",))
         self._explored = self._counter("router_explored_total", "Decisions that tried another candidate.")
         self._reloads = self._counter("router_reloads_total", "Artifacts loaded or refused.", ("result",))
+        baseline = ("baseline",)
         self._saved = self._counter(
             "router_cost_saved_usd_total",
-            "Expected cost of the plan's dearest candidate less the chosen one's.",
-            ("baseline",),
+            "What decisions were expected to save against the baseline; those that cost more are counted apart.",
+            baseline,
         )
+        self._added = self._counter(
+            "router_cost_added_usd_total", "What decisions were expected to cost more than the baseline.", baseline
+        )
+        build = self._gauge("router_build_info", "1; its labels are versions.", ("version", "python"), mode="livemax")
+        build.labels(version("router-model"), platform.python_version()).set(1)
+        self._artifact = self._gauge(
+            "router_artifact_info", "1 of the artifact that decides, else 0.", ("artifact", "policy"), mode="livemax"
+        )
+        self._decides: tuple[str, str] | None = None
+        self._written = self._gauge(
+            "router_artifact_written_timestamp_seconds",
+            "When the artifact was written, and with it its certificates; 0 without one.",
+            mode="livemostrecent",
+        )
+        self._certificates = self._gauge(
+            "router_certificates", "Targets that the artifact may promise.", mode="livemostrecent"
+        )
+        self._prices_checked = self._gauge(
+            "router_price_checked_timestamp_seconds",
+            "When the prices of a candidate were last checked; 0: its catalog does not say.",
+            ("model",),
+            mode="livemostrecent",
+        )
+        self._priced: set[str] = set()
+        self._key_cost = self._counter("router_key_cost_usd_total", "Cost of calls, forwarded, by key.", ("key",))
         pair = ("provider", "model")
         self._cost = self._counter("router_cost_usd_total", "Cost of calls, forwarded or reported.", ("model",))
         self._upstream = self._histogram(
@@ -161,9 +195,19 @@ class Telemetry:
             self._degraded.labels(routed.degraded_by or "unknown").inc()
         if routed.explored:
             self._explored.inc()
-        if routed.predicted:
-            dearest = max(step.expected_cost_usd for step in routed.plan)
-            self._saved.labels("dearest").inc(max(dearest - routed.plan[0].expected_cost_usd, 0.0))
+        if routed.predicted and routed.best_single is not None:
+            self._count_saved(routed.plan, routed.best_single)
+
+    def _count_saved(self, plan: Sequence[PlanStep], best_single: str) -> None:
+        """Count what a choice saves against the best single model; nothing where that one was no candidate.
+
+        A counter cannot fall, so what is saved and what is added are two: their difference is what routing saves.
+        """
+        for step in plan:
+            if step.model == best_single:
+                saved = step.expected_cost_usd - plan[0].expected_cost_usd
+                (self._saved if saved >= 0 else self._added).labels(BEST_SINGLE).inc(abs(saved))
+                return
 
     def count_outcome(self, outcome: AttemptRecord, *, providers: dict[str, str | None]) -> None:
         """Count what a call cost and how long it took, as its caller reported it.
@@ -200,6 +244,8 @@ class Telemetry:
         self._attempts.labels(*target, outcome_of(attempt)).inc()
         if attempt.cost_usd is not None:
             self._cost.labels(target[1]).inc(max(attempt.cost_usd, 0.0))
+            if attempt.key_id is not None:  # of a key in the file: their number is the operator's to choose
+                self._key_cost.labels(attempt.key_id).inc(max(attempt.cost_usd, 0.0))
         for reason in attempt.usage_estimated.split(", ") if attempt.usage_estimated else ():
             self._estimated.labels(*target, reason).inc()
         if attempt.latency_s is not None:
@@ -258,8 +304,32 @@ class Telemetry:
         """Count a request that was answered with an error."""
         self._errors.labels(code).inc()
 
-    def update(self, log: LogStats, engine: Mapping[str, Any]) -> None:
-        """Take over the state of this worker's log and engine, as its ``status`` has it."""
+    def _show_router(self, engine: Mapping[str, Any], router: Router | None) -> None:
+        """Show which artifact decides, and how old it, its certificates and its prices are."""
+        decides = engine.get("artifact", ""), engine.get("policy_version", "")
+        if decides == self._decides:
+            return
+        if self._decides is not None:
+            self._artifact.labels(*self._decides).set(0)
+        self._artifact.labels(*decides).set(1)
+        self._decides = decides
+        self._written.set(engine.get("written_at") or 0.0)
+        self._certificates.set(0 if router is None else len(router.certificates))
+        cards = {} if router is None else router.catalog.cards
+        for model in self._priced - cards.keys():  # no longer a candidate: a NaN sets off no alert
+            self._prices_checked.labels(model).set(nan)
+        self._priced = set(cards)
+        for model, card in cards.items():
+            day = card.price_date
+            at = 0.0 if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+            self._prices_checked.labels(model).set(at)
+
+    def update(self, log: LogStats, engine: Mapping[str, Any], router: Router | None = None) -> None:
+        """Take over the state of this worker's log and engine, as its ``status`` has it, and the router that decides.
+
+        Without `router` the metrics of artifact and prices stay at none.
+        """
+        self._show_router(engine, router)
         for name, counter in self._log_counters.items():
             self._advance(counter, name, getattr(log, name))
         for name, result in _RELOADS.items():

@@ -185,6 +185,7 @@ class FakeEngine:
             session_id=query.session_id,
             decision_s=0.0012345,
             explanation=decision.explanation,
+            best_single=max(decision.plan, key=lambda step: step.expected_cost_usd).model,
         )
 
     def _degraded(self, query: Query) -> Routed:

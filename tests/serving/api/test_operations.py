@@ -1,11 +1,18 @@
+import platform
 from dataclasses import replace
+from datetime import date
+from types import SimpleNamespace
 
 import pytest
 from fake_service import client_of, fake_parts
 
+from router_model import Catalog
+from router_model.decision import PlanStep
 from router_model.serving.api.answer_models import StatusAnswer
 from router_model.serving.decision_log.log import LogStats
+from router_model.serving.monitoring.telemetry import Telemetry
 
+PLAIN = {"decision_s": 0.001, "degraded": False, "explored": False}
 BODY = {"messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -45,8 +52,36 @@ def test_decisions_are_counted(client):
     labels = f'model="{chosen["model"]}",reason="{chosen["reason"]}"'
     assert value(text, f"router_decisions_total{{{labels}}}") == 3
     assert value(text, "router_decision_seconds_count") == 3
-    dearest = max(step["expected_cost_usd"] for step in chosen["plan"]) - chosen["plan"][0]["expected_cost_usd"]
-    assert value(text, 'router_cost_saved_usd_total{baseline="dearest"}') == pytest.approx(3 * dearest)
+    best = max(step["expected_cost_usd"] for step in chosen["plan"])  # the fake's best model is the dearest one
+    saved = best - chosen["plan"][0]["expected_cost_usd"]
+    assert value(text, 'router_cost_saved_usd_total{baseline="best_single"}') == pytest.approx(3 * saved)
+
+
+def test_a_dearer_choice_than_the_best_single_is_counted_apart():
+    """A counter cannot fall: what is saved is the difference of two."""
+    telemetry, plan = Telemetry(), [PlanStep("strong", 0.9, 0.05, 10), PlanStep("best", 0.8, 0.02, 10)]
+    for chosen in (plan, plan[::-1], [PlanStep("alone", 0.5, 0.01, 10)]):
+        telemetry.observe(
+            None, SimpleNamespace(plan=chosen, best_single="best", predicted=True, reason="best_tradeoff", **PLAIN)
+        )
+    text = telemetry.exposition().decode()
+    assert value(text, 'router_cost_added_usd_total{baseline="best_single"}') == pytest.approx(0.03)
+    assert value(text, 'router_cost_saved_usd_total{baseline="best_single"}') == 0  # the best one itself, once
+
+
+def test_the_artifact_its_age_and_its_prices_are_metrics(router):
+    checked = replace(router.catalog["small"], price_date=date(2026, 11, 1))
+    router = replace(router, catalog=Catalog({**router.catalog.cards, "small": checked}))
+    telemetry = Telemetry()
+    telemetry.update(LogStats(), {"artifact": "sha256:a", "policy_version": "p1", "written_at": 1.8e9}, router)
+    telemetry.update(LogStats(), {"artifact": "sha256:b", "policy_version": "p2", "written_at": 1.9e9}, router)
+    text = telemetry.exposition().decode()
+    assert value(text, 'router_artifact_info{artifact="sha256:a",policy="p1"}') == 0
+    assert value(text, 'router_artifact_info{artifact="sha256:b",policy="p2"}') == 1
+    assert value(text, "router_artifact_written_timestamp_seconds") == 1.9e9
+    assert value(text, 'router_price_checked_timestamp_seconds{model="small"}') == 1793491200
+    assert value(text, 'router_price_checked_timestamp_seconds{model="large"}') == 0
+    assert f'router_build_info{{python="{platform.python_version()}",version="' in text
 
 
 def test_degraded_answers_and_errors_are_counted():
