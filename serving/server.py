@@ -10,13 +10,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EADDRINUSE
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors.multiprocess import Multiprocess
 
 from router_model.serving.common.lean_imports import import_lightgbm_alone
+from router_model.serving.common.log_lines import logging_config
 from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.common.settings import Settings, as_environment
 from router_model.serving.http_edge.http_protocol import HeadLimitedProtocol
@@ -30,15 +31,6 @@ _LAST_WORDS_S: Final = 3
 _BACKLOG: Final = 2048
 _SWITCH_S: Final = 0.001
 """After which a thread that works lets the event loop go on; Python's own 5 ms would be waited for at each step."""
-_LOGGING: Final[dict[str, Any]] = {
-    "version": 1,
-    # Modules made their loggers when they were imported; the default would silence them.
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
-    "root": {"level": "WARNING", "handlers": ["stderr"]},
-    "loggers": {"router_model": {"level": "INFO"}, "uvicorn": {"level": "WARNING"}},
-}
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -99,7 +91,7 @@ def serve(settings: Settings, sock: socket.socket) -> None:
             ws="none",
             # Not 'auto', which goes on without the parts if their start raises.
             lifespan="on",
-            log_config=_LOGGING,
+            log_config=logging_config(settings.log_format),
             log_level=None,
             access_log=False,
             server_header=False,

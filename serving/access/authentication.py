@@ -26,6 +26,8 @@ from router_model.serving.common.settings import BudgetFailure, Settings
 
 RESPONSE_HEADERS: Final = "router.response_headers"
 """In the ASGI scope: a list of headers that `router_model.serving.http_edge.guard` adds to every answer."""
+KEY_ID: Final = "router.key_id"
+"""In the ASGI scope: the id of the key that asks, once it is known."""
 
 _CHALLENGE: Final = {"www-authenticate": "Bearer"}
 _HOW: Final = "send 'Authorization: Bearer rm_…', 'x-api-key: rm_…' or 'x-goog-api-key: rm_…'"
@@ -103,6 +105,7 @@ class Access:
         if self._keyring is None:
             return INSECURE
         key = self._key(credential_of(scope["headers"]), self._keyring)
+        scope[KEY_ID] = key.id
         if key.roles.isdisjoint(roles):
             own, needed = ", ".join(one for one in Role if one in key.roles), " or ".join(roles)
             raise ForbiddenError(f"key {key.id} has the roles: {own}; this needs: {needed}; use a key with that")

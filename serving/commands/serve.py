@@ -83,6 +83,7 @@ def _kind(annotation: Any) -> Any:
         "Address and processes": "--host",
         "Access and budgets": "--keys",
         "Limits of a request": "--max-body-bytes",
+        "Log lines": "--log-format",
         "Ending": "--drain-s",
     },
 )

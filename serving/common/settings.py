@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError, to_json
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from router_model.serving.common.log_lines import LogFormat
 from router_model.serving.common.masking import masked_url
 from router_model.serving.common.service_errors import SettingsError
 
@@ -158,6 +159,12 @@ class Settings(BaseSettings):
     max_list_items: int = Field(
         1000, ge=1, description="Entries of any other list or object of a body: names, globs, metadata, stops."
     )
+
+    # log lines
+    log_format: LogFormat = Field(LogFormat.TEXT, description="Lines of standard error: text, or a JSON object each.")
+    access_log: bool = Field(default=False, description="Write a line for each request, with its ids.")
+
+    # ending
     drain_s: float = Field(10.0, ge=0, description="How long requests may take after SIGTERM.")
 
     @field_validator("cors_origins")

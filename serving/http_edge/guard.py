@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from router_model.serving.access.authentication import CREDENTIALS, RESPONSE_HEADERS
 from router_model.serving.common.causes import Shape
+from router_model.serving.common.log_lines import REQUEST
 from router_model.serving.common.loopback import is_address, is_loopback
 from router_model.serving.common.service_errors import (
     ForbiddenError,
@@ -28,6 +29,7 @@ from router_model.serving.common.service_errors import (
     TooSlowError,
 )
 from router_model.serving.common.settings import Settings
+from router_model.serving.http_edge.access_line import AccessLine
 from router_model.serving.http_edge.bodies import MAX_BODY
 from router_model.serving.http_edge.paths import with_plain_path
 from router_model.serving.http_edge.surface_errors import REQUEST_ID, is_forwarded, shape_of, shaped_error
@@ -55,7 +57,7 @@ class Guard:
     app : ASGI application
     settings : Settings
         ``max_body_bytes``, ``max_call_bytes``, ``body_deadline_s``, ``max_header_bytes``, ``max_headers``,
-        ``trusted_hosts``, ``host``, ``insecure`` and ``cors_origins``.
+        ``trusted_hosts``, ``host``, ``insecure``, ``cors_origins`` and ``access_log``.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -68,6 +70,7 @@ class Guard:
         self._body_deadline_s = settings.body_deadline_s
         self._max_header_bytes = settings.max_header_bytes
         self._max_headers = settings.max_headers
+        self._access_log = settings.access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -84,6 +87,17 @@ class Guard:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope = with_plain_path(scope)
         scope[REQUEST_ID] = f"req_{secrets.token_hex(12)}"
+        REQUEST.set(scope[REQUEST_ID])
+        if not self._access_log:
+            await self._answer(scope, receive, send)
+            return
+        line = AccessLine(scope, send)
+        try:
+            await self._answer(scope, receive, line.send)
+        finally:
+            line.write()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         _take_key_of_query(scope)
         # Calls to forward may contain images, so their limit is larger.
         max_bytes = self._max_call_bytes if is_forwarded(scope["path"]) else self._max_body_bytes
