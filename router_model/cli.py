@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         simulate,
         start,
     )
-    from router_model.serving.commands import keys, log, serve  # noqa: F401
+    from router_model.serving.commands import keys, log, serve, spend  # noqa: F401
     from router_model.training.commands import (  # noqa: F401
         add_model,
         benchmark,
@@ -69,6 +69,7 @@ COMMANDS: Final = {
     "serve": ("router_model.serving.commands.serve", "Answer over HTTP which model to call, or call it."),
     "keys": ("router_model.serving.commands.keys", "Make, list and revoke the keys of the service."),
     "log": ("router_model.serving.commands.log", "Export, delete from or look into its decision log."),
+    "spend": ("router_model.serving.commands.spend", "What calls cost by key, model, provider or day."),
     "savings": ("router_model.commands.savings", "What the calls cost, and each model alone would have."),
     "drift": ("router_model.commands.drift", "Find out what has changed since training."),
     "retrain": ("router_model.commands.retrain", "Train the router again, with what was logged."),

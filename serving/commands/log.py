@@ -38,8 +38,10 @@ def moment(text: str) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-_log = click.option("--log", "url", default=DEFAULT_LOG, envvar="ROUTER_LOG", show_default=True, help="URL of the log.")
-_spool = click.option(
+log_option = click.option(
+    "--log", "url", default=DEFAULT_LOG, envvar="ROUTER_LOG", show_default=True, help="URL of the log."
+)
+spool_option = click.option(
     "--spool", type=click.Path(path_type=Path), default=DEFAULT_SPOOL, envvar="ROUTER_LOG_SPOOL", show_default=True,
     help="Folder of records that are not in the log yet.",
 )  # fmt: skip
@@ -74,8 +76,8 @@ def command() -> None:
     router-model log export --since 30d --out march.parquet
     """,
 )
-@_log
-@_spool
+@log_option
+@spool_option
 @click.option("--since", type=moment, metavar="TIME", help="Decisions since then [all].")
 @click.option("--until", type=moment, metavar="TIME", help="Decisions before then [all].")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A .parquet, .csv or .jsonl file.")
@@ -113,8 +115,8 @@ def export(
     router-model ope other-router --log s3://bucket/outcomes --since 30d
     """,
 )
-@_log
-@_spool
+@log_option
+@spool_option
 @click.option("--to", "place", required=True, help="A folder, or a URI such as s3://bucket/path.")
 @click.option("--since", type=moment, metavar="TIME", help="Days from then on [the first].")
 @click.option("--until", type=moment, metavar="TIME", help="Days before then [all that are over].")
@@ -149,8 +151,8 @@ def archive(
     router-model log delete --before 2026-01-01
     """,
 )
-@_log
-@_spool
+@log_option
+@spool_option
 @click.option("--user", help="Decisions of this user, with their attempts and feedback.")
 @click.option("--session", help="Decisions of this session, with their attempts and feedback.")
 @click.option("--before", type=moment, metavar="TIME", help="Records of every kind from before then.")
@@ -175,8 +177,8 @@ def delete(url: str, spool: Path, user: str | None, session: str | None, before:
     router-model log prune --days 90
     """,
 )
-@_log
-@_spool
+@log_option
+@spool_option
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), required=True, help="Keep records of these days.")
 def prune(url: str, spool: Path, days: float) -> None:
     """Delete records older than a number of days; a service does this itself if log_retention_days is set.
@@ -197,8 +199,8 @@ def prune(url: str, spool: Path, days: float) -> None:
     """,
 )
 @click.argument("decision_id")
-@_log
-@_spool
+@log_option
+@spool_option
 def show(decision_id: str, url: str, spool: Path) -> None:
     """Print one decision as JSON."""
     from router_model.serving.decision_log.rows import Kind, json_bytes  # noqa: PLC0415
@@ -240,8 +242,8 @@ def new_key(file: Path) -> None:
     router-model log stats --log sqlite:///router-log.db
     """,
 )
-@_log
-@_spool
+@log_option
+@spool_option
 def stats(url: str, spool: Path) -> None:
     """Count the records of each kind, as JSON."""
     counts = with_log(url, spool, lambda store: store.count())

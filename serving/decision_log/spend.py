@@ -1,0 +1,95 @@
+"""What calls cost, by key, model, provider or day, from any log.
+
+A call that was made here counts as it was measured. A report of a call counts where no call was made here for the same
+decision and no call here had the same answer.
+"""
+
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from router_model.serving.decision_log.rows import Kind
+from router_model.serving.decision_log.segments import scan
+from router_model.serving.decision_log.store import Period, Store
+
+_FIELDS: Final = (
+    *("attempt_id", "decision_id", "created_at", "model", "provider", "response_id"),
+    *("cost_usd", "input_tokens", "output_tokens", "key_id", "authority"),
+)
+_MADE_HERE: Final = pl.col("authority").is_null()
+
+
+class By(StrEnum):
+    """What spending is grouped by."""
+
+    KEY = "key"
+    MODEL = "model"
+    PROVIDER = "provider"
+    DAY = "day"
+
+
+_COLUMNS: Final = {
+    By.KEY: pl.col("key_id"),
+    By.MODEL: pl.col("model"),
+    By.PROVIDER: pl.col("provider"),
+    By.DAY: pl.col("created_at").dt.strftime("%Y-%m-%d"),
+}
+
+
+async def spent(store: Store, period: Period, by: tuple[By, ...]) -> list[dict[str, Any]]:
+    """Return what the calls of a period cost, the dearest group first; days in their order.
+
+    Parameters
+    ----------
+    store : Store
+        Opened.
+    period : Period
+        Of when calls began, or were reported.
+    by : tuple of By
+        At least one.
+
+    Returns
+    -------
+    list of dict
+        One for each group: a value for each of `by` (None where a call has none), ``usd``, ``calls``, ``unpriced``
+        (the calls that nobody knows the cost of), ``input_tokens``, ``output_tokens``, and ``last_used`` (UTC).
+    """
+    with tempfile.TemporaryDirectory(prefix="router-spend-") as name:
+        files = await store.stage(Kind.ATTEMPT, period, Path(name), fields=_FIELDS)
+        if not files:
+            return []
+        calls = scan(Kind.ATTEMPT, files).select(_FIELDS).unique("attempt_id").filter(*_within(period))
+        return _grouped(_counted(calls), by).collect().to_dicts()
+
+
+def _within(period: Period) -> list[pl.Expr]:
+    since, until = period.since, period.until
+    return [
+        *([] if since is None else [pl.col("created_at") >= since]),
+        *([] if until is None else [pl.col("created_at") < until]),
+    ]
+
+
+def _counted(calls: pl.LazyFrame) -> pl.LazyFrame:
+    """Leave out the reports of calls that were made here."""
+    made, reported = calls.filter(_MADE_HERE), calls.filter(~_MADE_HERE)
+    for same in ("decision_id", "response_id"):
+        reported = reported.join(made.select(same).drop_nulls().unique(), on=same, how="anti")
+    return pl.concat([made, reported])
+
+
+def _grouped(calls: pl.LazyFrame, by: tuple[By, ...]) -> pl.LazyFrame:
+    found = calls.group_by(_COLUMNS[one].alias(one) for one in by).agg(
+        usd=pl.col("cost_usd").sum(),
+        calls=pl.len(),
+        unpriced=pl.col("cost_usd").is_null().sum(),
+        input_tokens=pl.col("input_tokens").sum(),
+        output_tokens=pl.col("output_tokens").sum(),
+        last_used=pl.col("created_at").max(),
+    )
+    by_day = By.DAY in by
+    order = ([By.DAY] if by_day else []) + ["usd", *(one for one in by if one is not By.DAY)]
+    return found.sort(order, descending=[name == "usd" for name in order], nulls_last=True)

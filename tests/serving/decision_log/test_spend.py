@@ -1,0 +1,79 @@
+"""What calls cost, from each kind of log, and ``router-model spend``."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from asked_log import asked, put
+from click.testing import CliRunner
+from log_records import BEGAN, attempt
+
+from router_model.cli import group
+from router_model.serving.access.issuing import create_key
+from router_model.serving.access.key_budget import NANOS, KeyBudget
+from router_model.serving.access.ledger import Account, Ledger
+from router_model.serving.common.callers import Role
+from router_model.serving.decision_log.days import DAY
+from router_model.serving.decision_log.spend import By, spent
+from router_model.serving.decision_log.store import ALWAYS, Period
+
+CALLS = [
+    attempt(0, cost_usd=0.5),
+    attempt(1, cost_usd=0.25, model="large", provider="other", created_at=BEGAN + DAY),
+    attempt(2, cost_usd=None, key_id="k2"),
+    # reports: of a decision that was called here, of an answer from here, and of a call elsewhere
+    attempt(3, cost_usd=9, decision_id=attempt(0).decision_id, response_id="r3", authority="key"),
+    attempt(4, cost_usd=9, decision_id=None, response_id=attempt(0).response_id, authority="key"),
+    attempt(5, cost_usd=0.125, key_id=None, authority="key"),
+]
+
+
+@pytest.fixture
+def log(log_url):
+    async def write(store):
+        await put(store, *CALLS)
+
+    asked(log_url, write)
+    return log_url
+
+
+def test_a_call_that_was_made_here_is_not_counted_again_when_it_is_reported(log):
+    def groups(*by, period=ALWAYS):
+        rows = asked(log, lambda store: spent(store, period, by))
+        return [(*(row[one] for one in by), row["usd"], row["calls"], row["unpriced"]) for row in rows]
+
+    assert groups(By.KEY) == [("k1", 0.75, 2, 0), (None, 0.125, 1, 0), ("k2", 0.0, 1, 1)]
+    assert groups(By.DAY, By.PROVIDER) == [
+        (f"{BEGAN:%Y-%m-%d}", "acme", 0.625, 3, 1),
+        (f"{BEGAN + DAY:%Y-%m-%d}", "other", 0.25, 1, 0),
+    ]
+    assert groups(By.MODEL, period=Period(BEGAN + DAY, None)) == [("large", 0.25, 1, 0)]
+    assert groups(By.MODEL, period=Period(BEGAN + 9 * DAY, None)) == []
+
+
+def test_the_command_names_keys_and_says_what_is_left_of_budgets(tmp_path):
+    budget, log = KeyBudget(Decimal(2)), f"sqlite:///{tmp_path}/log.db"
+    key, _ = create_key(tmp_path / "keys.toml", name="ann", roles=[Role.PROXY], budget=budget)
+    asked(log, lambda store: put(store, *CALLS, attempt(6, cost_usd=1.5, key_id=key.id)))
+    files = ["--keys", tmp_path / "keys.toml", "--budget-file", tmp_path / "budgets.db"]
+    options = ["spend", "--log", log, "--spool", tmp_path / "spool", "--since", f"{BEGAN:%Y-%m-%d}", *files]
+
+    def run(*more):
+        done = CliRunner().invoke(group, [*map(str, options), *more], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    told = run()
+    assert "$2.38 for 5 calls" in told
+    assert "The cost of 1 call is unknown" in told
+    assert f"ann ({key.id})" in told
+    assert "$2.00 of $2.00 left" in told
+    assert not (tmp_path / "budgets.db").exists()  # who looks does not make the service's file
+    ledger = Ledger(tmp_path / "budgets.db")
+    account = Account(key.id, 2 * NANOS, since=0)
+    held, _ = ledger.reserve([account], int(1.5 * NANOS), day=10**7, now=0, expires_at=1)
+    ledger.settle(held, int(1.5 * NANOS))
+    ledger.close()
+    told = json.loads(run("--json"))
+    assert [one["left_usd"] for one in told["budgets"]] == [0.5]
+    assert told["spend"][0]["key"] == key.id
