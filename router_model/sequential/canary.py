@@ -37,7 +37,8 @@ Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Shown = Literal["worse", "better", "not worse", "nothing"]
 
-N_METRICS: Final = 5
+METRICS: Final = ("assignment", "failures", "latency", "quality", "cost")
+"""What `examine` looks at."""
 MOST_COST: Final = 10.0
 SLOW_QUANTILES: Final = (0.5, 0.95)
 _BLOCK: Final = 64
@@ -138,7 +139,7 @@ def examine(sessions: Sessions, share: float, limits: Limits | None = None) -> t
     if not 0 < share < 1:
         raise ValueError(f"share is {share}, expected a number between 0 and 1: without both arms nothing is compared")
     limits = limits or Limits()
-    alpha = limits.alpha / N_METRICS
+    alpha = limits.alpha / len(METRICS)
     return (
         _assignment(sessions, share, alpha),
         _failures(sessions, share, alpha),

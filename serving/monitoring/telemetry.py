@@ -22,6 +22,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from router_model.decision import PlanStep
 from router_model.router import Router
+from router_model.sequential.canary import METRICS
 from router_model.serving.decision_log.log import LogStats
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.engine.query import Query, Routed
@@ -164,6 +165,8 @@ class Telemetry:
         self._canary_running = self._gauge("router_canary_running", "1 while a canary runs.", mode="livemax")
         self._canary_looks = self._counter("router_canary_looks_total", "Looks at the canary.", ("result",))
         self._canary_stops = self._counter("router_canary_stops_total", "Canaries stopped by themselves.", ("metric",))
+        for metric in METRICS:  # from 0 on: of a counter that appears with 1 Prometheus sees no increase
+            self._canary_stops.labels(metric)
         self._feedback = self._counter("router_feedback_total", "Feedback taken.")
         self._level_shifts = self._gauge(
             "router_level_shift",

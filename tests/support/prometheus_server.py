@@ -1,0 +1,60 @@
+"""A real Prometheus, which scrapes services as the shipped configuration says."""
+
+import contextlib
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from processes import free_port, running
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+RULES = DEPLOY / "prometheus/rules/alerts.yml"
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """One that runs."""
+
+    url: str
+
+    def ask(self, path: str, **query: str) -> Any:
+        """Return the data of an answer of its API."""
+        answer = httpx2.get(f"{self.url}/api/v1/{path}", params=query, timeout=20, trust_env=False).json()
+        assert answer["status"] == "success", answer
+        return answer["data"]
+
+    def values(self, query: str) -> list[float]:
+        """Return the values that an expression has now, without NaN."""
+        found = [float(one["value"][1]) for one in self.ask("query", query=query)["result"]]
+        return [value for value in found if not math.isnan(value)]
+
+
+@contextlib.contextmanager
+def prometheus(folder: Path, target: str, key: str) -> Iterator[Prometheus]:
+    """Run one until the end of the block: with the shipped configuration, this target and this key, each second."""
+    folder.mkdir()
+    (folder / "key").write_text(key)
+    config = (DEPLOY / "prometheus/prometheus.yml").read_text()
+    for shipped, here in (
+        ("15s", "1s"),
+        ("router:8484", target),
+        ("/run/secrets/metrics_key", str(folder / "key")),
+        ('"rules/*.yml"', f'"{RULES}"'),
+    ):
+        assert shipped in config, shipped
+        config = config.replace(shipped, here)
+    (folder / "prometheus.yml").write_text(config)
+    program, address = shutil.which("prometheus"), f"127.0.0.1:{free_port()}"
+    assert program, "Prometheus is missing: apt-get install prometheus"
+    command = [
+        program, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
+        f"--web.listen-address={address}", "--log.level=warn",
+    ]  # fmt: skip
+    url = f"http://{address}"
+    with running(command, ready_url=f"{url}/-/ready", output=folder / "said", env=os.environ, cwd=folder):
+        yield Prometheus(url)
