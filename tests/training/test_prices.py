@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from router_model import Catalog, CatalogError
+from router_model import Catalog, CatalogError, ModelCard
 from router_model.training.table.prices import complete_catalog, look_up
 
 GIVEN = Catalog.parse('[models."gpt-4o"]\nusd_per_mtok_input = 7\nusd_per_mtok_output = 8\n', origin="c")
@@ -50,3 +50,17 @@ def test_models_without_a_price_are_all_named_with_the_remedy():
     assert first.endswith("and give the file with --catalog:")
     blanks = ["usd_per_mtok_input = ", "usd_per_mtok_output = "]
     assert tables == ['[models."my-llama"]', *blanks, '[models."my-qwen"]', *blanks]
+
+
+def test_a_window_that_a_card_lacks_is_looked_up_and_its_prices_stay():
+    given = {
+        "openai/gpt-4o": ModelCard("openai/gpt-4o", Decimal(1), Decimal(2)),
+        "fast": ModelCard("fast", Decimal(1), Decimal(2), base_model="openai/gpt-4o", reasoning_effort="high"),
+        "ours": ModelCard("ours", Decimal(1), Decimal(2)),
+        "said": ModelCard("said", Decimal(1), Decimal(2), context_window=5),
+    }
+    cards = complete_catalog(Catalog(given), given).cards
+    assert {name: card.context_window for name, card in cards.items()} == {
+        "openai/gpt-4o": 128000, "fast": 128000, "ours": None, "said": 5,
+    }  # fmt: skip
+    assert {card.usd_per_mtok_input for card in cards.values()} == {1}

@@ -1,6 +1,7 @@
 """Look up prices that a catalog lacks in the `genai-prices` package, a public price list that works offline."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ _PROBE_TOKENS = 1000
 def complete_catalog(catalog: Catalog | None, models: Iterable[str], *, bills: Outcomes | None = None) -> Catalog:
     """Return cards for exactly `models`, from the catalog if it has them, else looked up, else from billed costs.
 
+    A context window that a card of the catalog lacks is looked up, too.
+
     Parameters
     ----------
     catalog : prices that win over all others
@@ -41,7 +44,9 @@ def complete_catalog(catalog: Catalog | None, models: Iterable[str], *, bills: O
     cards: dict[str, ModelCard] = {}
     missing: list[str] = []
     for model in models:
-        card = given.get(model) or look_up(model) or (None if bills is None else billed_card(model, bills))
+        card = (
+            _with_window(given.get(model)) or look_up(model) or (None if bills is None else billed_card(model, bills))
+        )
         if card is None:
             missing.append(model)
         else:
@@ -49,6 +54,14 @@ def complete_catalog(catalog: Catalog | None, models: Iterable[str], *, bills: O
     if missing:
         raise CatalogError(missing_price_message(missing))
     return Catalog(cards)
+
+
+def _with_window(card: ModelCard | None) -> ModelCard | None:
+    """Return a card with its model's context window, if it lacks that and the list knows it."""
+    if card is None or card.context_window is not None:
+        return card
+    found = look_up(card.served_model)
+    return card if found is None else replace(card, context_window=found.context_window)
 
 
 def look_up(model: str) -> ModelCard | None:
