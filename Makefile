@@ -13,7 +13,7 @@ DATA ?= ../shared/data
 export PROMPT
 # Compiled modules are kept: the tests start hundreds of processes, and each would compile the project again.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help setup encoders quickstart serve native lint type test test-all test-clients test-baseline-cpu test-as-avx2 test-as-baseline fuzz coverage bench profile bench-serve bench-proxy benchmark guard notebooks docs wheel clean
+.PHONY: help setup encoders quickstart serve native lint type test test-all test-clients test-baseline-cpu test-as-avx2 test-as-baseline fuzz coverage bench profile bench-serve bench-proxy benchmark guard notebooks docs wheel release clean
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
@@ -161,6 +161,9 @@ docs: $(VENV)/.dev  ## the documentation as a site, into build/site; fails where
 
 wheel: $(VENV)/.dev  ## build the wheel and import it in a clean environment outside the repository
 	PYTHON=$(BIN)/python sh tests/check_wheel.sh
+
+release: $(VENV)/.dev  ## build the version twice, check it on every Python that is here, write notes, hashes and SBOM (VERSION=0.2.0 first)
+	$(BIN)/python scripts/release.py $(VERSION)
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) dist build quickstart quality.json .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis \

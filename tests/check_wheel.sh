@@ -1,12 +1,14 @@
 #!/bin/sh
-# Build the source distribution and from it the wheel, install it into a clean environment, and use it within a project
-# that has folders of the same names as the repository's; make sure that nothing else is shipped.
+# Build the source distribution and from it the wheel (or take WHEEL), install it into a clean environment of PYTHON, and
+# use it within a project that has folders of the same names as the repository's; make sure that nothing else is shipped.
 set -eu
 python=$(cd "$(dirname "$PYTHON")" && pwd)/$(basename "$PYTHON")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-"$python" -m build --outdir "$work/dist" . >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
-wheel=$(ls "$work"/dist/*.whl)
+if [ -n "${WHEEL:-}" ]; then wheel=$WHEEL; else
+  "$python" -m build --outdir "$work/dist" . >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
+  wheel=$(ls "$work"/dist/*.whl)
+fi
 constraints=$(pwd)/constraints.txt
 data=$(find features router_model serving training -type f ! -name '*.py' ! -path '*/__pycache__/*' \
   ! -path '*/compiled/native/*' ! -name '*.new') # C sources are not shipped, and the module that they make is

@@ -1,0 +1,38 @@
+"""``scripts/release.py``; that builds are the same bytes is checked by `make release` itself."""
+
+import pytest
+from release import ReleaseError, prepare, section
+
+CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n### Added\n\n- This.\n\n## [0.1.0] - 2026-01-01\n\n- That.\n"
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "p"\nversion = "0.1.0"\n\n[tool]\nversion = "9"\n')
+    return tmp_path
+
+
+def test_what_is_unreleased_becomes_the_version(project):
+    prepare("0.2.0", "2026-12-01", root=project)
+    text = (project / "CHANGELOG.md").read_text()
+    assert "## [Unreleased]\n\n## [0.2.0] - 2026-12-01\n\n### Added\n\n- This.\n\n## [0.1.0]" in text
+    assert section("0.2.0", text) == "### Added\n\n- This.\n"
+    assert 'version = "0.2.0"\n\n[tool]\nversion = "9"' in (project / "pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("version", "says"), [("0.2", "expected a version such as 0.2.0"), ("0.1.0", "has a section 0.1.0 already")]
+)
+def test_a_version_that_cannot_be_is_refused_and_nothing_is_written(project, version, says):
+    with pytest.raises(ReleaseError, match=says):
+        prepare(version, "2026-12-01", root=project)
+    assert (project / "CHANGELOG.md").read_text() == CHANGELOG
+
+
+def test_a_release_needs_notes(project):
+    prepare("0.2.0", "2026-12-01", root=project)
+    with pytest.raises(ReleaseError, match="nothing under"):
+        prepare("0.3.0", "2026-12-02", root=project)
+    with pytest.raises(ReleaseError, match=r"no section 0\.9\.0"):
+        section("0.9.0", CHANGELOG)
