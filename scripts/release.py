@@ -1,4 +1,4 @@
-"""Make a release: ``python scripts/release.py VERSION`` writes version and changelog, ``make release`` builds and checks it.
+"""Make a release: `python scripts/release.py VERSION` writes version and changelog, `make release` builds and checks.
 
 Building refuses a tree with changes that are not committed. It builds source distribution and wheel twice, each time
 from a fresh copy of the commit, and refuses if one byte differs. It installs the wheel into a clean environment of
@@ -52,8 +52,10 @@ def prepare(version: str, day: str, *, root: Path = ROOT) -> None:
 def section(version: str, changelog: str) -> str:
     """Return what the changelog says of a version.
 
-    >>> section("0.2.0", "# Changelog\\n\\n## [Unreleased]\\n\\n## [0.2.0] - 2026-12-01\\n\\n### Added\\n\\n- A.\\n\\n## [0.1.0]\\n")
-    '### Added\\n\\n- A.\\n'
+    Raises
+    ------
+    ReleaseError
+        If it says nothing.
     """
     found = re.search(rf"(?ms)^## \[{re.escape(version)}\][^\n]*\n(.*?)(?=^## \[|\Z)", changelog)
     if found is None or not found[1].strip():
@@ -83,7 +85,7 @@ def build() -> None:
     wheel = next((OUT / "dist").glob("*.whl"))
     checked = [python for python in PYTHONS if _works(python)]
     for python in checked:
-        print(f"checking {wheel.name} with {python}", flush=True)
+        _say(f"checking {wheel.name} with {python}")
         path = shutil.which(python) or python
         _run("sh", "tests/check_wheel.sh", env={"PYTHON": path, "WHEEL": str(wheel)})
     (OUT / "notes.md").write_text(notes)
@@ -91,9 +93,12 @@ def build() -> None:
     shutil.copy(ROOT / "build" / "sbom.cdx.json", OUT)
     sums = "".join(f"{digest}  {name}\n" for name, digest in sorted(first.items()))
     (OUT / "dist" / "SHA256SUMS").write_text(sums)
-    print(
-        f"{version}: built twice, the same bytes; checked with {', '.join(checked)}; in {OUT.relative_to(ROOT)}:\n{sums}"
-    )
+    _say(f"{version}: built twice, the same bytes; checked with {', '.join(checked)}; in build/release:\n{sums}")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _built(out: Path, when: str) -> dict[str, str]:
@@ -129,7 +134,7 @@ def main() -> None:
     try:
         if len(sys.argv) > 1:
             prepare(sys.argv[1], f"{datetime.now(UTC):%Y-%m-%d}")
-            print(f"wrote version {sys.argv[1]}; look at CHANGELOG.md, commit, and 'make release'")
+            _say(f"wrote version {sys.argv[1]}; look at CHANGELOG.md, commit, and 'make release'")
         else:
             build()
     except ReleaseError as exc:
