@@ -114,15 +114,15 @@ def _works(python: str) -> bool:
     """Tell whether a Python is here: a manager's stand-in for one that is not installed fails."""
     if shutil.which(python) is None:
         return False
-    return subprocess.run([python, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode == 0
+    return subprocess.run([python, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode == 0  # noqa: S603
 
 
 def _said(*command: str) -> str:
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
 
 
 def _run(*command: str, env: dict[str, str] | None = None, quiet: bool = False) -> None:
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | (env or {}), capture_output=quiet, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | (env or {}), capture_output=quiet, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise ReleaseError(
             f"{' '.join(command[:4])} failed{':' if quiet else ''} {done.stderr or ''}{done.stdout or ''}"
