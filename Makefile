@@ -68,8 +68,10 @@ type: $(VENV)/.dev  ## static types, strict
 	$(BIN)/mypy scripts
 
 PYTEST_ENV := ROUTER_DATA=$(DATA) HF_HUB_OFFLINE=1
+# More than two cores' worth: half of a test's time is waiting, for a service, a database or a deadline.
+WORKERS ?= 4
 test: $(VENV)/.dev  ## the tests and doctests that every change needs (tests/README.md); the rest is test-all
-	$(PYTEST_ENV) $(BIN)/python -m pytest -n 2 -m 'not slow' $(PYTEST)
+	$(PYTEST_ENV) $(BIN)/python -m pytest -n $(WORKERS) -m 'not slow' $(PYTEST)
 
 test-all: $(VENV)/.dev  ## what `make test` leaves out: full tables, processes under load, more examples, fuzzing
 	$(PYTEST_ENV) $(BIN)/python -m pytest -n 2 -m 'slow or hypothesis' --hypothesis-profile thorough $(PYTEST)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from simulated_world import P_SUCCESS, simulate
+from simulated_world import FEW_TREES, P_SUCCESS, simulate
 
 from router_model import Constraints, NoCandidateError, PredictionTable, Reason, Router, TrainingError
 from router_model.explanation_records import Changes
@@ -92,7 +92,8 @@ def test_latency_is_predicted_and_limits_candidates(catalog, tmp_path):
     frame = simulate(200, seed=4)
     seconds = rng.lognormal(0, 0.2, len(frame)) * np.where(frame["model"] == "large", 4.0, 1.0)
     frame.with_columns(latency_s=pl.Series(seconds)).write_parquet(tmp_path / "t.parquet")
-    train(tmp_path / "t.parquet", tmp_path / "router", catalog=catalog, config=TrainConfig(safe_model="small"))
+    config = TrainConfig(safe_model="small", fit=FEW_TREES)
+    train(tmp_path / "t.parquet", tmp_path / "router", catalog=catalog, config=config)
     router = Router.load(tmp_path / "router")
     assert router.artifact.safe_model == "small"
     decision = router.route(SUM, constraints=Constraints(max_latency_s=2.0))

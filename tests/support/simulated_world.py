@@ -3,9 +3,16 @@
 import numpy as np
 import polars as pl
 
+from router_model.training.fitting.boosters import BoosterConfig
+from router_model.training.fitting.fit import FitConfig
 from router_model.training.train import TrainConfig
 
-BOLD = TrainConfig(max_quality_loss=0.05)
+FEW_TREES = FitConfig(
+    boosters=BoosterConfig(learning_rate=0.15, max_rounds=20),
+    amount_boosters=BoosterConfig(learning_rate=0.2, max_rounds=20),
+)
+"""Predicts this world as well as the defaults do, and is trained and loaded in less than half their time."""
+BOLD = TrainConfig(max_quality_loss=0.05, fit=FEW_TREES)
 """For tables this small: the default margin of 0.01 sends every prompt to the best single model."""
 
 WORDS = {

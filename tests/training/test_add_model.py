@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from command_line import run_command
-from simulated_world import P_SUCCESS, simulate
+from simulated_world import FEW_TREES, P_SUCCESS, simulate
 
 from router_model import Constraints, ModelCard, Router, TrainingError
 from router_model.commands.inspect import _show, describe
@@ -18,7 +18,7 @@ from router_model.training.importing.checks import check_batch
 from router_model.training.new_model.add_model import add_model, bank_kernel
 from router_model.training.new_model.new_model_outcomes import find_in_bank
 from router_model.training.table.outcomes import outcomes_of
-from router_model.training.train import train
+from router_model.training.train import TrainConfig, train
 
 CODER = ModelCard("coder", Decimal("0.5"), Decimal("1.5"), context_window=32000)
 CODE = "def return import class loop list index function bug compile string array"
@@ -34,7 +34,7 @@ def pair(table, catalog, tmp_path_factory):
     """A router that has never seen 'coder'."""
     folder = tmp_path_factory.mktemp("pair")
     table.filter(pl.col("model") != "coder").write_parquet(folder / "outcomes.parquet")
-    train(folder / "outcomes.parquet", folder / "router", catalog=catalog)
+    train(folder / "outcomes.parquet", folder / "router", catalog=catalog, config=TrainConfig(fit=FEW_TREES))
     return folder / "router"
 
 

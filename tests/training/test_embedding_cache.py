@@ -12,6 +12,7 @@ import pytest
 from counting_encoder import Counting
 from hypothesis import given
 from hypothesis import strategies as st
+from simulated_world import FEW_TREES
 
 from router_model.features import load_encoder, tokenise
 from router_model.features.featuriser import featurise
@@ -259,11 +260,11 @@ texts = [""",
 
 def test_training_again_encodes_nothing(table, catalog, tmp_path, monkeypatch):
     monkeypatch.setenv("ROUTER_MODEL_CACHE", str(tmp_path / "cache"))
-    encoder, steps = Counting(), []
+    encoder, steps, config = Counting(), [], TrainConfig(encoder="counting", fit=FEW_TREES)
     monkeypatch.setattr("router_model.training.train.load_encoder", lambda _: encoder)
     prompts = read_outcomes(table).prompts
     featurise(prompts[:400], cached(Counting()))
-    train(table, tmp_path / "router", catalog=catalog, config=TrainConfig(encoder="counting"), advance=steps.append)
+    train(table, tmp_path / "router", catalog=catalog, config=config, advance=steps.append)
     assert 0 < len(encoder.asked) <= 100
     assert [step for step in steps if step not in STEPS] == [f"encoded {len(encoder.asked)} of {len(encoder.asked)}"]
 

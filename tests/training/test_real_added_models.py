@@ -6,16 +6,10 @@ import numpy as np
 import pytest
 
 from router_model import Catalog, Router
-from router_model.features import load_encoder
-from router_model.features.featuriser import featurise
 from router_model.model_set import with_column
 from router_model.training.metrics import mean_auc
 from router_model.training.new_model.add_model import bank_kernel, fit_column
 from router_model.training.new_model.new_model_outcomes import answers_of
-from router_model.training.table.outcomes import read_outcomes
-from router_model.training.table.prices import complete_catalog
-from router_model.training.table.split import split_prompts
-from router_model.training.train import Run, TrainConfig
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 
@@ -24,26 +18,21 @@ N_PROMPTS = 100
 MOST_LOST = 0.02
 
 
-def test_a_hundred_prompts_or_one_accuracy_come_near_training(real_data):
+@pytest.mark.parametrize("table", ["zeroeval"])
+def test_a_hundred_prompts_or_one_accuracy_come_near_training(table, real_run):
     """AUC of each new model on test prompts: within 0.02 of a router trained with all its outcomes."""
-    path = real_data / "zeroeval" / "outcomes.parquet"
-    outcomes, encoder = read_outcomes(path), load_encoder("static")
-    catalog = complete_catalog(Catalog.load(path.with_name("catalog.toml")), outcomes.models)
-    features, split = featurise(outcomes.prompts, encoder), split_prompts(outcomes.prompt_ids, seed=0)
+    run, full = real_run(table)
+    outcomes, catalog, features, split = run.outcomes, run.catalog, run.features, run.split
     test = features.take(split.test)
-
-    def router(*left_out):
-        kept = tuple(model for model in outcomes.models if model not in left_out)
-        table = outcomes.select_models(kept)
-        run = Run(path, table, features, split, catalog.only(kept), encoder, TrainConfig(seed=0))
-        return run.fit(lambda _: None)[0]
 
     def auc(decider, model):
         p = decider.predict_features(test, 1.0).p_success[:, [decider.models.index(model)]]
         return mean_auc(p, outcomes.quality[split.test][:, [outcomes.models.index(model)]])
 
     # both are left out of one router: a harder case than one at a time, and one training less
-    full, without = router(), router(*MODELS)
+    kept = tuple(model for model in outcomes.models if model not in MODELS)
+    part = replace(run, outcomes=outcomes.select_models(kept), catalog=catalog.only(kept))
+    without = part.fit(lambda _: None)[0]
     rows = np.random.default_rng(0).permutation(split.train)[:N_PROMPTS]
     for model in MODELS:
         graded = outcomes.select_models([model]).take(rows)
@@ -59,7 +48,7 @@ def test_a_hundred_prompts_or_one_accuracy_come_near_training(real_data):
         accuracy = float(np.nanmean(outcomes.quality[other, outcomes.models.index(model)]))
         card = replace(catalog[model], accuracy=accuracy, accuracy_prompts=len(other))
         cards = Catalog({**without.catalog.cards, model: card})
-        announced = Router.assemble(without.artifact, encoder, catalog=cards)
+        announced = Router.assemble(without.artifact, run.encoder, catalog=cards)
         assert auc(announced, model) >= auc(full, model) - MOST_LOST
         low, high = announced.announced.levels[model].interval
         assert low <= success.mean() <= high

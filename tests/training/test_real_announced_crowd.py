@@ -4,14 +4,6 @@ import numpy as np
 import pytest
 from announced_crowd import Crowd, explored, gaps, spread_models, trained_on
 
-from router_model import Catalog
-from router_model.features import load_encoder
-from router_model.features.featuriser import featurise
-from router_model.training.table.outcomes import read_outcomes
-from router_model.training.table.prices import complete_catalog
-from router_model.training.table.split import split_prompts
-from router_model.training.train import Run, TrainConfig
-
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 
 MOST_LOST = 0.003
@@ -20,13 +12,9 @@ NOISE = 0.003
 N_JUDGED = 300
 
 
-@pytest.fixture(scope="module")
-def run(real_data):
-    path = real_data / "zeroeval" / "outcomes.parquet"
-    outcomes, encoder = read_outcomes(path), load_encoder("static")
-    catalog = complete_catalog(Catalog.load(path.with_name("catalog.toml")), outcomes.models)
-    split = split_prompts(outcomes.prompt_ids, seed=0)
-    return Run(path, outcomes, featurise(outcomes.prompts, encoder), split, catalog, encoder, TrainConfig(seed=0))
+@pytest.fixture(scope="module", params=["zeroeval"])
+def run(request, real_run):
+    return real_run(request.param)[0]
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from fake_service import client_of, fake_parts
 from plain_router import by_numpy
-from simulated_world import CATALOG, POEM, SUM
+from simulated_world import CATALOG, FEW_TREES, POEM, SUM
 
 from router_model import Catalog, Router
 from router_model.features import SURFACE_NAMES
@@ -63,7 +63,12 @@ def with_tools(tmp_path_factory):
     folder = tmp_path_factory.mktemp("requests")
     simulate_requests(300, seed=0).write_parquet(folder / "outcomes.parquet")
     catalog = Catalog.parse(CATALOG.replace("tools = false", ""), origin="catalog.toml")
-    train(folder / "outcomes.parquet", folder / "router", catalog=catalog, config=TrainConfig(holdout=False))
+    train(
+        folder / "outcomes.parquet",
+        folder / "router",
+        catalog=catalog,
+        config=TrainConfig(holdout=False, fit=FEW_TREES),
+    )
     return Router.load(folder / "router")
 
 

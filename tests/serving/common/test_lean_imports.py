@@ -13,47 +13,25 @@ def said(program: str) -> str:
     return done.stdout.strip()
 
 
-def test_what_is_kept_away_can_be_imported_afterwards():
+def test_the_service_needs_none_of_them_and_they_can_be_imported_afterwards(trained):
+    """What serves is imported, and a router is loaded and decides, without any of the three."""
     for later in HEAVY:
         pytest.importorskip(later)
-    assert (
-        said(
-            "import sys; from router_model.serving.common.lean_imports import import_lightgbm_alone as alone; alone();"
-            f"print('lightgbm' in sys.modules, [name for name in {HEAVY!r} if name in sys.modules]);"
-            f"import {', '.join(HEAVY)}"
-        )
-        == "True []"
-    )
-
-
-def test_what_is_there_already_stays_and_is_known_to_lightgbm():
-    pytest.importorskip("pandas")
-    assert (
-        said(
-            "import pandas, sys, router_model.serving.common.lean_imports as lean; lean.import_lightgbm_alone();"
-            "import lightgbm.compat as compat; print(sys.modules['pandas'] is pandas, compat.PANDAS_INSTALLED)"
-        )
-        == "True True"
-    )
-
-
-def test_lightgbm_that_is_imported_already_is_left_alone():
-    assert (
-        said(
-            "import lightgbm, sys; before = set(sys.modules);"
-            "from router_model.serving.common.lean_imports import import_lightgbm_alone as alone; alone();"
-            "print({name for name in set(sys.modules) - before if not name.startswith('router_model')})"
-        )
-        == "set()"
-    )
-
-
-def test_the_service_needs_none_of_them(trained):
-    """What serves is imported, and a router is loaded and decides, without any of the three."""
     program = (
         "import sys; from router_model.serving.common.lean_imports import import_lightgbm_alone as alone; alone();"
         "import router_model.serving.app, router_model.serving.preflight; from router_model.router import Router;"
         f"Router.load({str(trained.path)!r}).route('hello');"
-        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+        f"print('lightgbm' in sys.modules, [name for name in {HEAVY!r} if name in sys.modules]);"
+        f"import {', '.join(HEAVY)}"
     )
-    assert said(program) == "[]"
+    assert said(program) == "True []"
+
+
+def test_what_is_there_already_stays_and_is_known_to_lightgbm_which_is_imported_once():
+    pytest.importorskip("pandas")
+    program = (
+        "import pandas, sys, router_model.serving.common.lean_imports as lean; lean.import_lightgbm_alone();"
+        "import lightgbm.compat as compat; print(sys.modules['pandas'] is pandas, compat.PANDAS_INSTALLED);"
+        "before = set(sys.modules); lean.import_lightgbm_alone(); print(set(sys.modules) - before)"
+    )
+    assert said(program) == "True True\nset()"

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from proxied import providers_toml, proxied
 from scripted_upstream import scripted_upstream
-from simulated_world import simulate
+from simulated_world import BOLD, simulate
 from system import WATCHED_SERVE
 
 from router_model.training.train import train
@@ -16,7 +16,9 @@ def other(catalog, tmp_path_factory):
     """The folder of a router that is not `trained`, and its hash."""
     folder = tmp_path_factory.mktemp("other")
     simulate(200, seed=5).write_parquet(folder / "outcomes.parquet")
-    return folder / "router", train(folder / "outcomes.parquet", folder / "router", catalog=catalog).content_hash
+    return folder / "router", train(
+        folder / "outcomes.parquet", folder / "router", catalog=catalog, config=BOLD
+    ).content_hash
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ IMPOSSIBLE = {  # what a provider cannot do is refused, not left out
     ("generate", "stop", "openai-responses"),
     ("generate", "several", "openai-responses"),
 }
-PAIRS = [
+ALL_PAIRS = [
     (surface, case, kind)
     for surface, asked in SURFACES.items()
     for case in CASES
@@ -38,6 +38,11 @@ PAIRS = [
     for kind in ALL_KINDS
     if (surface, case, kind) not in IMPOSSIBLE and (case, kind) != ("logprobs", "gemini")
 ]
+PAIRS = [
+    pytest.param(surface, case, kind, marks=[pytest.mark.slow] * ((CASES.index(case) + ALL_KINDS.index(kind)) % 2))
+    for surface, case, kind in ALL_PAIRS
+]
+"""`make test` asks each case of half of the kinds of providers, in turn; `make test-all` asks the others."""
 
 
 OPENAIS = ("chat", "responses")

@@ -60,8 +60,7 @@ def test_intervals_hold_what_they_promise_for_every_judge(kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_labels", [20, 200])
-@pytest.mark.parametrize("kind", ["noisy", "kind to one", "guessing"])
+@pytest.mark.parametrize(("kind", "n_labels"), [("noisy", 20), ("kind to one", 200), ("guessing", 200)])
 def test_coverage_is_close_to_what_is_promised(kind, n_labels):
     """Twenty labels get wider intervals than they need, which is the price of the rule of three.
 

