@@ -19,7 +19,7 @@ from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from router_model.serving.decision_log.rows import TIME_FIELD, Batch, Kind
-from router_model.serving.decision_log.summaries import ALL, Tree
+from router_model.serving.decision_log.summaries import ALL, MEASURED_USD, Tree
 from router_model.serving.decision_log.tables import HOURS, TABLES
 
 HOUR: Final = timedelta(hours=1)
@@ -73,7 +73,7 @@ async def next_hour(connection: AsyncConnection, now: datetime) -> datetime | No
     if first is None:
         return None
     hour, oldest = rolled_until(now) - HOUR, max(first, hour_of(now - KEPT))
-    chosen = select(HOURS.c.hour, HOURS.c.claim, HOURS.c.summary.is_not(None)).where(
+    chosen = select(HOURS.c.hour, HOURS.c.claim, HOURS.c.spent_usd.is_not(None)).where(
         HOURS.c.key_id == ALL, HOURS.c.hour >= oldest
     )
     done = {
@@ -98,10 +98,13 @@ async def claim(connection: AsyncConnection, hour: datetime) -> str:
 async def keep(connection: AsyncConnection, hour: datetime, claimed: str, by_key: dict[str, Tree]) -> bool:
     """Write the summaries of a claimed hour; False if the claim is gone, because records of the hour came meanwhile."""
     own = (HOURS.c.hour == hour, HOURS.c.key_id == ALL, HOURS.c.claim == claimed)
-    if (await connection.execute(update(HOURS).where(*own).values(summary=by_key[ALL]))).rowcount != 1:
+    together = {"summary": by_key[ALL], "spent_usd": _spent(by_key[ALL])}
+    if (await connection.execute(update(HOURS).where(*own).values(**together))).rowcount != 1:
         return False
     others = [
-        {"hour": hour, "key_id": key, "claim": claimed, "summary": tree} for key, tree in by_key.items() if key != ALL
+        {"hour": hour, "key_id": key, "claim": claimed, "summary": tree, "spent_usd": _spent(tree)}
+        for key, tree in by_key.items()
+        if key != ALL
     ]
     if others:
         await connection.execute(insert(HOURS), others)
@@ -123,6 +126,10 @@ async def read_hours(
     done = select(func.count()).where(*within, HOURS.c.hour >= begin, HOURS.c.key_id == ALL)
     n_done = (await connection.execute(done)).scalar_one()
     return found, max(int((until - begin) / HOUR) - n_done, 0)
+
+
+def _spent(tree: Tree) -> float:
+    return float(tree.get(MEASURED_USD, 0.0))
 
 
 async def _first_hour(connection: AsyncConnection) -> datetime | None:

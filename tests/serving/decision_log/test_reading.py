@@ -12,6 +12,7 @@ from router_model.serving.decision_log import rolled_hours
 from router_model.serving.decision_log.opening import open_spool, open_store
 from router_model.serving.decision_log.queued_log import QueuedLog
 from router_model.serving.decision_log.rows import batch_of, row_of
+from router_model.serving.decision_log.spent import spent_usd
 from router_model.serving.decision_log.store import Place, Selection, Wanted
 from router_model.serving.decision_log.summaries import (
     ALL,
@@ -47,6 +48,12 @@ async def total(store, key=ALL):
     for _, part in found.parts:
         added(tree, part)
     return tree, found.n_missing
+
+
+async def spent(store):
+    """Return what k1 spent on calls that were made here: since the first hour, since five seconds later, and now."""
+    async with store.reading() as connection:
+        return await spent_usd(connection, "k1", [BEGAN, BEGAN + timedelta(seconds=5), NOW], NOW)
 
 
 def test_summary_worked_by_hand():
@@ -104,11 +111,12 @@ def test_reports_of_calls_that_were_measured_do_not_count_again(log_url):
         ]
         later = [replace(one, created_at=BEGAN + timedelta(hours=1, minutes=5)) for one in reports]
         await put(store, decision(0), attempt(0), decision(10), attempt(10), *later)
-        before = await total(store)
+        before = await spent(store)
         await rolled(store)
-        return before, await total(store)
+        return before, await spent(store), await total(store)
 
-    _, (tree, n_missing) = asked(log_url, question)
+    before, after, (tree, n_missing) = asked(log_url, question)
+    assert before == after == pytest.approx([0.004, 0.002, 0.0])
     assert (tree["n_calls"], tree["n_named"], n_missing) == (3, 1, 0)
     assert tree["spend"]["k1"]["small"]["usd"] == pytest.approx(0.006)
 
