@@ -27,10 +27,9 @@ from router_model.serving.decision_log.partitions import (
     partitions_before,
     without_known_reports,
 )
-from router_model.serving.decision_log.rolled_hours import forget_hours, late_hours
+from router_model.serving.decision_log.rolled_hours import forget_hours, late_hours, spent_usd
 from router_model.serving.decision_log.rows import ID_FIELD, NEWEST_COUNTS, TIME_FIELD, Batch, Kind, Row
 from router_model.serving.decision_log.schema import migrate
-from router_model.serving.decision_log.spent import spent_usd
 from router_model.serving.decision_log.store import LogReader, Period, Selection, SpoolBatching
 from router_model.serving.decision_log.tables import TABLES, Insertion
 

@@ -12,7 +12,6 @@ from router_model.serving.decision_log import rolled_hours
 from router_model.serving.decision_log.opening import open_spool, open_store
 from router_model.serving.decision_log.queued_log import QueuedLog
 from router_model.serving.decision_log.rows import batch_of, row_of
-from router_model.serving.decision_log.spent import spent_usd
 from router_model.serving.decision_log.store import Place, Selection, Wanted
 from router_model.serving.decision_log.summaries import (
     ALL,
@@ -53,7 +52,7 @@ async def total(store, key=ALL):
 async def spent(store):
     """Return what k1 spent on calls that were made here: since the first hour, since five seconds later, and now."""
     async with store.reading() as connection:
-        return await spent_usd(connection, "k1", [BEGAN, BEGAN + timedelta(seconds=5), NOW], NOW)
+        return await rolled_hours.spent_usd(connection, "k1", [BEGAN, BEGAN + timedelta(seconds=5), NOW], NOW)
 
 
 def test_summary_worked_by_hand():
