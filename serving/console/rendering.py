@@ -154,7 +154,7 @@ def templates() -> Environment:
         "count": count,
         "counted": counted,
         "sentence": wording.sentence,
-        "saving": say_saving,
+        "saving": saving,
         "seconds": seconds,
         "utc": utc,
     }
@@ -184,7 +184,17 @@ def usd(amount: float | None) -> str:
 
 def share(part: float | None) -> str:
     """Return a share as a percentage; a dash where it is not known."""
-    return _DASH if part is None or not math.isfinite(part) else wording.percent(part)
+    return _DASH if part is None or not math.isfinite(part) else _together(wording.percent(part))
+
+
+def saving(part: float) -> str:
+    """Say what is saved, or how much more it costs."""
+    return _together(say_saving(part))
+
+
+def _together(text: str) -> str:
+    """Keep a percent sign on the line of its number."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def count(number: float | None) -> str:
