@@ -117,8 +117,9 @@ async def read_hours(
 ) -> tuple[list[tuple[datetime, Tree]], int]:
     """Return a key's summaries of the hours of a period, oldest first, and how many hours are not summed up yet."""
     within = (HOURS.c.hour >= since, HOURS.c.hour < until, HOURS.c.summary.is_not(None))
-    chosen = select(HOURS.c.hour, HOURS.c.summary).where(*within, HOURS.c.key_id == key).order_by(HOURS.c.hour)
-    found = [(hour, tree) for hour, tree in (await connection.execute(chosen)).all()]
+    chosen = select(HOURS.c.hour, HOURS.c.summary).where(*within, HOURS.c.key_id == key)
+    # Sorted here, because PostgreSQL would write the summaries of a month into a file to sort them.
+    found = sorted(((hour, tree) for hour, tree in (await connection.execute(chosen)).all()), key=lambda one: one[0])
     first = await _first_hour(connection)
     if first is None:
         return found, 0
