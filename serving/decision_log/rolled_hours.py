@@ -112,14 +112,16 @@ async def keep(connection: AsyncConnection, hour: datetime, claimed: str, by_key
     return True
 
 
-async def read_hours(
+async def hours_done(
     connection: AsyncConnection, since: datetime, until: datetime, key: str
-) -> tuple[list[tuple[datetime, Tree]], int]:
-    """Return a key's summaries of the hours of a period, oldest first, and how many hours are not summed up yet."""
+) -> tuple[dict[datetime, str], int]:
+    """Return a key's hours of a period that are summed up, with their claims, and how many are not summed up yet.
+
+    A claim changes when an hour is summed up again.
+    """
     within = (HOURS.c.hour >= since, HOURS.c.hour < until, HOURS.c.summary.is_not(None))
-    chosen = select(HOURS.c.hour, HOURS.c.summary).where(*within, HOURS.c.key_id == key)
-    # Sorted here, because PostgreSQL would write the summaries of a month into a file to sort them.
-    found = sorted(((hour, tree) for hour, tree in (await connection.execute(chosen)).all()), key=lambda one: one[0])
+    chosen = select(HOURS.c.hour, HOURS.c.claim).where(*within, HOURS.c.key_id == key)
+    found: dict[datetime, str] = {row.hour: row.claim for row in await connection.execute(chosen)}
     first = await _first_hour(connection)
     if first is None:
         return found, 0
@@ -128,6 +130,15 @@ async def read_hours(
     done = select(func.count()).where(*within, HOURS.c.hour >= begin, HOURS.c.key_id == ALL)
     n_done = (await connection.execute(done)).scalar_one()
     return found, max(int((until - begin) / HOUR) - n_done, 0)
+
+
+async def read_hours(connection: AsyncConnection, hours: Collection[datetime], key: str) -> list[tuple[datetime, Tree]]:
+    """Return a key's summaries of some hours, oldest first."""
+    chosen = select(HOURS.c.hour, HOURS.c.summary).where(
+        HOURS.c.hour.in_(list(hours)), HOURS.c.key_id == key, HOURS.c.summary.is_not(None)
+    )
+    # Sorted here, because PostgreSQL would write the summaries of a month into a file to sort them.
+    return sorted(((hour, tree) for hour, tree in (await connection.execute(chosen)).all()), key=lambda one: one[0])
 
 
 async def spent_usd(connection: AsyncConnection, key_id: str, since: Sequence[datetime], now: datetime) -> list[float]:

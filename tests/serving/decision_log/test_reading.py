@@ -99,6 +99,27 @@ def test_hours_are_summed_up_once_and_say_what_their_records_do(log_url):
     assert other == ({}, 0)
 
 
+def test_half_days_of_a_month_are_kept_until_an_hour_is_summed_up_again(log_url):
+    async def question(store):
+        def month():
+            return store.reader.summaries(NOW - timedelta(days=30), now=NOW)
+
+        await put(store, *(decision(n) for n in (0, HOUR_S)))
+        await rolled(store)
+        first, again = await month(), await month()
+        await put(store, decision(5))
+        late = await month()
+        await rolled(store)
+        return first, again, late, await month()
+
+    first, again, late, last = asked(log_url, question)
+    n_decisions = [sum(tree.get("n_decisions", 0) for _, tree in one.parts) for one in (first, again, late, last)]
+    assert n_decisions == [2, 2, 1, 3]
+    assert [one.n_missing for one in (first, again, late, last)] == [0, 0, 1, 0]
+    assert again.parts[0][1] is first.parts[0][1]
+    assert {begin.hour % 12 for begin, _ in last.parts if begin < NOW - timedelta(hours=3)} <= {0}
+
+
 def test_reports_of_calls_that_were_measured_do_not_count_again(log_url):
     """An hour later a gateway reports one call by its answer and one by its decision; a third was not made here."""
 
