@@ -106,7 +106,7 @@ bench: $(VENV)/.dev benchmark  ## every measurement the documents cite (needs DA
 	$(BIN)/python tests/performance/bench_decisions.py $(DATA)/mmlu_pro
 	$(BIN)/python tests/performance/bench_screening.py
 	$(BIN)/python tests/performance/bench_certificates.py $(DATA)
-	$(BIN)/python tests/performance/bench_offpolicy.py $(DATA) --figure docs/figures/coverage.svg
+	$(BIN)/python tests/performance/bench_offpolicy.py $(DATA)
 
 profile: $(VENV)/.dev  ## where the time of a decision goes, beside the limits (needs DATA; ROUTER=folder, else it trains one)
 	$(BIN)/python tests/performance/bench_decisions.py $(DATA)/mmlu_pro $(if $(ROUTER),--router $(ROUTER))

@@ -63,8 +63,8 @@ class OnnxEncoder:
             payload = resource.read_bytes()
         except FileNotFoundError as exc:
             raise EncoderError(
-                f"{resource}: this installation lacks the encoder 'minilm-int8'; in a checkout 'make encoders' makes it, "
-                "with torch, and wheels that are built after that contain it"
+                f"{resource}: not there; 'make encoders' makes it in a checkout, with torch, "
+                "and wheels that are built after that contain it"
             ) from exc
         try:
             session = onnxruntime.InferenceSession(payload, options, providers=["CPUExecutionProvider"])

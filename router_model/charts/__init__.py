@@ -10,7 +10,6 @@ in several widths, and hides all but one of them.
 
 from router_model.charts.decision import Attempt, attempts, plan
 from router_model.charts.frontier import frontier, random_mix
-from router_model.charts.growth import Grown, growth
 from router_model.charts.intervals import IntervalRow, intervals
 from router_model.charts.output import data_chart, javascript, stacked, to_html, to_png, to_spec, to_svg
 from router_model.charts.reliability import Bin, reliability
@@ -23,13 +22,11 @@ __all__ = [
     "Bin",
     "CostCurve",
     "CostPoint",
-    "Grown",
     "IntervalRow",
     "Moment",
     "attempts",
     "data_chart",
     "frontier",
-    "growth",
     "intervals",
     "javascript",
     "plan",

@@ -13,6 +13,8 @@ from router_model.wording import percent
 if TYPE_CHECKING:
     from altair import LayerChart
 
+_PERCENT: Final = "round(100 * datum.value) + ' %'"
+"""Of an axis, as `wording.percent` writes it."""
 _MODELS: Final = 8
 _OTHER: Final = "other models"
 _ROW: Final = 26
@@ -84,7 +86,7 @@ def _bars(
         for place, (model, share) in enumerate(_with_rest(of, models))
     ]
     y = names_of_rows([str(row["label"]) for row in rows], size)
-    axis = alt.Axis(title="share of prompts", format="%", tickCount=4)
+    axis = alt.Axis(title="share of prompts", labelExpr=_PERCENT, tickCount=4)
     chart = alt.Chart(data([{**row, "full": f"{row['label']}: {row['said']} of the prompts"} for row in rows]))
     bars = chart.mark_bar(color=LIGHT["ours"], cornerRadiusEnd=2, height=14, yOffset=4 if is_narrow else 0).encode(
         x=alt.X("share:Q", axis=axis, scale=alt.Scale(domainMin=0)),
@@ -140,7 +142,7 @@ def _segments(
                 "share:Q",
                 stack="zero",
                 scale=alt.Scale(domain=[0, 1]),
-                axis=alt.Axis(title="share of prompts", format="%", tickCount=4),
+                axis=alt.Axis(title="share of prompts", labelExpr=_PERCENT, tickCount=4),
             ),
             y=y,
             color=colour,

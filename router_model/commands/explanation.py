@@ -8,6 +8,7 @@ from rich.table import Table
 
 from router_model.decision import Decision
 from router_model.explanation_records import Changes, CostGap, Explanation, LoggedOutcome, Neighbour, SuccessExplanation
+from router_model.wording import percent, usd
 
 _SHOWN_ID = 10  # characters of an id before a text
 _OTHER_COLUMNS = 49  # characters left of the logged prompts
@@ -83,11 +84,11 @@ def _outcome(outcome: LoggedOutcome | None) -> str:
 
 def _contributions(told: list[SuccessExplanation]) -> Table:
     table = _table("log odds of success", list(_ROLES[: len(told)]))
-    table.add_row("overall record", *(f"{s.record_log_odds:.2f} ({s.record:.0%})" for s in told))
+    table.add_row("overall record", *(f"{s.record_log_odds:.2f} ({percent(s.record)})" for s in told))
     table.add_row("calibration of it", *(f"{s.calibration:+.2f}" for s in told))
     for each in zip(*(success.contributions for success in told), strict=True):
         table.add_row(_IN_WORDS[each[0].source], *(f"{contribution.log_odds:+.2f}" for contribution in each))
-    table.add_row("together", *(f"{s.log_odds:.2f} ({s.p_success:.1%})" for s in told), style="bold")
+    table.add_row("together", *(f"{s.log_odds:.2f} ({percent(s.p_success, digits=1)})" for s in told), style="bold")
     return table
 
 
@@ -102,13 +103,13 @@ def _table(title: str, columns: list[str]) -> Table:
 def _cost(gap: CostGap, chosen: str, runner_up: str) -> str:
     more = "more" if gap.difference_usd > 0 else "less"
     return (
-        f"{chosen} is expected to cost ${abs(gap.difference_usd):.6f} {more} than {runner_up}: "
+        f"{chosen} is expected to cost {usd(abs(gap.difference_usd))} {more} than {runner_up}: "
         f"{_signed(gap.from_prices_usd)} by prices, {_signed(gap.from_tokens_usd)} by tokens."
     )
 
 
-def _signed(usd: float) -> str:
-    return f"{'-' if usd < 0 else '+'}${abs(usd):.6f}"
+def _signed(amount_usd: float) -> str:
+    return f"+{usd(amount_usd)}" if amount_usd > 0 else usd(amount_usd)
 
 
 def _changes(changes: Changes, runner_up: str) -> str:
@@ -131,4 +132,4 @@ def _conditions(changes: Changes) -> Iterator[str]:
         if p is not None:
             yield f"its {what} were above {p.flips_at:.4g} (now {p.now:.4g})"
     if factor is not None:
-        yield f"its prices were under {factor.flips_at:.1%} of today's"
+        yield f"its prices were under {percent(factor.flips_at, digits=1)} of today's"

@@ -11,7 +11,7 @@ from router_model.help_pages import Command
 from router_model.pages.command_option import html_option
 from router_model.progress import working
 from router_model.terminal_tables import print_table
-from router_model.wording import percent
+from router_model.wording import number, percent, usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,54 +141,55 @@ def _table(console: "Console", titles: "Sequence[str]", rows: "Sequence[Sequence
     print_table(console, table)
 
 
-def _with_error(estimate: "Estimate", scale: float, digits: int) -> str:
-    """Return a value with half the width of its interval."""
-    return f"{scale * estimate.value:.{digits}f} ± {scale * estimate.half_width:.{digits}f}"
-
-
-def _points(estimate: "Estimate") -> str:
-    return f"{100 * estimate.value:+.2f}"
+def _signed(estimate: "Estimate", scale: float, digits: int) -> str:
+    return number(scale * estimate.value, digits=digits, signed=True)
 
 
 def _interval(estimate: "Estimate", scale: float, digits: int) -> str:
     if not estimate.half_width < float("inf"):
         return "biased: none"
-    return f"{scale * estimate.low:+.{digits}f} to {scale * estimate.high:+.{digits}f}"
+    low, high = (number(scale * end, digits=digits, signed=True) for end in (estimate.low, estimate.high))
+    return f"{low} to {high}"
 
 
 def _show_values(found: "LogEvaluation", console: "Console") -> None:
     rows = [
-        (name, _with_error(value.quality, 1, 4), _with_error(value.cost_usd, 1000, 4))
+        (
+            name,
+            number(value.quality.value, value.quality.half_width, digits=4),
+            usd(1000 * value.cost_usd.value, 1000 * value.cost_usd.half_width),
+        )
         for name, value in (
             ("challenger", found.challenger),
             ("champion", found.champion),
             ("as logged", found.as_logged),
         )
     ]
-    _table(console, ("by DR, ± 95 %", "quality", "$ per 1k"), rows)
+    _table(console, ("by DR, ± 95 %", "quality", "per 1k"), rows)
 
 
 def _show_estimators(found: "LogEvaluation", console: "Console") -> None:
     rows = [
-        (name, _points(quality), _interval(quality, 100, 2), f"{1000 * found.cost_usd[name].value:+.4f}",
+        (name, _signed(quality, 100, 2), _interval(quality, 100, 2), _signed(found.cost_usd[name], 1000, 4),
          _interval(found.cost_usd[name], 1000, 4))
         for name, quality in found.quality.items()
     ]  # fmt: skip
     if found.anytime is not None:
-        rows.append(("DR, anytime", _points(found.anytime), _interval(found.anytime, 100, 2), "", ""))
+        rows.append(("DR, anytime", _signed(found.anytime, 100, 2), _interval(found.anytime, 100, 2), "", ""))
     titles = ("challenger - champion", "points", "95 % interval", "$ per 1k", "95 % interval")
     _table(console, titles, rows)
 
 
 def _show_overlap(found: "LogEvaluation", console: "Console") -> None:
     overlap = found.overlap
+    mean = number(overlap.mean_weight.value, overlap.mean_weight.half_width, digits=3)
     console.print(
         f"They disagree on {percent(overlap.share_different)} of the decisions. There, {overlap.n_challenger:,} graded "
         f"answers are by the challenger's choice and {overlap.n_champion:,} by the champion's.",
         highlight=False,
     )
     console.print(
-        f"Weights: largest {overlap.largest_weight:.1f}, mean {_with_error(overlap.mean_weight, 1, 3)} (1 is right); "
+        f"Weights: largest {overlap.largest_weight:.1f}, mean {mean} (1 is right); "
         f"{overlap.n_graded:,} graded answers count as {overlap.effective_size:,.0f}.",
         highlight=False,
     )
@@ -208,7 +209,7 @@ def _show_overlap(found: "LogEvaluation", console: "Console") -> None:
 def _show_tasks(found: "LogEvaluation", console: "Console") -> None:
     shown = sorted(found.by_task.items(), key=lambda item: -item[1][0])[:_TASKS_SHOWN]
     rows = [
-        (task, f"{n:,}", _points(quality), _interval(quality, 100, 1), f"{1000 * cost.value:+.4f}")
+        (task, f"{n:,}", _signed(quality, 100, 1), _interval(quality, 100, 1), _signed(cost, 1000, 4))
         for task, (n, quality, cost) in shown
     ]
     if rows:

@@ -71,24 +71,25 @@ def command(
     verdict and what to do next. The rest is for engineers. The page is one
     file that loads nothing and runs no script.
     """
-    from router_model.features import load_encoder  # noqa: PLC0415  (--help stays fast)
-    from router_model.pages.render import write_page  # noqa: PLC0415
-    from router_model.router import Router  # noqa: PLC0415
-    from router_model.training.reporting.first_screen import headline, warnings  # noqa: PLC0415
-    from router_model.training.reporting.report import report_on_log, report_on_table  # noqa: PLC0415
-    from router_model.training.reporting.report_page import report_page  # noqa: PLC0415
-    from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
-
     check_page(out)
     mix = None if today is None else read_shares(today)
-    router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
     if (table is None) == (source is None):
         raise click.UsageError(f"expected TABLE or --log, got {'neither' if table is None else 'both'}")
     if table is not None and supported_only:
         raise click.UsageError("--supported-only is about --log, which is not given")
     if table is None and (mix is not None or include_seen):
         raise click.UsageError("--today and --include-seen are about TABLE; of a log, today is what the service did")
-    with working("measuring what routing is worth") as work:
+    with working("reading the router") as work:
+        from router_model.features import load_encoder  # noqa: PLC0415  (takes a second or two)
+        from router_model.pages.render import write_page  # noqa: PLC0415
+        from router_model.router import Router  # noqa: PLC0415
+        from router_model.training.reporting.first_screen import headline, warnings  # noqa: PLC0415
+        from router_model.training.reporting.report import report_on_log, report_on_table  # noqa: PLC0415
+        from router_model.training.reporting.report_page import report_page  # noqa: PLC0415
+        from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
+
+        router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
+        work.step("measuring what routing is worth")
         if source is not None:
             with source.table() as exported:
                 report = report_on_log(

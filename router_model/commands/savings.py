@@ -11,12 +11,11 @@ from router_model.help_pages import Command
 from router_model.progress import working
 from router_model.saving import saving_cell
 from router_model.terminal_tables import print_table
-from router_model.wording import usd
+from router_model.wording import number, usd
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from router_model.training.measuring.verdict import Estimate
     from router_model.training.offpolicy.savings import Ledger
 
 
@@ -102,7 +101,7 @@ def show_ledger(ledger: "Ledger", console: "Console") -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("", overflow="fold")
     caches = any(ledger.cache_usd.values()) or ledger.routed_cache_usd > 0
-    for title in ("quality", "$ per 1k", *(["cache saves"] * caches), "routed saves"):
+    for title in ("quality", "per 1k", *(["cache saves"] * caches), "routed saves"):
         table.add_column(title, justify="right")
     routed = ledger.routed
     for name, value, cached, saved in (
@@ -113,13 +112,14 @@ def show_ledger(ledger: "Ledger", console: "Console") -> None:
             for model, value in ledger.singles.items()
         ),
     ):  # fmt: skip
-        cells = [_with_error(value.quality, 1, 3), _with_error(value.cost_usd, 1000, 4)]
-        table.add_row(name, *cells, *([f"{1000 * cached:.4f}"] * caches), saved)
+        quality, cost = value.quality, value.cost_usd
+        cells = [number(quality.value, quality.half_width, digits=3), usd(1000 * cost.value, 1000 * cost.half_width)]
+        table.add_row(name, *cells, *([usd(1000 * cached)] * caches), saved)
     print_table(console, table)
     console.print("Models: always called. * The best one, by the lower end of its interval.", highlight=False)
     if caches:
         console.print(
-            "Cache saves: of the $ per 1k before it. A model alone is taken to read from its cache the input of the "
+            "Cache saves: of the cost per 1k before it. A model alone is taken to read from its cache the input of the "
             "session's turn before, if it was at most 5 minutes ago.",
             highlight=False,
         )
@@ -130,7 +130,3 @@ def show_ledger(ledger: "Ledger", console: "Console") -> None:
     for model, why in ledger.unknown.items():
         console.print(f"Nothing can be said of {model}: {why}.", highlight=False, markup=False)
     console.print(f"[bold]Verdict:[/] {ledger.verdict.sentence}.", highlight=False)
-
-
-def _with_error(estimate: "Estimate", scale: float, digits: int) -> str:
-    return f"{scale * estimate.value:.{digits}f} ± {scale * estimate.half_width:.{digits}f}"

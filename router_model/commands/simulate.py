@@ -141,14 +141,15 @@ def command(artifact: Path, table: Path, *, include_seen: bool, as_json: bool, *
     seed, append, encoder, spool = (given.pop(name) for name in ("seed", "append", "encoder", "spool"))
     path, mode, share = (given.pop(f"challenger{of}") for of in ("", "_mode", "_share"))
     settings = read_settings(artifact=artifact, encoder=encoder, log_spool=spool, **given)
-    known = None if encoder is None else load_encoder(encoder)
-    router = Router.load(artifact, catalog=settings.catalog, encoder=known)
-    trying = None
-    if path is not None:
-        trying = Trying(Router.load(path, catalog=settings.catalog, encoder=known), Mode(mode), share)
-    read = read_world(
-        table, router, changes, include_seen=include_seen, challenger=None if trying is None else trying.router
-    )
+    with working("reading the router and the table"):
+        known = None if encoder is None else load_encoder(encoder)
+        router = Router.load(artifact, catalog=settings.catalog, encoder=known)
+        trying = None
+        if path is not None:
+            trying = Trying(Router.load(path, catalog=settings.catalog, encoder=known), Mode(mode), share)
+        read = read_world(
+            table, router, changes, include_seen=include_seen, challenger=None if trying is None else trying.router
+        )
     with working("simulating", total=traffic.n_requests) as work, _said_if_interrupted():
         done = simulate(
             settings, read.world, traffic, changes=changes, seed=seed, append=append, challenger=trying,

@@ -32,6 +32,7 @@ import numpy.typing as npt
 
 from router_model.sequential.confidence_sequences import difference_values
 from router_model.sequential.sequential_tests import log_e_binomial, share_interval
+from router_model.wording import number, percent, usd
 
 Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -154,7 +155,10 @@ def _assignment(sessions: Sessions, share: float, alpha: float) -> Finding:
     stopped = _first(log_e_binomial(np.cumsum(hits), np.cumsum(~hits), share), alpha, np.arange(len(hits)))
     n, n_canary = len(hits), sessions.n_canary
     seen = n_canary / n if n else np.nan
-    says = f"{n_canary:,} of {n:,} sessions are the canary's ({seen:.1%}, assigned {share:.1%})" if n else "no session"
+    says = "no session"
+    if n:
+        shares = f"{percent(seen, digits=1)}, assigned {percent(share, digits=1)}"
+        says = f"{n_canary:,} of {n:,} sessions are the canary's ({shares})"
     if stopped is not None:
         says += ": sessions get lost or are assigned wrongly, so nothing else can be believed"
     effect = (seen, *share_interval(n_canary, n - n_canary, alpha=alpha))
@@ -184,8 +188,8 @@ def _latency(sessions: Sessions, share: float, alpha: float, tolerance: float) -
     stopped = _first(_mean_of_two(greater), alpha, known)
     not_worse = len(waits) > 0 and _mean_of_two(less)[-1] >= -np.log(alpha)
     telling = int(greater[:, -1].argmax()) if len(waits) else 0
-    what = f"sessions slower than {SLOW_QUANTILES[telling]:.0%} of the others" + (
-        f" (the canary's: by {tolerance:.0%} more)" if tolerance else ""
+    what = f"sessions slower than {percent(SLOW_QUANTILES[telling])} of the others" + (
+        f" (the canary's: by {percent(tolerance)} more)" if tolerance else ""
     )
     otherwise: Shown = "not worse" if not_worse else "nothing"
     return _who_got_them(
@@ -237,7 +241,8 @@ def _quality(sessions: Sessions, share: float, alpha: float, tolerance: float) -
     effect = float(found.values.mean()) if len(quality) else np.nan
     says = "no grades"
     if len(quality):
-        says = f"{100 * effect:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}] points on {len(quality):,} graded sessions"
+        written = (number(100 * one, digits=1, signed=True) for one in (effect, low, high))
+        says = "{} [{}, {}] points on {:,} graded sessions".format(*written, len(quality))
     return _finding("quality", is_canary, (effect, low, high), stopped, otherwise=shown, says=says)
 
 
@@ -257,7 +262,8 @@ def _cost(sessions: Sessions, share: float, alpha: float, tolerance: float) -> F
     says = "no costs"
     if len(found.values):
         means = [cost[arm].mean() if arm.any() else np.nan for arm in (is_canary, ~is_canary)]
-        says = f"${means[0]:.6f} a session instead of ${means[1]:.6f}: {effect:+.0%} [{low:+.0%}, {high:+.0%}]"
+        more, least, most = (percent(one, signed=True) for one in (effect, low, high))
+        says = f"{usd(means[0])} a session instead of {usd(means[1])}: {more} [{least}, {most}]"
     return _finding("cost", is_canary, (effect, low, high), stopped, otherwise=shown, says=says)
 
 

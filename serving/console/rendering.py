@@ -6,10 +6,12 @@ a page, a script from elsewhere, and turning text into code.
 
 import gzip
 import hashlib
+import logging
 import math
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from importlib.metadata import version
@@ -23,6 +25,8 @@ from markupsafe import Markup
 from router_model import wording
 from router_model.charts.theme import DARK, LIGHT, css_variables
 from router_model.saving import say_saving
+
+logger = logging.getLogger(__name__)
 
 _HERE: Final = Path(__file__).parent
 _TYPES: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
@@ -86,26 +90,47 @@ def assets() -> dict[str, Asset]:
 
 
 _CHARTS_LIMIT_S: Final = 300  # a busy machine takes long
+_CHARTS_AGAIN_S: Final = 60.0
 
 
-_making_charts: Final = Lock()
+class ChartsScript:
+    """The script that draws charts. It is made once, in a second or two, in a process of its own.
 
-
-def charts_script() -> Asset:
-    """Return the script that draws charts; takes a second or two the first time, and is made once.
-
-    Anybody may ask for it, so that many who ask at once must not start a process each.
+    Anybody may ask for it. So of many who ask at once one makes it, and after a failure nobody does for a minute.
     """
-    with _making_charts:
-        return _made_charts_script()
+
+    def __init__(self, make: Callable[[], bytes], clock: Callable[[], float] = time.monotonic) -> None:
+        self._make, self._clock = make, clock
+        self._making = Lock()
+        self._made: Asset | None = None
+        self._again_at = -math.inf
+
+    def get(self) -> Asset | None:
+        """Return the script; None if it could not be made."""
+        with self._making:
+            if self._made is None and self._clock() >= self._again_at:
+                try:
+                    self._made = Asset.of(self._make(), _TYPES[".js"])
+                except (OSError, subprocess.SubprocessError) as exc:
+                    self._again_at = self._clock() + _CHARTS_AGAIN_S
+                    logger.warning("the console's charts cannot be drawn: %s%s", exc, _said(exc))
+            return self._made
 
 
-@cache
-def _made_charts_script() -> Asset:
-    """Make the script in a process of its own: what makes it would keep a hundred megabytes in this one."""
+def _make_charts_script() -> bytes:
+    """Make the script in another process, because what makes it would keep a hundred megabytes in this one."""
     write = "import sys; from router_model.charts import javascript; sys.stdout.write(javascript())"
-    done = subprocess.run([sys.executable, "-P", "-c", write], capture_output=True, check=True, timeout=_CHARTS_LIMIT_S)  # noqa: S603  (fixed words)
-    return Asset.of(done.stdout, _TYPES[".js"])
+    command = [sys.executable, "-P", "-c", write]
+    return subprocess.run(command, capture_output=True, check=True, timeout=_CHARTS_LIMIT_S).stdout  # noqa: S603  (fixed words)
+
+
+def _said(exc: Exception) -> str:
+    """Return the last line that a process wrote about its failure."""
+    written = (getattr(exc, "stderr", None) or b"").decode(errors="replace").strip()
+    return f" ({written.splitlines()[-1]})" if written else ""
+
+
+charts_script: Final = ChartsScript(_make_charts_script)
 
 
 def _chart_colours() -> bytes:
@@ -129,7 +154,7 @@ def templates() -> Environment:
         "count": count,
         "counted": counted,
         "sentence": wording.sentence,
-        "saving": say_saving,
+        "saving": saving,
         "seconds": seconds,
         "utc": utc,
     }
@@ -159,7 +184,17 @@ def usd(amount: float | None) -> str:
 
 def share(part: float | None) -> str:
     """Return a share as a percentage; a dash where it is not known."""
-    return _DASH if part is None or not math.isfinite(part) else wording.percent(part)
+    return _DASH if part is None or not math.isfinite(part) else _together(wording.percent(part))
+
+
+def saving(part: float) -> str:
+    """Say what is saved, or how much more it costs."""
+    return _together(say_saving(part))
+
+
+def _together(text: str) -> str:
+    """Keep a percent sign on the line of its number."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def count(number: float | None) -> str:
@@ -192,6 +227,6 @@ def seconds(time_s: float | None) -> str:
     return f"{time_s:.2f} s" if time_s < 1 / _TENTH else f"{time_s:,.0f} s"
 
 
-def utc(time: datetime | None) -> str:
+def utc(when: datetime | None) -> str:
     """Return a time in UTC, to the second."""
-    return _DASH if time is None else f"{time:%Y-%m-%d %H:%M:%S}"
+    return _DASH if when is None else f"{when:%Y-%m-%d %H:%M:%S}"

@@ -66,7 +66,9 @@ async def _missing(visit: Visit) -> Response:
 
 async def _static(request: Request) -> Response:
     name = request.path_params["name"]
-    asset = await asyncio.to_thread(charts_script) if name == CHARTS else assets().get(name)
+    asset = await asyncio.to_thread(charts_script.get) if name == CHARTS else assets().get(name)
+    if asset is None and name == CHARTS:
+        return Response("the log says why", 503, dict(HEADERS), "text/plain")
     if asset is None:
         return Response("there is no such file", 404, dict(HEADERS), "text/plain")
     # The address has the content's hash in it, so what a browser has kept is never out of date.

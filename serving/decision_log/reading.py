@@ -6,7 +6,7 @@ where it stopped.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -15,10 +15,11 @@ from sqlalchemy import ColumnElement, Select, and_, exists, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from router_model.serving.decision_log.database_errors import database_failures
-from router_model.serving.decision_log.days import near, near_all, shifted
+from router_model.serving.decision_log.days import DAY, day_of, near, near_all, shifted
 from router_model.serving.decision_log.rolled_hours import (
     HOUR,
     claim,
+    hours_done,
     keep,
     next_hour,
     read_hours,
@@ -33,11 +34,16 @@ from router_model.serving.decision_log.summaries import (
     DecisionRow,
     FeedbackRow,
     Tree,
+    added,
     summarise,
 )
 from router_model.serving.decision_log.tables import TABLES
 
 MINUTE: Final = timedelta(minutes=1)
+HALF_DAY: Final = DAY / 2
+_LONG: Final = timedelta(days=8)
+_MOST_PARTS: Final = 250
+"""Half days whose sums are kept in memory: a month of some keys. One takes about a tenth of a megabyte."""
 _FRESH_S: Final = 4.0
 _MOST_MINUTES: Final = 240
 _AT_ONCE: Final = 500
@@ -63,22 +69,45 @@ class SqlReader:
         self._reading = reading
         self._writing = writing
         self._minutes: dict[datetime, tuple[datetime, dict[str, Tree]]] = {}
+        self._kept_parts: dict[tuple[str, datetime], tuple[dict[datetime, str], Tree]] = {}
 
     async def summaries(self, since: datetime, *, key: str = ALL, now: datetime | None = None) -> Summaries:
-        """Return a key's summaries since a time until now: of hours, where the period is longer than one."""
+        """Return a key's summaries since a time until now: of minutes, of hours or, beyond a week, of half days."""
         now = now or datetime.now(UTC)
-        by_minute = now - since <= HOUR
+        by_minute, is_long = now - since <= HOUR, now - since > _LONG
         since = since.replace(second=0, microsecond=0)
         hours: list[tuple[datetime, Tree]] = []
         n_missing = 0
         recent = since
         if not by_minute:
-            since, recent = since.replace(minute=0), rolled_until(now)
+            since, recent = _half_day(since) if is_long else since.replace(minute=0), rolled_until(now)
             with database_failures("read"):
                 async with self._reading() as connection:
-                    hours, n_missing = await read_hours(connection, since, recent, key)
+                    known, n_missing = await hours_done(connection, since, recent, key)
+                    if is_long:
+                        hours = await self._half_days(connection, known, key)
+                    else:
+                        hours = await read_hours(connection, known, key)
         minutes = [(begin, tree[key]) for begin, tree in await self._recent(recent, now) if key in tree]
         return Summaries(since, now, hours + minutes, n_missing)
+
+    async def _half_days(
+        self, connection: AsyncConnection, known: Mapping[datetime, str], key: str
+    ) -> list[tuple[datetime, Tree]]:
+        """Return the sums of hours by half days; those of earlier questions are taken if no hour was summed up anew."""
+        parts: dict[datetime, dict[datetime, str]] = {}
+        for hour in sorted(known):
+            parts.setdefault(_half_day(hour), {})[hour] = known[hour]
+        kept = {begin: self._kept_parts.get((key, begin)) for begin in parts}
+        sums = {begin: one[1] for begin, one in kept.items() if one is not None and one[0] == parts[begin]}
+        stale = [begin for begin in parts if begin not in sums]
+        for hour, tree in await read_hours(connection, [hour for begin in stale for hour in parts[begin]], key):
+            added(sums.setdefault(_half_day(hour), {}), tree)
+        for begin in stale:
+            self._kept_parts[key, begin] = parts[begin], sums.setdefault(begin, {})
+        for oldest in [*self._kept_parts][:-_MOST_PARTS]:
+            del self._kept_parts[oldest]
+        return sorted(sums.items(), key=lambda one: one[0])
 
     async def roll_next(self, *, now: datetime | None = None) -> bool:
         """Sum up the newest hour that is over; False if none is left."""
@@ -327,6 +356,16 @@ async def _judgements(connection: AsyncConnection, since: datetime, until: datet
 
 def _within(table: Any, since: datetime, until: datetime) -> list[ColumnElement[bool]]:
     return [table.c.created_at >= since, table.c.created_at < until]
+
+
+def _half_day(when: datetime) -> datetime:
+    """Return the beginning of the half day (UTC) that a time is in.
+
+    >>> _half_day(datetime(2026, 1, 1, 13, 5, tzinfo=UTC)).hour
+    12
+    """
+    begin = day_of(when)
+    return begin if when < begin + HALF_DAY else begin + HALF_DAY
 
 
 def _runs(minutes: list[datetime]) -> list[tuple[datetime, datetime]]:

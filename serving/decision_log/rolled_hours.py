@@ -9,17 +9,18 @@ So that no record is missed: `roll` claims an hour first, then reads its records
 claim is still there. In PostgreSQL, where a claim and late records could pass each other unseen, both take a lock.
 """
 
+import math
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import and_, case, delete, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from router_model.serving.decision_log.rows import TIME_FIELD, Batch, Kind
-from router_model.serving.decision_log.summaries import ALL, Tree
+from router_model.serving.decision_log.summaries import ALL, MEASURED_USD, NO_KEY, Tree
 from router_model.serving.decision_log.tables import HOURS, TABLES
 
 HOUR: Final = timedelta(hours=1)
@@ -73,7 +74,7 @@ async def next_hour(connection: AsyncConnection, now: datetime) -> datetime | No
     if first is None:
         return None
     hour, oldest = rolled_until(now) - HOUR, max(first, hour_of(now - KEPT))
-    chosen = select(HOURS.c.hour, HOURS.c.claim, HOURS.c.summary.is_not(None)).where(
+    chosen = select(HOURS.c.hour, HOURS.c.claim, HOURS.c.spent_usd.is_not(None)).where(
         HOURS.c.key_id == ALL, HOURS.c.hour >= oldest
     )
     done = {
@@ -98,23 +99,29 @@ async def claim(connection: AsyncConnection, hour: datetime) -> str:
 async def keep(connection: AsyncConnection, hour: datetime, claimed: str, by_key: dict[str, Tree]) -> bool:
     """Write the summaries of a claimed hour; False if the claim is gone, because records of the hour came meanwhile."""
     own = (HOURS.c.hour == hour, HOURS.c.key_id == ALL, HOURS.c.claim == claimed)
-    if (await connection.execute(update(HOURS).where(*own).values(summary=by_key[ALL]))).rowcount != 1:
+    together = {"summary": by_key[ALL], "spent_usd": _spent(by_key[ALL])}
+    if (await connection.execute(update(HOURS).where(*own).values(**together))).rowcount != 1:
         return False
     others = [
-        {"hour": hour, "key_id": key, "claim": claimed, "summary": tree} for key, tree in by_key.items() if key != ALL
+        {"hour": hour, "key_id": key, "claim": claimed, "summary": tree, "spent_usd": _spent(tree)}
+        for key, tree in by_key.items()
+        if key != ALL
     ]
     if others:
         await connection.execute(insert(HOURS), others)
     return True
 
 
-async def read_hours(
+async def hours_done(
     connection: AsyncConnection, since: datetime, until: datetime, key: str
-) -> tuple[list[tuple[datetime, Tree]], int]:
-    """Return a key's summaries of the hours of a period, oldest first, and how many hours are not summed up yet."""
+) -> tuple[dict[datetime, str], int]:
+    """Return a key's hours of a period that are summed up, with their claims, and how many are not summed up yet.
+
+    A claim changes when an hour is summed up again.
+    """
     within = (HOURS.c.hour >= since, HOURS.c.hour < until, HOURS.c.summary.is_not(None))
-    chosen = select(HOURS.c.hour, HOURS.c.summary).where(*within, HOURS.c.key_id == key).order_by(HOURS.c.hour)
-    found = [(hour, tree) for hour, tree in (await connection.execute(chosen)).all()]
+    chosen = select(HOURS.c.hour, HOURS.c.claim).where(*within, HOURS.c.key_id == key)
+    found: dict[datetime, str] = {row.hour: row.claim for row in await connection.execute(chosen)}
     first = await _first_hour(connection)
     if first is None:
         return found, 0
@@ -123,6 +130,72 @@ async def read_hours(
     done = select(func.count()).where(*within, HOURS.c.hour >= begin, HOURS.c.key_id == ALL)
     n_done = (await connection.execute(done)).scalar_one()
     return found, max(int((until - begin) / HOUR) - n_done, 0)
+
+
+async def read_hours(connection: AsyncConnection, hours: Collection[datetime], key: str) -> list[tuple[datetime, Tree]]:
+    """Return a key's summaries of some hours, oldest first."""
+    chosen = select(HOURS.c.hour, HOURS.c.summary).where(
+        HOURS.c.hour.in_(list(hours)), HOURS.c.key_id == key, HOURS.c.summary.is_not(None)
+    )
+    # Sorted here, because PostgreSQL would write the summaries of a month into a file to sort them.
+    return sorted(((hour, tree) for hour, tree in (await connection.execute(chosen)).all()), key=lambda one: one[0])
+
+
+async def spent_usd(connection: AsyncConnection, key_id: str, since: Sequence[datetime], now: datetime) -> list[float]:
+    """Return what a key's calls that were made here cost, since each of some times.
+
+    Hours that are summed up are read from their summaries, and calls of the others one by one.
+    """
+    first, until = hour_of(min(since)), rolled_until(now)
+    of_hours = await _of_hours(connection, max(first, until - KEPT), until, key_id or NO_KEY)
+    for begin in since:  # an hour that begins before a time is not added as a whole
+        if begin != hour_of(begin):
+            of_hours.pop(hour_of(begin), None)
+    calls = TABLES[Kind.ATTEMPT].c
+    sums = [func.sum(case((calls.created_at >= begin, calls.cost_usd))) for begin in since]
+    gaps = [
+        and_(calls.created_at >= begin, *([] if end is None else [calls.created_at < end]))
+        for begin, end in _gaps(first, until, of_hours)
+    ]
+    own = (calls.created_at >= min(since), calls.key_id == key_id, calls.authority.is_(None), or_(*gaps))
+    read = (await connection.execute(select(*sums).where(*own))).one()
+    return [
+        math.fsum([amount or 0.0, *(usd for hour, usd in of_hours.items() if hour >= begin)])
+        for begin, amount in zip(since, read, strict=True)
+    ]
+
+
+async def _of_hours(connection: AsyncConnection, since: datetime, until: datetime, key: str) -> dict[datetime, float]:
+    """Return what a key spent in each hour of a period; hours that are not summed up yet are missing."""
+    hours = [since + n * HOUR for n in range(max(math.ceil((until - since) / HOUR), 0))]
+    # Each hour is named, so that the index finds two rows of it, however many keys there are.
+    chosen = select(HOURS.c.hour, HOURS.c.key_id, HOURS.c.spent_usd).where(
+        HOURS.c.hour.in_(hours), HOURS.c.key_id.in_([ALL, key]), HOURS.c.spent_usd.is_not(None)
+    )
+    rows = (await connection.execute(chosen)).all()
+    done = dict.fromkeys((hour for hour, of, _ in rows if of == ALL), 0.0)
+    return done | {hour: spent for hour, of, spent in rows if of == key and hour in done}
+
+
+def _gaps(since: datetime, until: datetime, known: Collection[datetime]) -> Iterator[tuple[datetime, datetime | None]]:
+    """Yield the runs of hours that are not known, and at last all that comes after `until`; None: no end.
+
+    >>> at = [datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in range(5)]
+    >>> [(since.hour, until and until.hour) for since, until in _gaps(at[0], at[4], {at[0], at[3]})]
+    [(1, 3), (4, None)]
+    """
+    begin: datetime | None = None
+    hour = since
+    while hour < until:
+        if hour in known and begin is not None:
+            yield begin, hour
+        begin = None if hour in known else begin or hour
+        hour += HOUR
+    yield begin or hour, None
+
+
+def _spent(tree: Tree) -> float:
+    return float(tree.get(MEASURED_USD, 0.0))
 
 
 async def _first_hour(connection: AsyncConnection) -> datetime | None:

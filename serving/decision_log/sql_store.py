@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Table, case, func, literal, select
+from sqlalchemy import ColumnElement, Select, Table, func, literal, select
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -27,7 +27,7 @@ from router_model.serving.decision_log.partitions import (
     partitions_before,
     without_known_reports,
 )
-from router_model.serving.decision_log.rolled_hours import forget_hours, late_hours
+from router_model.serving.decision_log.rolled_hours import forget_hours, late_hours, spent_usd
 from router_model.serving.decision_log.rows import ID_FIELD, NEWEST_COUNTS, TIME_FIELD, Batch, Kind, Row
 from router_model.serving.decision_log.schema import migrate
 from router_model.serving.decision_log.store import LogReader, Period, Selection, SpoolBatching
@@ -127,14 +127,10 @@ class SqlStore:
         return await self._selected(chosen)
 
     async def spent_usd(self, key_id: str, since: Sequence[datetime]) -> list[float]:
-        """Add the costs of a key's attempts up."""
-        calls = TABLES[Kind.ATTEMPT].c
-        sums = [
-            func.sum(case((calls.created_at >= time, calls.cost_usd))).label(f"n{i}") for i, time in enumerate(since)
-        ]
-        own = (calls.created_at >= min(since), calls.key_id == key_id, calls.authority.is_(None))
-        (row,) = await self._selected(select(*sums).where(*own))
-        return [amount or 0.0 for amount in row.values()]
+        """Add up what hours say, and the costs of calls that no hour has yet."""
+        with database_failures("read"):
+            async with self._engine.connect() as connection:
+                return await spent_usd(connection, key_id, since, datetime.now(UTC))
 
     async def first_decision(self, since: datetime | None = None) -> datetime | None:
         """Select the first time."""

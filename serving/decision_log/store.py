@@ -71,7 +71,7 @@ class Summaries:
     Attributes
     ----------
     since : datetime
-        What was asked for, rounded down to whole minutes, or to hours if it is longer than one.
+        What was asked for, rounded down to a minute, to an hour if it is longer than one, beyond 8 days to half a day.
     until : datetime
     parts : (beginning, summary), oldest first
         A part without records may be missing.

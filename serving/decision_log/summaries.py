@@ -25,6 +25,8 @@ _NO_MODEL: Final = "-"
 _RATIO: Final = math.log(1.05)
 """Of two neighbouring steps of a histogram: a percentile is right within 2.5 %."""
 QUALITY: Final = "quality"
+MEASURED_USD: Final = "measured_usd"
+"""What calls that were made here cost; those that a gateway reports are left out."""
 
 
 class DecisionRow(NamedTuple):
@@ -189,6 +191,8 @@ def _add_calls(tree: Tree, key_id: str | None, calls: Sequence[AttemptRow]) -> N
             count(tree, "latency_s", step(call.latency_s))
         if call.error_type is None and call.first_token_s is not None:
             count(tree, "first_token_s", step(call.first_token_s))
+        if call.authority is None:
+            count(tree, MEASURED_USD, by=call.cost_usd or 0.0)
         spent = {"n": 1, "usd": call.cost_usd or 0.0, "unpriced": call.cost_usd is None and call.error_type is None}
         spent |= {"in": call.input_tokens or 0, "out": call.output_tokens or 0}
         added(tree, {"spend": {key_id or NO_KEY: {model: spent}}})

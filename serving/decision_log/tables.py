@@ -86,6 +86,7 @@ HOURS: Final = Table(
     Column("key_id", Text(), primary_key=True),
     Column("claim", Text(), nullable=False),
     Column("summary", JSON(none_as_null=True)),
+    Column("spent_usd", Double()),
 )
 """Summaries of hours (`router_model.serving.decision_log.rolled_hours`)."""
 

@@ -16,7 +16,7 @@ def test_now_counts_what_was_asked(console, visitor):
     assert tiles["Decisions"] == "5"
     n_failed = sum(call["error_type"] is not None for call in rows(console.system, "attempts"))
     assert int(tiles["Failed calls"]) == n_failed > 0
-    assert tiles["Success, as judged"] == "100 %"
+    assert tiles["Success, as judged"] == "100\N{NO-BREAK SPACE}%"
     assert "and 2 calls of a named model" in page
     assert "down" in page
     assert re.search(r"<td>connection, 20\d\d-", page)  # the last failure

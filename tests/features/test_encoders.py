@@ -148,7 +148,7 @@ def test_the_int8_file_is_what_the_script_makes_now(tmp_path, monkeypatch):
 def test_a_missing_or_damaged_int8_file_is_named(tmp_path, monkeypatch):
     (tmp_path / "assets").mkdir()
     monkeypatch.setattr(onnx_encoder, "files", lambda _package: tmp_path)
-    with pytest.raises(EncoderError, match="lacks the encoder 'minilm-int8'; in a checkout 'make encoders' makes it"):
+    with pytest.raises(EncoderError, match="minilm_int8.onnx: not there; 'make encoders' makes it in a checkout"):
         load_encoder("minilm-int8")
     (tmp_path / "assets/minilm_int8.onnx").write_bytes(b"no graph")
     with pytest.raises(EncoderError, match="minilm_int8.onnx: MiniLM cannot be read .*'make encoders'"):

@@ -1,9 +1,10 @@
 """How long the questions to a large decision log take: ``bench_log_scale.py --decisions 10000000``.
 
 Fills a log (`fill_log.py`) in PostgreSQL of its own, or at ``--url`` (SQLite, too), unless it has decisions already,
-and asks what the console's pages, ``log show`` and a key's balance ask. Each question is asked again and again, with
-other times and keys: p50 and p95 of the wall clock, and the processor time of this process and of its connections to
-PostgreSQL. Others who use the machine slow the wall clock, and not the processor time; the load is printed.
+and asks what the console's pages, ``log show`` and a key's balance ask. With ``--keep FOLDER`` the server's data stay
+in that folder, to be asked again. Each question is asked again and again, with other times and keys: p50 and p95 of the
+wall clock, and the processor time of this process and of its connections to PostgreSQL. Others who use the machine slow
+the wall clock, and not the processor time; the load is printed.
 """
 
 import argparse
@@ -35,7 +36,8 @@ PERIODS = {"5 minutes": 5 / 60, "1 hour": 1, "24 hours": 24, "7 days": 168, "30 
 def main() -> None:
     """Fill a log, and time the questions."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", help="Of the log; without it PostgreSQL is started in a temporary folder.")
+    parser.add_argument("--url", help="Of the log; without it PostgreSQL is started by itself.")
+    parser.add_argument("--keep", help="Folder for the data of PostgreSQL; those that are there are asked again.")
     parser.add_argument("--decisions", type=int, default=1_000_000)
     parser.add_argument("--days", type=float, default=40)
     parser.add_argument("--copies", type=int, default=1, help="As of fill_log.py.")
@@ -43,17 +45,18 @@ def main() -> None:
     parser.add_argument("--only", default="", help="Questions whose names this pattern is in.")
     parser.add_argument("--repeat", type=int, default=30)
     options = parser.parse_args()
-    with server(options.url) as url:
+    with server(options.url, options.keep) as url:
         asyncio.run(measure(url, options))
 
 
 @contextmanager
-def server(url: str | None):
+def server(url: str | None, kept: str | None = None):
     """Give the URL of a database."""
     if url is not None:
         yield url
         return
-    server = PostgresServer(server_programs(), shared_buffers="512MB", max_wal_size="8GB", synchronous_commit="off")
+    settings = {"shared_buffers": "512MB", "max_wal_size": "8GB", "synchronous_commit": "off"}
+    server = PostgresServer(server_programs(), kept, **settings)
     try:
         server.start()
         yield server.url("postgres")
@@ -65,7 +68,7 @@ async def measure(url: str, options: argparse.Namespace) -> None:
     """Print what the questions take."""
     store = open_store(url)
     await store.open()
-    n = (await store.count())[Kind.DECISION]
+    n = 0 if await store.first_decision() is None else await about_how_many(store)
     if not n:
         seconds = await fill(url, Traffic(options.decisions, days=options.days, copies=options.copies))
         n = options.decisions
@@ -77,6 +80,15 @@ async def measure(url: str, options: argparse.Namespace) -> None:
             await timed(store, name, ask, options.repeat)
     print(f"load {os.getloadavg()[0]:.1f}")
     await store.close()
+
+
+async def about_how_many(store) -> int:
+    """Return the number of decisions; in PostgreSQL as of its last ANALYZE, because counting millions takes long."""
+    if store.url.get_backend_name() == "sqlite":
+        return (await store.count())[Kind.DECISION]
+    known = "SELECT sum(reltuples)::bigint FROM pg_class WHERE relname LIKE 'router_decisions_2%' AND relkind = 'r'"
+    async with store.reading() as connection:
+        return (await connection.exec_driver_sql(known)).scalar_one()
 
 
 async def size_of(store) -> int:

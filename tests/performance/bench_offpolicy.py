@@ -3,18 +3,16 @@
 On six models of each table, spread by cost, a challenger is trained on all training prompts, and a champion on `--few`
 (at most half of them). Both decide on the held-out prompts, whose outcomes are all known. Logs are drawn from these,
 with each design of exploration (`logged_replay.DESIGNS`), and the paired difference is estimated from each, 200 times.
-Three tables are printed for the documents (docs/off-policy.md), and a figure is drawn:
+Three tables are printed for the documents (docs/off-policy.md):
 
 1. Requests to see a point: 7.85 sigma^2 / 0.01^2 (power 80 %, two-sided at 95 %), with the exact variance.
 2. Coverage of the intervals and errors of the estimators, with 10,000 requests.
 3. How often the truth is excluded at any of 10 looks, by the fixed interval and by the anytime interval.
-
-The figure shows the coverage at several lengths of the log, over the graded answers of the challenger's own choices.
 """
 
 import argparse
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,15 +37,13 @@ from router_model.training.offpolicy.estimates import (
     requests_to_show,
     saving_on_log,
 )
-from router_model.training.offpolicy.evaluate_on_log import ENOUGH_ROWS
 from router_model.training.table.costs import realised_costs
 from router_model.training.table.split import Split, split_prompts
 from router_model.training.train import Run, TrainConfig
+from router_model.wording import percent
 
 N_MODELS = 6
 N_LOOKS = 10
-LENGTHS = (1000, 3000, 10_000, 30_000)
-"""Requests of the logs in the figure."""
 
 NEEDED = ("table", "logging", "requests to see 1 point: DR", "IPS", "exploring costs, points")
 COVERED = (
@@ -64,16 +60,6 @@ PEEKED = (
 )
 
 
-@dataclass(frozen=True)
-class Coverage:
-    """Of one design and length: the mean number of challenger rows, and what share of the intervals covers."""
-
-    table: str
-    n_challenger: float
-    covers: float
-    without: float
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with <table>/outcomes.parquet and <table>/catalog.toml")
@@ -81,27 +67,20 @@ def main() -> None:
     parser.add_argument("--few", type=int, default=600, help="training prompts of the champion")
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--replications", type=int, default=200)
-    parser.add_argument("--figure", type=Path, help="where to draw the coverage, e.g. docs/figures/coverage.svg")
     options = parser.parse_args()
     worlds = {}
     for table in options.tables.split(","):
         worlds[table] = world = world_of(options.data / table, options.few)
         differ = (world.champion != world.challenger).mean()
-        print(f"{table}: {100 * world.truth:+.2f} points, saves {saving_of(world):.1%}, disagree {differ:.1%}")
+        print(
+            f"{table}: {100 * world.truth:+.2f} points, saves {percent(saving_of(world))}, disagree {percent(differ)}"
+        )
     for titles, row in ((NEEDED, needed), (COVERED, covered), (PEEKED, peeked)):
         print(f"\n| {' | '.join(titles)} |\n{'|---' * len(titles)}|")
         for table, world in worlds.items():
             for design in DESIGNS:
                 cells = row(world, design, options.requests, options.replications)
                 print(f"| {table} | {design} | {' | '.join(cells)} |", flush=True)
-    if options.figure:
-        found = [
-            coverage(table, world, design, n, options.replications)
-            for table, world in worlds.items()
-            for design in DESIGNS
-            for n in LENGTHS
-        ]
-        draw(found, options.figure)
 
 
 def world_of(folder: Path, few: int) -> World:
@@ -191,7 +170,7 @@ def peeked(world: World, design: str, n: int, replications: int) -> list[str]:
         excluded.append([any(not covers(one, world.truth) for one in kind) for kind in zip(*looks, strict=True)])
         widths.append([one.half_width for one in looks[-1]])
     return [
-        *(f"{share:.1%}" for share in np.mean(excluded, axis=0)),
+        *(percent(share, digits=1) for share in np.mean(excluded, axis=0)),
         *(f"{100 * width:.1f}" for width in np.mean(widths, axis=0)),
     ]
 
@@ -202,38 +181,6 @@ def look(log: Replay, parts: PairedParts, n: int) -> tuple[Estimate, Estimate]:
     told = Rewards(log.rewards.value[:n], log.rewards.predicted[:n], log.rewards.taken[:n])
     anytime = anytime_difference(*policies, told, largest_weight=log.largest_weight)
     return parts.mean(log.sessions[:n], slice(n)), anytime
-
-
-def coverage(table: str, world: World, design: str, n: int, replications: int) -> Coverage:
-    rng = np.random.default_rng(2)
-    rows, printed, without = [], [], []
-    for _ in range(replications):
-        log = replay(world, design, n, rng)
-        parts = paired_parts(*policies_of(log), log.chances)
-        printed.append(covers(parts.mean(log.sessions), world.truth))
-        without.append(covers(mean_with_interval(parts.total, log.sessions), world.truth))
-        rows.append(log.n_challenger)
-    return Coverage(table, float(np.mean(rows)), float(np.mean(printed)), float(np.mean(without)))
-
-
-def draw(found: list[Coverage], path: Path) -> None:
-    """Draw the share of intervals that cover, over the challenger's own graded answers."""
-    from router_model.charts import Grown, growth, to_svg
-
-    values = [Grown(max(one.n_challenger, 1), one.without, "variance of the log alone") for one in found]
-    values += [Grown(max(one.n_challenger, 1), one.covers, f"as ope prints it, {one.table}") for one in found]
-    chart = growth(
-        values,
-        axis=f"graded answers of the challenger's own choices, where the two disagree; a verdict takes {ENOUGH_ROWS}",
-        unit="95 % intervals that cover the truth",
-        description="Coverage of intervals over graded answers",
-        reference=0.95,
-        joined=False,
-        from_zero=False,
-        width=760,
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(to_svg(chart), encoding="utf-8")
 
 
 def variance(world: World, design: str, baseline: np.ndarray | None) -> float:

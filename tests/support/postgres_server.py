@@ -24,13 +24,15 @@ def server_programs():
 
 
 class PostgresServer:
-    """A cluster in a temporary folder, on a free port of loopback. The server refuses to run as root, so root
-    runs it as another user."""
+    """A cluster on a free port of loopback: in a temporary folder, or in one that is kept. The server refuses to run as
+    root, so root runs it as another user."""
 
-    def __init__(self, programs, **settings):
+    def __init__(self, programs, kept=None, **settings):
         self._programs = programs
         self._settings = {"listen_addresses": "127.0.0.1", "fsync": "off"} | settings
-        self.folder = Path(tempfile.mkdtemp(prefix="router-postgres-"))
+        self._is_kept = kept is not None
+        self.folder = Path(tempfile.mkdtemp(prefix="router-postgres-")) if kept is None else Path(kept).absolute()
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._as_user = {}
         if os.geteuid() == 0:
             names = {entry.pw_name for entry in pwd.getpwall()}
@@ -40,7 +42,8 @@ class PostgresServer:
         self.port = _free_port()
         self._process = None
         self._numbers = count()
-        self._run("initdb", "--auth=trust", f"--username={USER}", "--encoding=UTF8", "--no-sync")
+        if not (self.folder / "data").exists():
+            self._run("initdb", "--auth=trust", f"--username={USER}", "--encoding=UTF8", "--no-sync")
 
     def url(self, database):
         return f"postgresql+asyncpg://{USER}@127.0.0.1:{self.port}/{database}"
@@ -92,9 +95,11 @@ class PostgresServer:
             await connection.close()
 
     def remove(self):
+        """Stop it, and remove its folder unless that is kept."""
         if self._process and self._process.poll() is None:
-            self.stop(immediately=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
+            self.stop(immediately=not self._is_kept)
+        if not self._is_kept:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _answers(self):
         asked = subprocess.run(

@@ -93,7 +93,7 @@ def test_no_number_is_needed_where_the_finding_is_clear_and_none_given_where_it_
 def test_routing_pays_against_the_best_single_model():
     verdict = routing_verdict({"dear": difference(FLAT, SAVES), "cheap": difference((0.1, 0.08, 0.12), COSTS)}, "dear")
     assert verdict.finding is Finding.BETTER
-    assert verdict.sentence == "routing pays: saves 57 % ± 4 at +0.0 ± 0.5 points against dear"
+    assert verdict.sentence == "routing pays: saves 57 % ± 4 at 0.0 ± 0.5 points against dear"
 
 
 def test_a_router_that_does_what_a_cheap_model_does_ties_with_it():
@@ -107,7 +107,7 @@ def test_a_router_that_does_what_a_cheap_model_does_ties_with_it():
 def test_equal_models_are_a_tie_even_where_the_interval_is_wide():
     """Nothing speaks for routing: no saving, and the best model of six looks better than it is."""
     verdict = routing_verdict({f"m{i}": difference((-0.005 * i, -0.05, 0.04), NO_COST) for i in range(6)}, "m5")
-    assert verdict.sentence == "a tie: send all to m5 (the router saves 0 % ± 0 at -2.5 ± 4.5 points)"
+    assert verdict.sentence == "a tie: send all to m5 (the router saves 0 % at -2.5 ± 4.5 points)"
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_routing_in_words(quality, saving, sentence):
     [
         (FLAT, SAVES, "new is better: it saves 57 % ± 4"),
         (GAINS, COSTS, "new is better and dearer: it costs 30 % ± 10 more"),
-        (FLAT, NO_COST, "a tie: new saves 0 % ± 0 at +0.0 ± 0.5 points against old"),
+        (FLAT, NO_COST, "a tie: new saves 0 % at 0.0 ± 0.5 points against old"),
         (LOSES, SAVES, "new is cheaper and worse: "),
         (LOSES, COSTS, "old is better: new costs"),
         (WIDE, SAVES, "too few prompts to tell; about 63,000 more (new saves"),
@@ -146,7 +146,7 @@ def test_a_free_reference_is_said_and_written_without_infinity():
     against = Difference(Estimate(*FLAT), REFERENCE_IS_FREE, 2000, 2000)
     verdict = routing_verdict({"free": against}, "free")
     assert verdict.sentence == (
-        "routing does not pay: send all to free (the router costs money where the other is free at +0.0 ± 0.5 points)"
+        "routing does not pay: send all to free (the router costs money where the other is free at 0.0 ± 0.5 points)"
     )
     assert against.as_dict()["saving"] == {"value": None, "low": None, "high": None}
     assert not math.isfinite(against.saving.value)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from router_model.training.benchmark.results import Interval
+from router_model.wording import number, percent
 
 NOT_DEFINED = "-"
 """Shown if a method has no value of a metric."""
@@ -23,7 +24,7 @@ class Term:
     label : short, as a column head
     meaning : one or two sentences
     form : how values are written
-        ``height`` 0.8877, ``share`` 31.7%, ``change`` +1.9%, ``score`` 75.3 of 0.753, ``gain`` +0.0153.
+        ``height`` 0.8877, ``share`` 31.7 %, ``change`` +1.9 %, ``score`` 75.3 of 0.753, ``gain`` +0.0153.
     lower_is_better : bool
     null : name of the metric with the gain that shows without any knowledge of quality, if this one is a gain
         It is written in brackets beside the gain.
@@ -50,9 +51,9 @@ class Term:
         Examples
         --------
         >>> GLOSSARY["aiq"].write(0.88773), GLOSSARY["cost_save"].write(-0.2321), GLOSSARY["auc"].write(None)
-        ('0.8877', '-23.2%', '-')
+        ('0.8877', '-23.2 %', '-')
         """
-        return NOT_DEFINED if value is None else self._format(value, _FORMATS[self.form])
+        return NOT_DEFINED if value is None else self._format(value, signed=self.form in {"change", "gain"})
 
     def write_mean(self, interval: Interval | None, n_trials: int) -> str:
         """Format a mean over trials, with an asterisk if only some of the trials have a value.
@@ -60,7 +61,7 @@ class Term:
         Examples
         --------
         >>> GLOSSARY["cost_save"].write_mean(Interval(0.072, n_trials=2), 3)
-        '7.2%*'
+        '7.2 %*'
         """
         if interval is None or interval.value is None:
             return NOT_DEFINED
@@ -101,13 +102,15 @@ class Term:
 
     def write_change(self, value: float) -> str:
         """Format a difference of two values with its sign."""
-        return self._format(value, f"+{_FORMATS[self.form].lstrip('+')}")
+        return self._format(value, signed=True)
 
-    def _format(self, value: float, form: str) -> str:
-        return format(100 * value if self.form == "score" else value, form)
+    def _format(self, value: float, *, signed: bool) -> str:
+        if self.form in {"share", "change"}:
+            return percent(value, signed=signed, digits=1)
+        if self.form == "score":
+            return number(100 * value, signed=signed, digits=1)
+        return number(value, signed=signed, digits=4)
 
-
-_FORMATS = {"height": ".4f", "share": ".1%", "change": "+.1%", "score": ".1f", "gain": "+.4f"}
 
 _TERMS = (
     Term(
@@ -163,8 +166,8 @@ _TERMS = (
     ),
     Term(
         "cost_save_95",
-        "CostSave 95%",
-        "Share of the best single model's cost saved by the cheapest configuration with at least 95% of its quality, "
+        "CostSave 95 %",
+        "Share of the best single model's cost saved by the cheapest configuration with at least 95 % of its quality, "
         "both found on test.",
         form="share",
         may_not_be_reached=True,
@@ -224,7 +227,7 @@ _TERMS = (
     ),
     Term(
         "cpt_50",
-        "CPT 50%",
+        "CPT 50 %",
         "Two models: least share of calls to the strong one that recovers half of the quality gap (RouteLLM).",
         form="share",
         lower_is_better=True,
@@ -232,8 +235,8 @@ _TERMS = (
     ),
     Term(
         "cpt_80",
-        "CPT 80%",
-        "Two models: least share of calls to the strong one that recovers 80% of the quality gap (RouteLLM).",
+        "CPT 80 %",
+        "Two models: least share of calls to the strong one that recovers 80 % of the quality gap (RouteLLM).",
         form="share",
         lower_is_better=True,
         may_not_be_reached=True,
@@ -253,14 +256,14 @@ _TERMS = (
     ),
     Term(
         "chosen_saving_95",
-        "saving at 95%",
-        "Share of the best single model's cost saved on test by the configuration chosen on validation to have 95% of "
+        "saving at 95 %",
+        "Share of the best single model's cost saved on test by the configuration chosen on validation to have 95 % of "
         "its quality.",
         form="share",
     ),
     Term(
         "chosen_quality_kept_95",
-        "quality kept at 95%",
+        "quality kept at 95 %",
         "Quality on test of that configuration over the best single model's.",
         form="share",
     ),

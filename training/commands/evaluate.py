@@ -187,7 +187,7 @@ def _show_tradeoffs(evaluation: "Evaluation", console: "Console") -> None:
         "On these prompts, in hindsight, the router could have kept of the best single model's quality", style="dim"
     )
     for tradeoff in evaluation.tradeoffs:
-        quality = f"  {100 * tradeoff.share:>3.0f} %"
+        quality = f"  {percent(tradeoff.share):>6}"
         if tradeoff.saving is None:
             console.print(f"{quality}: not at any setting", style="dim", highlight=False)
         else:

@@ -22,7 +22,7 @@ from router_model.prediction.evidence import EvidenceModel
 from router_model.sequential.confidence_sequences import gamma_mixture_lower
 from router_model.training.drift.finding import Finding
 from router_model.training.drift.traffic import stability_index, two_sample_test
-from router_model.wording import percent
+from router_model.wording import number, percent, points
 
 MIN_CALLS = 30
 """With fewer calls or prompts, a check says that it cannot tell."""
@@ -303,7 +303,8 @@ def _deviation(
     """
     mean, low, high = float(off.mean()), float(ends[0]), float(ends[1])
     is_off = bool(abs(mean) >= threshold and (low > known_bias or high < -known_bias))
-    says = f"success is {100 * mean:+.1f} points off what was predicted ({100 * low:+.1f} to {100 * high:+.1f})"
+    between = " to ".join(number(100 * end, digits=1, signed=True) for end in (low, high))
+    says = f"success is {points(mean)} off what was predicted ({between})"
     told = _advice(is_off, "retrain with graded prompts of this model or task")
     return Finding(check, subject, mean, threshold, "probability", is_off, len(off), says, told, low, high)
 

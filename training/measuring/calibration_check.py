@@ -10,6 +10,7 @@ from router_model.charts import Bin, reliability
 from router_model.charts.drawing import Drawing
 from router_model.summary import Summarised, Summary
 from router_model.training.metrics.prediction import Reliability
+from router_model.wording import number
 
 ALL_MODELS = "all models"
 
@@ -46,7 +47,7 @@ class CalibrationCheck(Summarised):
     def summary(self) -> Summary:
         """Return whether chance explains what the models are off by."""
         off = self.off
-        beyond = [f"{name} by {_points(*one)}" for name, one in off.items() if abs(one[0]) > one[1]]
+        beyond = [f"{name} by {_off(*one)}" for name, one in off.items() if abs(one[0]) > one[1]]
         head = (
             f"Of {len(off)} models, the probabilities of {len(beyond)} are off: {'; '.join(beyond)} points"
             if beyond
@@ -58,7 +59,7 @@ class CalibrationCheck(Summarised):
                 f"{curve.n.sum():,}",
                 f"{np.average(curve.predicted, weights=curve.n):.3f}",
                 f"{np.average(curve.observed, weights=curve.n):.3f}",
-                "" if name not in off else _points(*off[name]),
+                "" if name not in off else _off(*off[name]),
                 f"{100 * np.average(np.abs(curve.observed - curve.predicted), weights=curve.n):.1f}",
                 f"{100 * expected_error(curve):.1f}",
             )
@@ -81,8 +82,8 @@ class CalibrationCheck(Summarised):
         return Drawing(reliability({ALL_MODELS: bins}, width=min(width, _WIDEST)))
 
 
-def _points(by: float, half: float) -> str:
-    return f"{100 * by:+.1f} ± {100 * half:.1f}"
+def _off(by: float, half: float) -> str:
+    return number(100 * by, 100 * half, digits=1, signed=True)
 
 
 def expected_error(curve: Reliability) -> float:

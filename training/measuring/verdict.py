@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from router_model.saving import say_saving
+from router_model.wording import points
 
 MARGIN = 0.01
 """The loss of quality that does not matter, if the caller names no other: one point."""
@@ -247,10 +248,10 @@ def routing_verdict(against: Mapping[str, Difference], best: str, *, margin: flo
     --------
     >>> saves = Difference(Estimate(0.0, -0.005, 0.005), Estimate(0.57, 0.53, 0.61), 2000, 2000)
     >>> routing_verdict({"large": saves}, "large").sentence
-    'routing pays: saves 57 % ± 4 at +0.0 ± 0.5 points against large'
+    'routing pays: saves 57 % ± 4 at 0.0 ± 0.5 points against large'
     >>> nothing = Difference(Estimate(-0.01, -0.04, 0.02), Estimate(0.0, 0.0, 0.0), 500, 500)
     >>> routing_verdict({"large": nothing}, "large").sentence
-    'a tie: send all to large (the router saves 0 % ± 0 at -1.0 ± 3.0 points)'
+    'a tie: send all to large (the router saves 0 % at -1.0 ± 3.0 points)'
     """
     findings = {model: judge(difference, margin=margin) for model, difference in against.items()}
     if any(difference.n_independent < MIN_INDEPENDENT for difference in against.values()):
@@ -318,7 +319,7 @@ def describe(difference: Difference) -> str:
     """
     quality, saving = difference.quality, difference.saving
     cost = say_saving(saving.value, saving.half_width)
-    return f"{cost} at {100 * quality.value:+.1f} ± {100 * quality.half_width:.1f} points"
+    return f"{cost} at {points(quality.value, quality.half_width)}"
 
 
 def _best_first(against: Mapping[str, Difference], best: str) -> Iterable[str]:

@@ -56,7 +56,7 @@ from router_model.training.offpolicy.estimates import (
 )
 from router_model.training.offpolicy.logged import LoggedDecisions, known_costs, nothing_known, read_logged
 from router_model.training.table.frames import Table
-from router_model.wording import percent
+from router_model.wording import number, percent, usd
 
 Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -165,7 +165,11 @@ class LogEvaluation(Summarised):
     def summary(self) -> Summary:
         """Return the verdict, and what the two policies would have brought."""
         rows = [
-            (name, _plus_minus(value.quality, 1), _plus_minus(value.cost_usd, 1000))
+            (
+                name,
+                number(value.quality.value, value.quality.half_width, digits=4),
+                usd(1000 * value.cost_usd.value, 1000 * value.cost_usd.half_width),
+            )
             for name, value in (
                 ("challenger", self.challenger),
                 ("champion", self.champion),
@@ -174,7 +178,7 @@ class LogEvaluation(Summarised):
         ]
         return Summary(
             f"Evaluation on {self.n_decisions:,} logged decisions: {self.verdict.sentence}",
-            ("by DR, ± 95 %", "quality", "$ per 1k"),
+            ("by DR, ± 95 %", "quality", "per 1k"),
             rows,
             [f"The champion is {self.champion_name}. They disagree on {percent(self.overlap.share_different)}."],
         )
@@ -556,7 +560,3 @@ def cannot_tell(verdict: Verdict, n_more: float | None, why: str) -> Verdict:
         sentence=f"this log cannot tell: {many} more requests of such exploration would ({why})",
         n_more=None if n_more is None else round(float(f"{n_more:.2g}")),
     )
-
-
-def _plus_minus(estimate: Estimate, scale: float) -> str:
-    return f"{scale * estimate.value:.4g} ± {scale * estimate.half_width:.2g}"

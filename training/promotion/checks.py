@@ -21,7 +21,7 @@ from router_model.training.measuring.verdict import MIN_INDEPENDENT, Estimate, F
 from router_model.training.metrics import excess_calibration_error, interval
 from router_model.training.promotion.check import Check, Limits, Status
 from router_model.training.promotion.evidence import Evidence, HeldOut
-from router_model.wording import percent
+from router_model.wording import number, percent
 
 N_DIGITS: Final = 12
 """Digits of a content hash that are shown."""
@@ -117,7 +117,8 @@ def certificates(challenger: Router, held_out: HeldOut | None) -> Check:
     found = [_kept(challenger, one, held_out) for one in promised]
     broken = [one for one, rate in zip(promised, found, strict=True) if rate.high < one.target_success]
     shown = ", ".join(
-        f"{one.promise}: {rate.value:.3f} ± {rate.half_width:.3f}" for one, rate in zip(promised, found, strict=True)
+        f"{one.promise}: {number(rate.value, rate.half_width, digits=3)}"
+        for one, rate in zip(promised, found, strict=True)
     )
     figures = {
         "promised": [

@@ -25,14 +25,13 @@ from router_model.training.promotion.check import Status
 from router_model.training.promotion.promote import Promotion
 from router_model.training.reporting.wording import (
     TONES,
-    points,
     points_between,
     saved_number,
     saving_between,
     scaled,
     tone,
 )
-from router_model.wording import percent, sentence
+from router_model.wording import percent, points, sentence
 
 _PER_1000 = 1000
 _MARKS = {Status.PASSED: "ahead", Status.FAILED: "behind"}
@@ -68,7 +67,7 @@ def _numbers(found: Comparison) -> Numbers:
     return Numbers(
         (
             saved_number(saved, ("B saves", "B costs more"), "per 1,000 prompts"),
-            Number(points(quality), "Quality of B minus A", points_between(quality), tone(quality)),
+            Number(points(quality.value), "Quality of B minus A", points_between(quality), tone(quality)),
         )
     )
 
@@ -171,5 +170,5 @@ def _gains(difference: Difference) -> tuple[Number, ...]:
     saving, quality = difference.saving, difference.quality
     return (
         Number(saving_cell(saving.value), "Cost saved, against the champion", saving_between(saving), tone(saving)),
-        Number(points(quality), "Quality, against the champion", points_between(quality), tone(quality)),
+        Number(points(quality.value), "Quality, against the champion", points_between(quality), tone(quality)),
     )

@@ -22,7 +22,7 @@ from router_model.saving import saving_cell
 from router_model.training.measuring.evaluation import Evaluation, Realised
 from router_model.training.measuring.verdict import Difference
 from router_model.training.metrics import Reliability
-from router_model.training.reporting.wording import rounded
+from router_model.wording import number
 
 if TYPE_CHECKING:
     from altair import LayerChart
@@ -61,7 +61,7 @@ def quality_chart(differences: Sequence[tuple[str, Difference]], width: int) -> 
         IntervalRow(_label(name, one), 100 * one.quality.value, 100 * one.quality.low, 100 * one.quality.high)
         for name, one in differences
     ]
-    return intervals(rows, axis="points of quality", description="Difference in quality", write=rounded, width=width)
+    return intervals(rows, axis="points of quality", description="Difference in quality", write=_signed, width=width)
 
 
 def reliability_figure(curves: Mapping[str, Reliability]) -> Figure:
@@ -113,3 +113,7 @@ def router_curve(evaluation: Evaluation) -> CostCurve:
             kept.append((cost, quality))
     costs, qualities = zip(*kept, strict=True)
     return CostCurve("the router, over all settings", costs, qualities)
+
+
+def _signed(points: float) -> str:
+    return number(points, digits=1, signed=True)

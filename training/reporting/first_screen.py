@@ -8,14 +8,13 @@ from router_model.training.measuring.verdict import NOTHING_SAVED, Difference, F
 from router_model.training.reporting.report import Report
 from router_model.training.reporting.wording import (
     TONES,
-    points,
     points_between,
     quality_in_words,
     saved_number,
     scaled,
     tone,
 )
-from router_model.wording import percent, sentence, usd
+from router_model.wording import percent, points, sentence, usd
 
 FEW: Final = 100
 """Independent prompts below which a report warns: intervals by bootstrap are too narrow then, and kinds are missing."""
@@ -126,7 +125,7 @@ def _pair(report: Report, difference: Difference, name: str, cost_usd: float, wh
     return (
         saved_number(saved, ("Saved", "Costs more"), f"{volume.says}, against {what}", note=f". {share} ({name})"),
         Number(
-            points(difference.quality),
+            points(difference.quality.value),
             f"Quality, against {what}",
             f"{points_between(difference.quality)}; a point is a hundredth of the scale from 0 to 1",
             tone(difference.quality, margin=report.margin),

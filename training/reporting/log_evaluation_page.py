@@ -4,8 +4,8 @@ from router_model.charts import IntervalRow, intervals
 from router_model.pages.blocks import Block, Facts, Figure, Number, Numbers, Page, Paragraph, Section, Table, Verdict
 from router_model.training.measuring.verdict import NOTHING_SAVED, Estimate, Finding
 from router_model.training.offpolicy.evaluate_on_log import LogEvaluation
-from router_model.training.reporting.wording import TONES, points, points_between, saved_number, scaled, tone
-from router_model.wording import percent, sentence, usd
+from router_model.training.reporting.wording import TONES, points_between, saved_number, scaled, tone
+from router_model.wording import number, percent, points, sentence, usd
 
 _PER_1000 = 1000
 _TASKS = 20
@@ -43,7 +43,7 @@ def _numbers(found: LogEvaluation) -> Numbers:
     return Numbers(
         (
             saved_number(saved, ("Saved", "Costs more"), "per 1,000 requests"),
-            Number(points(quality), "Quality, challenger minus champion", points_between(quality), tone(quality)),
+            Number(points(quality.value), "Quality, challenger minus champion", points_between(quality), tone(quality)),
         )
     )
 
@@ -54,10 +54,10 @@ def _estimates(found: LogEvaluation) -> tuple[Block, ...]:
         named["DR, however often one looks"] = found.anytime
     rows = [_interval(name, one) for name, one in named.items()]
     table = Table.of(
-        ("", "quality", "95 %", "$ per 1,000", "95 %"),
+        ("± 95 %", "quality", "per 1,000"),
         [
-            (name, f"{value.quality.value:.4f}", f"± {value.quality.half_width:.4f}",
-             usd(_PER_1000 * value.cost_usd.value), f"± {usd(_PER_1000 * value.cost_usd.half_width)}")
+            (name, number(value.quality.value, value.quality.half_width, digits=4),
+             usd(_PER_1000 * value.cost_usd.value, _PER_1000 * value.cost_usd.half_width))
             for name, value in (
                 ("challenger", found.challenger), ("champion", found.champion), ("as logged", found.as_logged)
             )
@@ -97,7 +97,7 @@ def _by_task(found: LogEvaluation) -> tuple[Block, ...]:
 
 
 def _overlap(found: LogEvaluation) -> tuple[tuple[str, str], ...]:
-    overlap = found.overlap
+    overlap, weight = found.overlap, found.overlap.mean_weight
     return (
         ("they disagree on", f"{percent(overlap.share_different)} of the decisions"),
         (
@@ -105,7 +105,7 @@ def _overlap(found: LogEvaluation) -> tuple[tuple[str, str], ...]:
             f"{overlap.n_challenger:,} by the challenger's choice, {overlap.n_champion:,} by the champion's",
         ),
         ("largest weight", f"{overlap.largest_weight:.1f}"),
-        ("mean weight", f"{overlap.mean_weight.value:.3f} ± {overlap.mean_weight.half_width:.3f} (1 is right)"),
+        ("mean weight", f"{number(weight.value, weight.half_width, digits=3)} (1 is right)"),
         ("graded answers", f"{overlap.n_graded:,}, which count as {overlap.effective_size:,.0f}"),
         ("this log shows", f"a difference from {100 * found.shown:.2g} points on"),
         ("a difference of a point takes", f"{float(f'{found.n_to_show_a_point:.2g}'):,.0f} requests"),

@@ -29,8 +29,8 @@ from router_model.training.reporting.drift_page import drift_blocks
 from router_model.training.reporting.figures import by_task_figures, reliability_figure, router_frontier
 from router_model.training.reporting.first_screen import first_screen
 from router_model.training.reporting.report import Report
-from router_model.training.reporting.wording import margin_points, points, points_between, saving_between
-from router_model.wording import percent, sentence, usd
+from router_model.training.reporting.wording import margin_points, points_between, saving_between
+from router_model.wording import number, percent, points, sentence, usd
 
 _PER_1000 = 1000
 _METRICS = (
@@ -94,7 +94,7 @@ def _settings_table(report: Report, cheaper: Mapping[int, Difference]) -> Table:
         saved = 0.0 if difference.saved_usd is None else difference.saved_usd.value
         cost = usd((report.best_cost_usd - saved) * _PER_1000)
         saving = saving_cell(difference.saving.value), saving_between(difference.saving).removeprefix("95 %: ")
-        quality = points(difference.quality), points_between(difference.quality).removeprefix("95 %: ")
+        quality = points(difference.quality.value), points_between(difference.quality).removeprefix("95 %: ")
         rows.append((name, cost, *saving, *quality))
     return Table.of(
         ("setting", "$ per 1,000", "saves", "95 %", "quality", "95 %"),
@@ -149,7 +149,7 @@ def _by_task(report: Report) -> tuple[Block, ...]:
         rows = [
             (
                 one.task, f"{one.difference.n_prompts:,}", saving_cell(one.difference.saving.value),
-                saving_between(one.difference.saving).removeprefix("95 %: "), points(one.difference.quality),
+                saving_between(one.difference.saving).removeprefix("95 %: "), points(one.difference.quality.value),
                 points_between(one.difference.quality).removeprefix("95 %: "),
             )
             for one in report.tasks.shown
@@ -209,21 +209,21 @@ def _models(report: Report) -> tuple[Block, ...]:
             name: {model: both[place] for model, both in ledger.shares.items()}
             for place, name in enumerate(("the router", "today"))
         }
-        rows = [
+        singles = [
             (
-                model + (" (best)" if model == report.best else ""), f"{value.quality.value:.3f}",
-                f"± {value.quality.half_width:.3f}", usd(value.cost_usd.value * _PER_1000),
+                model + (" (best)" if model == report.best else ""),
+                number(value.quality.value, value.quality.half_width, digits=3), usd(value.cost_usd.value * _PER_1000),
                 saving_cell(report.ledger.against[model].saving.value),
             )
             for model, value in report.ledger.singles.items()
         ]  # fmt: skip
-        heads = ("every request to", "quality", "95 %", "$ per 1,000", "router saves")
+        titles = ("every request to", "quality ± 95 %", "$ per 1,000", "router saves")
         return (
             Figure(
                 lambda width: shares(of_both, cheapest_first=cheapest, width=width),
                 "Share of the requests that the router would send to each model, and that the service sent to it.",
             ),
-            Table.of(heads, rows, "Each model alone, estimated from the log"),
+            Table.of(titles, singles, "Each model alone, estimated from the log"),
         )
     return ()
 

@@ -6,7 +6,7 @@ from math import isfinite
 from router_model.pages.blocks import Number, Tone
 from router_model.saving import saving_cell
 from router_model.training.measuring.verdict import MARGIN, Difference, Estimate, Finding
-from router_model.wording import usd
+from router_model.wording import number, usd
 
 TONES: dict[Finding, Tone] = {
     Finding.BETTER: "good",
@@ -61,15 +61,6 @@ def saved_number(saved: Estimate, verbs: tuple[str, str], per: str, *, note: str
     return Number(usd(shown.value), f"{verb} {per}", f"{usd_between(shown)}{note}", tone(saved))
 
 
-def points(estimate: Estimate) -> str:
-    """Write a difference in quality in points, hundredths of the scale from 0 to 1.
-
-    >>> points(Estimate(-0.0049, -0.01, 0.001))
-    '-0.5 points'
-    """
-    return f"{rounded(100 * estimate.value)} points"
-
-
 def margin_points(margin: float) -> str:
     """Write the loss of quality that does not matter.
 
@@ -85,7 +76,8 @@ def points_between(estimate: Estimate) -> str:
     >>> points_between(Estimate(-0.005, -0.01, 0.001))
     '95 %: -1.0 to +0.1'
     """
-    return f"95 %: {rounded(100 * estimate.low)} to {rounded(100 * estimate.high)}"
+    low, high = (number(100 * end, digits=1, signed=True) for end in (estimate.low, estimate.high))
+    return f"95 %: {low} to {high}"
 
 
 def saving_between(estimate: Estimate) -> str:
@@ -138,17 +130,3 @@ def listed(names: Sequence[str]) -> str:
     ('a', 'a, b and c')
     """
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def rounded(value: float) -> str:
-    """Write a number of points with its sign.
-
-    >>> rounded(0.52), rounded(-0.01)
-    ('+0.5', '0.0')
-    """
-    return f"{_zero(value):+.1f}" if round(value, 1) else "0.0"
-
-
-def _zero(value: float) -> float:
-    """Return a number that is not written as minus nothing."""
-    return 0.0 if abs(value) < 0.5e-9 else value  # noqa: PLR2004

@@ -15,12 +15,10 @@ from router_model.charts import (
     Bin,
     CostCurve,
     CostPoint,
-    Grown,
     IntervalRow,
     Moment,
     attempts,
     frontier,
-    growth,
     intervals,
     plan,
     reliability,
@@ -51,9 +49,6 @@ MADE = {
     "series": lambda width: series(
         [Moment(NOON + timedelta(hours=h), None if h == 1 else h, "p50", h - 1, h + 1) for h in range(3)],
         unit="s", description="latency", width=width,
-    ),
-    "growth": lambda width: growth(
-        [Grown(10, 0.5, "a"), Grown(100, 0.2, "a")], axis="n", unit="e", description="e", width=width
     ),
 }  # fmt: skip
 
@@ -166,7 +161,6 @@ def test_labels_cover_neither_lines_nor_points_nor_each_other(places):
         (lambda: attempts([]), "no attempts to draw"),
         (lambda: series([], unit="s", description="d"), "no moments to draw"),
         (lambda: series([Moment(datetime(2026, 1, 1), 1.0)], unit="s", description="d"), "no time zone"),  # noqa: DTZ001
-        (lambda: growth([Grown(0, 1, "a")], axis="n", unit="e", description="e"), "amounts above 0"),
         (lambda: frontier(POINTS, width=100), "expected pixels from 200 on"),
         (lambda: to_png(MADE["plan"](400), theme="page"), "expected 'light' or 'dark'"),
         (lambda: stacked([]), "no pictures to stack"),

@@ -49,6 +49,12 @@ async def total(store, key=ALL):
     return tree, found.n_missing
 
 
+async def spent(store):
+    """Return what k1 spent on calls that were made here: since the first hour, since five seconds later, and now."""
+    async with store.reading() as connection:
+        return await rolled_hours.spent_usd(connection, "k1", [BEGAN, BEGAN + timedelta(seconds=5), NOW], NOW)
+
+
 def test_summary_worked_by_hand():
     """Small was expected to cost $1 and cost $3; large, the best by 0.95, would have cost $10."""
     columns = {"model": ["small", "large"], "expected_cost_usd": [1.0, 10.0], "p_success": [0.9, 0.95]}
@@ -93,6 +99,27 @@ def test_hours_are_summed_up_once_and_say_what_their_records_do(log_url):
     assert other == ({}, 0)
 
 
+def test_half_days_of_a_month_are_kept_until_an_hour_is_summed_up_again(log_url):
+    async def question(store):
+        def month():
+            return store.reader.summaries(NOW - timedelta(days=30), now=NOW)
+
+        await put(store, *(decision(n) for n in (0, HOUR_S)))
+        await rolled(store)
+        first, again = await month(), await month()
+        await put(store, decision(5))
+        late = await month()
+        await rolled(store)
+        return first, again, late, await month()
+
+    first, again, late, last = asked(log_url, question)
+    n_decisions = [sum(tree.get("n_decisions", 0) for _, tree in one.parts) for one in (first, again, late, last)]
+    assert n_decisions == [2, 2, 1, 3]
+    assert [one.n_missing for one in (first, again, late, last)] == [0, 0, 1, 0]
+    assert again.parts[0][1] is first.parts[0][1]
+    assert {begin.hour % 12 for begin, _ in last.parts if begin < NOW - timedelta(hours=3)} <= {0}
+
+
 def test_reports_of_calls_that_were_measured_do_not_count_again(log_url):
     """An hour later a gateway reports one call by its answer and one by its decision; a third was not made here."""
 
@@ -104,11 +131,12 @@ def test_reports_of_calls_that_were_measured_do_not_count_again(log_url):
         ]
         later = [replace(one, created_at=BEGAN + timedelta(hours=1, minutes=5)) for one in reports]
         await put(store, decision(0), attempt(0), decision(10), attempt(10), *later)
-        before = await total(store)
+        before = await spent(store)
         await rolled(store)
-        return before, await total(store)
+        return before, await spent(store), await total(store)
 
-    _, (tree, n_missing) = asked(log_url, question)
+    before, after, (tree, n_missing) = asked(log_url, question)
+    assert before == after == pytest.approx([0.004, 0.002, 0.0])
     assert (tree["n_calls"], tree["n_named"], n_missing) == (3, 1, 0)
     assert tree["spend"]["k1"]["small"]["usd"] == pytest.approx(0.006)
 

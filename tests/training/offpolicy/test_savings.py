@@ -152,7 +152,7 @@ def test_the_command_prints_both_and_says_what_is_assumed(tmp_path):
     done = run_command("savings", *options, "--router-cost-usd-per-request", 0.001)
     assert max(map(len, done.stdout.splitlines())) <= 80
     said = " ".join(done.stdout.split())
-    assert "$ per 1k cache saves routed saves" in said
+    assert "per 1k cache saves routed saves" in said
     assert "A model alone is taken to read from its cache the input of the session's turn before" in said
     assert "Routed: with the router's own cost, $0.80 for all decisions." in said
     document = json.loads(run_command("savings", *options, "--json").stdout)

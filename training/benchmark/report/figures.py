@@ -18,6 +18,7 @@ from router_model.training.benchmark.glossary import GLOSSARY
 from router_model.training.benchmark.margins import by_margin
 from router_model.training.benchmark.results import Curve, MethodResult, Results
 from router_model.training.benchmark.verdicts import LEARNED_KINDS, Comparison, by_kind, comparisons, ours, ranked
+from router_model.wording import percent
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -132,7 +133,7 @@ def savings_figures(savings: Sequence[TaskSaving]) -> tuple[Figure, ...]:
         Figure(
             lambda width: intervals(
                 kept, axis="quality, % of the best single model's", description="Quality kept on each task",
-                write="{:+.1f} %".format, width=width,
+                write=lambda value: percent(value / 100, signed=True, digits=1), width=width,
             ),
             "Quality, against the best single model's.",
         ),

@@ -25,7 +25,7 @@ from router_model.training.benchmark.margins import is_shift, shift_summary
 from router_model.training.benchmark.report import figures, tables
 from router_model.training.benchmark.results import Interval, MethodResult, Results
 from router_model.training.benchmark.verdicts import comparisons, ours, summary
-from router_model.wording import usd
+from router_model.wording import percent, usd
 
 ROUTING = ("aiq", "aiq_gain", "aiq_log", "perf_gain", "cost_save", "cost_save_95", "pareto_distance", "arena_score")
 _PREDICTING = (
@@ -122,7 +122,7 @@ def _money(reference: MethodResult) -> tuple[Number, ...]:
 def _between(interval: Interval) -> str:
     if interval.low is None or interval.high is None:
         return ""
-    return f" (95 %: {100 * interval.low:.1f} % to {100 * interval.high:.1f} %)"
+    return f" (95 %: {percent(interval.low, digits=1)} to {percent(interval.high, digits=1)})"
 
 
 def _chosen(results: Results) -> tuple[Block, ...]:

@@ -38,7 +38,7 @@ def _metric_cell(results: Results, method: MethodResult, term: Term) -> Cell:
     note = ""
     if interval is not None and interval.value is not None:
         if interval.low is not None and interval.high is not None:
-            note = f"95% interval {term.write(interval.low)} to {term.write(interval.high)}"
+            note = f"95 % interval {term.write(interval.low)} to {term.write(interval.high)}"
         if interval.n_trials < n_trials:
             reached = "reached" if term.may_not_be_reached else "defined"
             note = f"{reached} in {interval.n_trials} of {n_trials} trials" + (f"; {note}" if note else "")
@@ -134,7 +134,7 @@ def differences(results: Results, metric: str) -> Table:
     columns = (
         Column("rival", numeric=False),
         Column("difference", f"Ours minus the rival; {better}. {GLOSSARY[metric].meaning}"),
-        Column("95% interval", "Paired bootstrap over test prompts."),
+        Column("95 % interval", "Paired bootstrap over test prompts."),
         Column("ours is", "Within noise: the interval holds 0.", numeric=False),
     )
     rows = []
