@@ -67,7 +67,7 @@ def forest_arrays(boosters: Sequence[lgb.Booster], *, shared: Container[int] = (
         ``threshold``: float32, shape (n_tests,). A number up to it passes. It is the largest float32 number up to
         LightGBM's threshold, which gives the same result for float32 rows.
         ``allowed``: uint32, shape (n_tests,). Bits of the leaves that remain possible after the test fails.
-        ``leaf``: float64, shape (n_trees, MOST_LEAVES). Scores, from left to right.
+        ``leaf``: float64, shape (n_trees, 16 or 32). Scores, from left to right.
         ``n_boosters``, ``n_shared``: int64, shape (1,).
 
     Raises
@@ -87,7 +87,7 @@ def forest_arrays(boosters: Sequence[lgb.Booster], *, shared: Container[int] = (
     order = np.array(
         [first + at for first, own in zip(first_test, places, strict=False) for at in np.argsort(own)], int
     )
-    leaf = np.zeros((len(trees), MOST_LEAVES))
+    leaf = np.zeros((len(trees), MOST_LEAVES if most > MOST_LEAVES // 2 else MOST_LEAVES // 2))
     for row, tree in enumerate(trees):
         leaf[row, : len(tree.leaf)] = tree.leaf
     return {

@@ -2,9 +2,9 @@
 
 Embeddings, bags, forms and kernel weights are on grids (multiples of a fixed step), so they are stored as integers of
 16 bits, in half the memory of floats, because most of the predictor's time is spent reading memory. Their sums are
-exact, so they equal the sums of numpy to the last bit (`router_model.features.grid`). Terms that occur in more than a
-fifth of the logged prompts are rows of a dense array, which vector instructions add four times as fast as an inverted
-list.
+exact, so they equal the sums of numpy to the last bit (`router_model.features.grid`). They lie in the order in which
+vector instructions read them (`panels`; docs/decisions/0061). Terms that occur in more than a twentieth of the logged
+prompts are rows of a dense array, which vector instructions add many times as fast as an inverted list.
 """
 
 from typing import Any
@@ -22,10 +22,12 @@ from router_model.prediction.predictor import Predictor, first_kernel, pair_name
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
 
-_COMMON_SHARE = 0.2  # share of the logged prompts that have a common term; measured in docs/decisions/0010
+_COMMON_SHARE = 0.05  # share of the logged prompts that have a common term; measured in docs/decisions/0061
 _MAX_COMMON = 768  # common terms at most; bounds memory at 768 x n_bank integers of 16 bits
 _LONGEST = 1.001  # longest length of rounded vectors of unit length
-_WHOLE = 16  # rows are padded with zeros to whole vector registers of this many integers of 16 bits
+PANEL = 16  # columns of a matrix that are laid out together: the lanes of one register or of some
+BLOCK = 64  # logged prompts whose outcomes are summed in 32 bits
+_LINE = 64  # bytes
 
 
 def predictor_arrays(predictor: Predictor) -> dict[str, Array]:
@@ -36,7 +38,8 @@ def predictor_arrays(predictor: Predictor) -> dict[str, Array]:
     NotCompilableError
         If embeddings are sparse or longer than 1, or bags are dense.
     """
-    return {**_bank(predictor.evidence_model), **_sums(predictor.evidence_model), **_probabilities(predictor)}
+    arrays = {**_bank(predictor.evidence_model), **_sums(predictor.evidence_model), **_probabilities(predictor)}
+    return {name: aligned(array) for name, array in arrays.items()}
 
 
 def _bank(model: EvidenceModel) -> dict[str, Array]:
@@ -53,17 +56,22 @@ def _bank(model: EvidenceModel) -> dict[str, Array]:
     common = np.sort(commonest[n_prompts[commonest] > _COMMON_SHARE * index.shape[1]])
     common_row = np.full(index.shape[0], -1, dtype=np.int32)
     common_row[common] = np.arange(len(common))
+    rare = np.repeat(common_row < 0, n_prompts)
+    start = np.concatenate([[0], np.cumsum(np.where(common_row < 0, n_prompts, 0))]).astype(np.int64)
     scale = model.kernel.scale
+    forms = _padded(in_steps(model.kernel.logged_form[:-1].T, FORM_STEPS), 2, BLOCK)
     return {
-        "embeddings": _padded(in_steps(embeddings.T)),
-        "forms": _padded(in_steps(model.kernel.logged_form[:-1].T, FORM_STEPS)),
+        "n_logged": np.array([index.shape[1]]),
+        "embeddings": panels(_padded(in_steps(embeddings.T), 2, BLOCK).T),
+        "forms": panels(forms.T),
+        "form_squares": (forms.astype(np.int32) ** 2).sum(axis=1, dtype=np.int32),
         "centre": _float(scale.centre),
         "deviation": _float(scale.deviation),
         "common_row": common_row,
-        "common": in_steps(index[common].toarray()),
-        "start": np.array(index.indptr, dtype=np.int64),
-        "prompt": np.array(index.indices, dtype=np.int32),
-        "weight": in_steps(index.data),
+        "common": _halves_of_blocks(in_steps(index[common].toarray())),
+        "start": start,
+        "prompt": index.indices[rare].astype(np.int32),
+        "weight": in_steps(index.data[rare]),
         "sharpness": model.kernel.kernel.sharpness,
         "exp_low": EXP_LOW,
         "exp_high": EXP_HIGH,
@@ -80,9 +88,9 @@ def _sums(model: EvidenceModel) -> dict[str, Array]:
     step = steps_of(kernel)
     kernels = [base] * model.kernel.weights.shape[-1]
     return {
-        "embedding_weights": _padded_rows(_flat(heads[0].weights)),
+        "embedding_weights": _padded(_flat(heads[0].weights), 1, 2),
         "bag_weights": _flat(heads[1].weights),
-        "kernel_weights": _padded(np.array(kernel / step, dtype=np.int16), _WHOLE // 2),
+        "kernel_weights": _blocks_of_panels(np.array(kernel / step, dtype=np.int16)),
         "kernel_step": step.astype(np.float64) / KERNEL_STEPS,
         "bias": _float(np.stack([heads[0].bias, heads[1].bias, *kernels], axis=-1)),
     }
@@ -96,6 +104,7 @@ def _probabilities(predictor: Predictor) -> dict[str, Array]:
     amounts = predictor.amounts.values()
     return {
         "record": _float(record),
+        "record_logit": _log_odds(_double(record[:, : len(predictor.grid)])),
         "bars": _float(predictor.grid.bars),
         "length_kind": np.array([first_kernel(predictor.evidence_model.names) if has_length else -1]),
         "blend": _double(predictor.blend.weights),
@@ -136,14 +145,55 @@ def in_steps(values: FloatArray, steps: int = GRID_STEPS) -> npt.NDArray[np.int1
     return np.array(np.rint(values * np.float32(steps)), dtype=np.int16, order="C")
 
 
-def _padded(rows: npt.NDArray[np.int16], whole: int = _WHOLE) -> npt.NDArray[np.int16]:
-    missing = -rows.shape[1] % whole
-    return np.pad(rows, ((0, 0), (0, missing))) if missing else rows
+def aligned(array: Array) -> Array:
+    """Return the array in memory that begins with a cache line: reading across two lines takes twice the time."""
+    if array.ctypes.data % _LINE == 0:
+        return array
+    memory = np.empty(array.nbytes + _LINE, dtype=np.uint8)
+    start = -memory.ctypes.data % _LINE
+    found = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    found[...] = array
+    return found
 
 
-def _padded_rows(matrix: FloatArray) -> FloatArray:
-    """Add a row of zeros for each number with which `_padded` lengthens embeddings."""
-    return np.pad(matrix, ((0, -len(matrix) % _WHOLE), (0, 0)))
+def panels(matrix: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+    """Lay out a matrix (n, n_columns) as (n_columns / PANEL, n / 2, PANEL * 2): pairs of rows, some columns at a time.
+
+    A query is multiplied with all columns of a panel at once, each in a lane of 32 bits, which holds a pair.
+
+    Examples
+    --------
+    >>> panels(np.arange(64, dtype=np.int16).reshape(2, 32))[:, 0, :4].tolist()
+    [[0, 32, 1, 33], [16, 48, 17, 49]]
+    """
+    n, n_columns = matrix.shape
+    apart = matrix.reshape(n // 2, 2, n_columns // PANEL, PANEL).transpose(2, 0, 3, 1)
+    return np.ascontiguousarray(apart).reshape(n_columns // PANEL, n // 2, PANEL * 2)
+
+
+def _blocks_of_panels(weights: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+    """Lay out weights (n_bank, n_columns) as the `panels` of each block of logged prompts."""
+    whole = _padded(weights, PANEL, BLOCK)
+    blocks = whole.reshape(-1, BLOCK // 2, 2, whole.shape[1] // PANEL, PANEL).transpose(0, 3, 1, 4, 2)
+    return np.ascontiguousarray(blocks).reshape(-1, whole.shape[1] // PANEL, BLOCK // 2, PANEL * 2)
+
+
+def _halves_of_blocks(common: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+    """Lay out terms (n_common, n_bank) as (n_blocks, n_common, BLOCK), the halves of a block beside each other."""
+    n_common = len(common)
+    whole = _padded(common, BLOCK, 1)
+    halves = whole.reshape(n_common, whole.shape[1] // BLOCK, 2, BLOCK // 2).transpose(1, 0, 3, 2)
+    return np.ascontiguousarray(halves).reshape(whole.shape[1] // BLOCK, n_common, BLOCK)
+
+
+def _padded(matrix: Array, columns: int, rows: int) -> Array:
+    """Add zeros up to multiples of so many columns and rows."""
+    return np.pad(matrix, ((0, -matrix.shape[0] % rows), (0, -matrix.shape[1] % columns)))
+
+
+def _log_odds(p: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    inside = np.clip(p, 1e-6, 1 - 1e-6)  # as `router_model.prediction.calibration.logit`, in float64
+    return np.log(inside) - np.log1p(-inside)
 
 
 def _flat(weights: FloatArray) -> FloatArray:

@@ -65,3 +65,24 @@ def test_a_vocabulary_without_terms_and_no_prompt_at_all_work(predictors, featur
     assert np.array_equal(values, expected.values)
     assert np.array_equal(familiarity, expected.familiarity)
     assert len(compiled.predict(features.take(np.arange(0)), quality_bar=0.5).p_success) == 0
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+@pytest.mark.parametrize("n_logged", [0, 1, 64, 257])
+def test_any_number_of_logged_prompts_has_the_bits_of_the_reference(predictors, features, processor, n_logged):
+    """Blocks are of 64, and 256 are compared at once; the rest is filled with zeros."""
+    model = predictors[0].evidence_model
+    few = replace(
+        model,
+        embedding=replace(model.embedding, index=np.ascontiguousarray(model.embedding.index[:, :n_logged])),
+        bag=replace(model.bag, index=model.bag.index[:, :n_logged]),
+        kernel=replace(
+            model.kernel,
+            logged_form=model.kernel.logged_form[:, :n_logged],
+            weights=model.kernel.weights[:n_logged],
+        ),
+    )
+    values, familiarity = CompiledPredictor.of(replace(predictors[0], evidence_model=few), processor).evidence(features)
+    expected = few.evidence(features)
+    assert np.array_equal(values, expected.values)
+    assert np.array_equal(familiarity, expected.familiarity)

@@ -12,7 +12,7 @@ from router_model.features import bag, grid, word_pieces
 from router_model.prediction import amounts, calibration, evidence, kernel, uncertainty
 from router_model.prediction.compiled import _native
 from router_model.prediction.compiled.forest import MOST_LEAVES, forest_arrays
-from router_model.prediction.compiled.layout import predictor_arrays
+from router_model.prediction.compiled.layout import BLOCK, PANEL, predictor_arrays
 
 HEADER = Path(_native.__file__).parent / "native" / "predictor.h"
 CONSTANTS = {
@@ -32,6 +32,8 @@ CONSTANTS = {
     "N_FAMILIARITY": len(evidence.FAMILIARITY),
     "N_QUANTILES": len(amounts.QUANTILES),
     "MOST_LEAVES": MOST_LEAVES,
+    "PANEL": PANEL,
+    "BLOCK": BLOCK,
 }
 
 
@@ -62,6 +64,10 @@ DAMAGE = {
     "start": (lambda arrays: arrays | {"start": arrays["start"][::-1].copy()}, "the lists of terms"),
     "common": (lambda arrays: arrays | {"common_row": arrays["common_row"] + 2**20}, "the lists of terms"),
     "kind": (lambda arrays: arrays | {"length_kind": np.array([99])}, "bars and targets"),
+    "blocks": (
+        lambda arrays: arrays | {"n_logged": arrays["n_logged"] + BLOCK},
+        "the logged prompts in panels and blocks",
+    ),
     "exponentials": (lambda arrays: arrays | {"exp_low": arrays["exp_low"][1:]}, "tables of exponentials"),
 }
 
@@ -111,6 +117,24 @@ def test_prompts_that_do_not_fit_are_refused(parts):
         native.evidence(pieces, starts, embedding, surface, np.frombuffer(out.tobytes(), np.float32)[None])
     with pytest.raises(ValueError, match="the bars to interpolate between"):
         native.predict(pieces, starts, embedding, surface, out, 99, 0, 0.0)
+
+
+@pytest.mark.parametrize("processor", _native.PROCESSORS)
+@pytest.mark.parametrize("weight", [32_767, -32_767])
+def test_sums_of_the_largest_weights_and_kernel_values_are_exact(parts, processor, weight):
+    """Every logged prompt has the kernel 1, which is 2**20 steps, and every weight the most steps: the mean is 1."""
+    arrays, forests = dict(parts[0]), parts[1]
+    n_rows = len(arrays["form_squares"])
+    arrays["exp_high"] = np.full_like(arrays["exp_high"], kernel.KERNEL_STEPS)
+    arrays["exp_low"] = np.ones_like(arrays["exp_low"])
+    arrays["kernel_weights"] = np.full_like(arrays["kernel_weights"], weight)
+    arrays["kernel_step"] = np.full_like(arrays["kernel_step"], 1 / (n_rows * kernel.KERNEL_STEPS * weight))
+    arrays["bias"] = np.zeros_like(arrays["bias"])
+    out = np.empty((1, arrays["bias"].size + 3), np.float32)
+    native, surface = _native.Predictor(arrays, forests, processor), np.zeros((1, len(arrays["centre"])), np.float32)
+    native.evidence(np.arange(3), np.array([0, 3]), np.zeros((1, 256), np.float32), surface, out)
+    values = out[0, :-3].reshape(arrays["bias"].shape)
+    assert (values[..., 2:] == 1).all()
 
 
 def test_a_processor_that_is_not_here_is_refused(parts):

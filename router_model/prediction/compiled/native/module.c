@@ -58,7 +58,7 @@ static PyObject *forest_mean_score(PyObject *object, PyObject *args)
         || take_array(&arrays, scores, &fields[1], 1, &written) < 0;
     if (!failed && self->last_column >= arrays.size['c'])
         failed = refuse("a test reads a column that is not there");
-    if (!failed && mean_score(&self->forest, loops, read, arrays.size['r'], written, 1) < 0)
+    if (!failed && mean_scores(&self->forest, loops, read, 1, arrays.size['c'], arrays.size['r'], written) < 0)
         failed = (PyErr_NoMemory(), 1);
     release_arrays(&arrays);
     if (failed)
@@ -136,6 +136,15 @@ static int take_prompts(const Predictor *own, Arrays *arrays, PyObject *const *g
     return 0;
 }
 
+static int collect_all(const Predictor *own, const Prompts *prompts, float *values, float *familiarity)
+{
+    int failed = 0;
+    for (int64_t first = 0; first < prompts->n && !failed; first += TOGETHER)
+        failed = collect_evidence(own, prompts, first, prompts->n - first < TOGETHER ? prompts->n - first : TOGETHER,
+                                  values + first * own->n_columns * own->n_kinds, familiarity + first * N_FAMILIARITY);
+    return failed;
+}
+
 /* Take the prompts, and write their predictions at a bar to `out`; without a bar, their values and then familiarity. */
 static PyObject *written(const Predictor *own, PyObject *const *given, const Bar *bar)
 {
@@ -148,7 +157,7 @@ static PyObject *written(const Predictor *own, PyObject *const *given, const Bar
     if (!failed) {
         Py_BEGIN_ALLOW_THREADS
         failed = bar ? predict(own, &prompts, *bar, out)
-                     : collect_evidence(own, &prompts, out, (float *)out + prompts.n * n_values);
+                     : collect_all(own, &prompts, out, (float *)out + prompts.n * n_values);
         Py_END_ALLOW_THREADS
         if (failed)
             PyErr_NoMemory();

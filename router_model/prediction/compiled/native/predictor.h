@@ -29,36 +29,42 @@
 #define N_QUANTILES 3
 #define MOST_LEAVES 32 /* their bits are one uint32 */
 #define LANES 16       /* rows of a forest that share each test */
-#define TOGETHER 8     /* prompts that share the reading of the bank */
+#define MOST_GROUPS 4  /* of LANES rows, read a tree at once */
+#define TOGETHER 8     /* prompts that share the reading of the bank and of the trees */
+#define PANEL 16       /* columns of a matrix that are laid out together, see layout.py */
+#define BLOCK 64       /* logged prompts whose outcomes are summed in 32 bits: 64 * 2**10 * (2**15 - 1) < 2**31 */
+#define PART 1024      /* a kernel value is PART times a number plus another, both of which have 16 bits */
 
 struct loops;
 
 /* Trees as bit masks; see router_model.prediction.compiled.forest. */
 typedef struct forest {
-    int64_t n_inputs, n_tests, n_trees;
+    int64_t n_inputs, n_tests, n_trees, n_leaves;
     const int32_t *column, *missing; /* (n_inputs) */
     const int32_t *first_test;       /* (n_trees + 1); the tests of shared inputs come first in a tree */
     const int32_t *first_own;        /* (n_trees): where the tests of other inputs begin */
     const int32_t *input;            /* (n_tests) */
     const float *threshold;          /* (n_tests) */
     const uint32_t *allowed;         /* (n_tests) */
-    const double *leaf;              /* (n_trees, MOST_LEAVES) */
+    const double *leaf;              /* (n_trees, n_leaves), which is 16 or 32 */
     const int64_t *n_boosters;       /* (1) */
     const int64_t *n_shared;         /* (1): the first so many inputs are the same in all rows */
 } Forest;
 
 /* See router_model.prediction.compiled.layout for the arrays. */
 typedef struct {
-    int64_t n_bank, dimension, n_surface, n_form, n_terms, n_common, n_low, n_high, n_frequency;
-    int64_t n_models, n_targets, n_kinds, n_columns, n_padded, n_bars, n_amounts;
+    int64_t n_bank, n_rows, dimension, n_surface, n_form, n_terms, n_common, n_low, n_high, n_frequency;
+    int64_t n_models, n_targets, n_kinds, n_columns, n_panels, n_bars, n_amounts;
     const struct loops *loops;
-    /* the logged prompts */
-    const int16_t *embeddings;   /* (n_bank, dimension) */
-    const int16_t *forms;        /* (n_bank, n_form): n_surface numbers, then zeros */
+    /* the logged prompts, and rows of zeros up to n_rows, which are whole blocks */
+    const int64_t *n_logged;     /* (1): n_bank */
+    const int16_t *embeddings;   /* (n_rows / PANEL, dimension / 2, PANEL * 2) */
+    const int16_t *forms;        /* (n_rows / PANEL, n_form / 2, PANEL * 2); after n_surface numbers come zeros */
+    const int32_t *form_squares; /* (n_rows): of the forms' lengths */
     const float *centre, *deviation; /* (n_surface) */
     const int32_t *common_row;   /* (n_terms): row of `common`, or -1 */
-    const int16_t *common;       /* (n_common, n_bank) */
-    const int64_t *start;        /* (n_terms + 1): where the list of a term begins */
+    const int16_t *common;       /* (n_rows / BLOCK, n_common, BLOCK): pairs of the halves of a block */
+    const int64_t *start;        /* (n_terms + 1): where the list of a term begins; common terms have none */
     const int32_t *prompt;       /* (n_entries) */
     const int16_t *weight;       /* (n_entries) */
     const double *sharpness;     /* (3): embedding, bag, surface */
@@ -72,11 +78,12 @@ typedef struct {
     /* the sums: a column for each (model, target), in the kernel for each (model, target, penalty) */
     const float *embedding_weights; /* (dimension, n_columns) */
     const float *bag_weights;       /* (n_terms, n_columns) */
-    const int16_t *kernel_weights;  /* (n_bank, n_padded) */
+    const int16_t *kernel_weights;  /* (n_rows / BLOCK, n_panels, BLOCK / 2, PANEL * 2) */
     const double *kernel_step;      /* (n_columns * n_penalties) */
     const float *bias;              /* (n_models, n_targets, n_kinds) */
     /* the boosters' other columns */
     const float *record, *bars;     /* (n_models, n_targets), (n_bars) */
+    const double *record_logit;     /* (n_models, n_bars) */
     const int64_t *length_kind;     /* (1): a kind of evidence, or -1 */
     /* probabilities and amounts */
     const double *blend;            /* (n_kinds + 2) */
@@ -111,18 +118,19 @@ int fill_slots(Predictor *predictor);
 int64_t weigh_bag(const Predictor *predictor, const int64_t *pieces, int64_t n, int64_t *terms, int16_t *weights,
                   double *coverage);
 
-/* values: (n, n_models, n_targets, n_kinds), familiarity: (n, N_FAMILIARITY) */
-int collect_evidence(const Predictor *predictor, const Prompts *prompts, float *values, float *familiarity);
+/* Of n prompts from `first` on, at most TOGETHER.
+ * values: (n, n_models, n_targets, n_kinds), familiarity: (n, N_FAMILIARITY) */
+int collect_evidence(const Predictor *predictor, const Prompts *prompts, int64_t first, int64_t n, float *values,
+                     float *familiarity);
 
-/* Write scores[row * stride]. Columns: (n_columns, n_rows); of shared inputs only the first row is read. */
-int mean_score(const Forest *forest, const struct loops *loops, const float *columns, int64_t n_rows, double *scores,
-               int64_t stride);
-/* Of one target, for all models. */
-int boosted_scores(const Predictor *predictor, const Forest *forest, int64_t target, const float *values,
-                   const float *familiarity, const float *surface, double *scores, int64_t stride);
+/* The scores of some prompts' rows, (n_prompts, n_rows); n_prompts is at most TOGETHER.
+ * columns: (n_prompts, n_columns, n_rows); of shared inputs only the first row is read. */
+int mean_scores(const Forest *forest, const struct loops *loops, const float *columns, int64_t n_prompts,
+                int64_t n_columns, int64_t n_rows, double *scores);
+int64_t columns_of(const Predictor *predictor); /* that the boosters read */
 
 float calibrate(const Predictor *predictor, const float *values, const float *familiarity, const double *scores,
-                double *change, float *p);
+                int64_t stride, double *change, float *p);
 void at_bar(const Predictor *predictor, const float *p, float trust, Bar bar, float *p_at_bar, float *quality,
             float *interval);
 void amounts(const Predictor *predictor, int64_t amount, const double *scores, float *expected, float *quantiles);
