@@ -34,7 +34,7 @@ _WITHOUT: Final = {"key": "without a key", "model": "unknown", "provider": "unkn
 @click.option("--since", type=moment, default="30d", show_default=True, metavar="TIME", help="Calls since then.")
 @click.option("--until", type=moment, metavar="TIME", help="Calls before then [now].")
 @click.option(
-    "--keys", "key_file", type=click.Path(path_type=Path, dir_okay=False, exists=True), envvar="ROUTER_KEYS",
+    "--keys", "key_file", type=click.Path(path_type=Path, dir_okay=False), envvar="ROUTER_KEYS",
     show_envvar=True, help="The key file: for names and budgets.",
 )  # fmt: skip
 @click.option(
