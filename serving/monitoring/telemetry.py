@@ -151,7 +151,7 @@ class Telemetry:
     def observe(self, query: Query, routed: Routed) -> None:
         """Count a decision, its time, and what it is expected to save; an observer of the engine."""
         del query
-        key = (routed.plan[0].model, routed.reason)
+        key = (routed.model, routed.reason)
         counter = self._labelled.get(key)
         if counter is None:
             counter = self._labelled[key] = self._decisions.labels(*key)
@@ -162,8 +162,8 @@ class Telemetry:
         if routed.explored:
             self._explored.inc()
         if routed.predicted:
-            dearest = max(step.expected_cost_usd for step in routed.plan)
-            self._saved.labels("dearest").inc(max(dearest - routed.plan[0].expected_cost_usd, 0.0))
+            costs = routed.plan.column("expected_cost_usd")
+            self._saved.labels("dearest").inc(max(costs) - costs[0])
 
     def count_outcome(self, outcome: AttemptRecord, *, providers: dict[str, str | None]) -> None:
         """Count what a call cost and how long it took, as its caller reported it.
