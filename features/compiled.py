@@ -4,6 +4,7 @@ The code in Python remains the reference, and answers where there is no module.
 """
 
 import os
+from importlib import import_module
 from types import ModuleType
 
 SWITCH = "ROUTER_MODEL_COMPILED"
@@ -15,7 +16,6 @@ def native_module() -> ModuleType | None:
     if os.environ.get(SWITCH) == "0":
         return None
     try:
-        from router_model.features import _native  # noqa: PLC0415  it may not be there
+        return import_module("._native", __package__)
     except ImportError:
         return None
-    return _native

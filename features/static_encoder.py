@@ -79,8 +79,8 @@ class StaticEncoder:
         """Return the mean token vector of each text, scaled to unit length, shape (n, dimension)."""
         if _native is not None:
             encoded = np.empty((len(batch), self.dimension), dtype=np.float32)
-            for row, ids in zip(encoded, batch.pieces, strict=True):
-                _native.encode(self.table, self.scale, ids, row)
+            for vector, ids in zip(encoded, batch.pieces, strict=True):
+                _native.encode(self.table, self.scale, ids, vector)
             return encoded
         vectors = np.zeros((len(batch), self.dimension))
         for row, ids in enumerate(batch.pieces):

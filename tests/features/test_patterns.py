@@ -79,4 +79,6 @@ def test_compiled_code_refuses_what_it_cannot_describe():
 )
 def test_corner_cases(text, name, count):
     assert dict(zip(PATTERNS, count_patterns(text), strict=True))[name] == count
-    assert dict(zip(SURFACE_NAMES, by_compiled_code(text), strict=False))[f"log_{name}"] == np.float32(np.log1p(count))
+    assert dict(zip(SURFACE_NAMES, by_compiled_code(f"{text}\nend"), strict=False))[f"log_{name}"] == np.float32(
+        np.log1p(count)
+    )

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 HEAVY = ("pandas", "pyarrow", "sklearn")
+NEEDED = ("lightgbm", "scipy.optimize", *HEAVY)
 
 
 def said(program: str) -> str:
@@ -48,12 +49,12 @@ def test_lightgbm_that_is_imported_already_is_left_alone():
     )
 
 
-def test_the_service_needs_none_of_them(trained):
-    """What serves is imported, and a router is loaded and decides, without any of the three."""
+def test_the_service_needs_none_of_them_nor_lightgbm(trained):
+    """What serves is imported, and a router is loaded and decides, without any of the three and without LightGBM."""
     program = (
-        "import sys; from router_model.serving.common.lean_imports import import_lightgbm_alone as alone; alone();"
+        "import sys; from router_model.serving.common.lean_imports import import_lightgbm_if_needed as ready; ready();"
         "import router_model.serving.app, router_model.serving.preflight; from router_model.router import Router;"
         f"Router.load({str(trained.path)!r}).route('hello');"
-        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+        f"print([name for name in {NEEDED!r} if name in sys.modules])"
     )
     assert said(program) == "[]"
