@@ -92,7 +92,7 @@ def test_nothing_is_begun_after_its_deadline():
 
 
 def test_overload_is_refused_at_the_door():
-    """At 0.1 s a piece, eight that wait are 0.8 s of work, of a deadline of 1 s. The next but one is refused at once."""
+    """At 0.1 s a piece, eight that wait are 0.8 s of work, of a deadline of 1 s. The tenth is refused at once."""
 
     async def main():
         lane, begun, free = Lane("busy", deadline_s=1.0), threading.Event(), threading.Event()
