@@ -23,7 +23,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 # The extension module is compiled again where its source has changed.
-NATIVE := hatch_build.py scripts/compile_native.py $(wildcard router_model/prediction/compiled/native/*)
+NATIVE := hatch_build.py scripts/compile_native.py $(wildcard router_model/prediction/compiled/native/* features/native/*)
 
 $(VENV)/.base: pyproject.toml constraints.txt $(NATIVE) | $(VENV)/bin/python
 	$(call install,--editable '.[sample]')
@@ -170,4 +170,4 @@ release: $(VENV)/.dev  ## build the version twice, check it on every Python that
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) dist build quickstart quality.json .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis \
-	  router_model/prediction/compiled/_native.*.so
+	  router_model/prediction/compiled/_native.*.so features/_native.*.so

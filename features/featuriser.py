@@ -10,8 +10,7 @@ from router_model.features.bag import Terms
 from router_model.features.encoder import Encoder
 from router_model.features.errors import EncoderError
 from router_model.features.prompt import LoggedPrompt, Prompt, PromptLike
-from router_model.features.request import request_features
-from router_model.features.surface import surface_features
+from router_model.features.request import form_features
 from router_model.features.word_pieces import tokenise
 from router_model.summary import Summarised, Summary
 
@@ -98,7 +97,7 @@ def featurise(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures
     ]
     return PromptFeatures(
         embedding=encoder.encode(batch),
-        surface=np.hstack([surface_features(parsed), request_features(parsed)]),
+        surface=form_features(parsed),
         pieces=[*batch.pieces],
         n_input_tokens=np.array(n_input_tokens, dtype=np.float64),
         n_images=np.array([prompt.n_images for prompt in parsed], dtype=np.float64),

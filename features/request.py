@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from router_model.features.prompt import Prompt
-from router_model.features.surface import MEANINGS, SURFACE_NAMES
+from router_model.features.surface import MEANINGS, SURFACE_NAMES, fill_surface
 from router_model.features.tool_counts import KINDS, NO_TOOLS
 
 FloatArray = npt.NDArray[np.float32]
@@ -53,11 +53,25 @@ def request_features(prompts: Sequence[Prompt]) -> FloatArray:
     ['log_tools', 'log_tool_parameters', 'log_most_parameters', 'log_number_parameters']
     """
     rows = np.zeros((len(prompts), len(REQUEST_NAMES)), dtype=np.float32)
-    for row, prompt in enumerate(prompts):
-        if prompt.tools != NO_TOOLS or prompt.n_steps or prompt.n_tool_errors:
-            rows[row, : -len(BACKGROUND_TURNS)] = [math.log1p(count) for count in _counts(prompt)]
-        rows[row, -len(BACKGROUND_TURNS) :] = [prompt.turn == turn for turn in BACKGROUND_TURNS]
+    _fill_request(rows, prompts)
     return rows
+
+
+def form_features(prompts: Sequence[Prompt]) -> FloatArray:
+    """Return the features of texts and requests side by side, shape (n_prompts, len(FORM_NAMES))."""
+    rows = np.zeros((len(prompts), len(FORM_NAMES)), dtype=np.float32)
+    fill_surface(rows[:, : len(SURFACE_NAMES)], prompts)
+    _fill_request(rows[:, len(SURFACE_NAMES) :], prompts)
+    return rows
+
+
+def _fill_request(rows: FloatArray, prompts: Sequence[Prompt]) -> None:
+    """Write what is not 0 to `rows`, shape (n_prompts, len(REQUEST_NAMES))."""
+    for row, prompt in zip(rows, prompts, strict=True):
+        if prompt.tools is not NO_TOOLS or prompt.n_steps or prompt.n_tool_errors:
+            row[: -len(BACKGROUND_TURNS)] = [math.log1p(count) for count in _counts(prompt)]
+        if prompt.turn in BACKGROUND_TURNS:
+            row[BACKGROUND_TURNS.index(prompt.turn) - len(BACKGROUND_TURNS)] = 1
 
 
 def without_unused(surface: FloatArray) -> FloatArray:

@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load as load_tensors
 
+from router_model.features.compiled import native_module
 from router_model.features.encoder import FloatArray, unit_rows
 from router_model.features.errors import EncoderError
 from router_model.features.word_pieces import N_WORD_PIECES, TextBatch
 
+_native = native_module()
 _AT_ONCE = 128  # pieces summed at once, so that their vectors fit into a core's cache
 
 
@@ -75,6 +77,11 @@ class StaticEncoder:
 
     def encode(self, batch: TextBatch) -> FloatArray:
         """Return the mean token vector of each text, scaled to unit length, shape (n, dimension)."""
+        if _native is not None:
+            encoded = np.empty((len(batch), self.dimension), dtype=np.float32)
+            for vector, ids in zip(encoded, batch.pieces, strict=True):
+                _native.encode(self.table, self.scale, ids, vector)
+            return encoded
         vectors = np.zeros((len(batch), self.dimension))
         for row, ids in enumerate(batch.pieces):
             if len(ids):

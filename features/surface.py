@@ -5,15 +5,21 @@ models specialise in code or mathematics, and a requested format or tool exclude
 any text, including an empty one and lone surrogates. Counts are ``log(1 + count)``; shares lie in [0, 1]. Pattern
 counts read the text that is clipped for encoding (`router_model.features.prompt.MAX_ENCODED_CHARS`), so that a megabyte
 costs no more than a page. All features ignore white space without meaning (`router_model.features.plain_text`).
+
+``native/texts.c`` computes what a text alone decides, in one pass; the code here is the reference.
 """
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from router_model.features.compiled import native_module
 from router_model.features.patterns import PATTERNS, count_patterns
 from router_model.features.plain_text import plain_text
 from router_model.features.prompt import Prompt
@@ -52,11 +58,12 @@ _BLOCKS: Final = (
 )  # fmt: skip
 
 _CLASS_ID: Final = {name: i for i, name in enumerate(CHARACTER_CLASSES)}
-_BLOCK_STARTS: Final = np.array([start for start, _ in _BLOCKS], dtype=np.uint32)
-_BLOCK_CLASSES: Final = np.array([_CLASS_ID[name] for _, name in _BLOCKS], dtype=np.int64)
-_ASCII_TABLE: Final = np.full(128, _CLASS_ID["other"], dtype=np.int64)
-for _name, _characters in _ASCII_CLASSES.items():
-    _ASCII_TABLE[[ord(c) for c in _characters]] = _CLASS_ID[_name]
+_BLOCK_STARTS: Final = [start for start, _ in _BLOCKS]
+_BLOCK_CLASSES: Final = [_CLASS_ID[name] for _, name in _BLOCKS]
+_ASCII_TABLE: Final = [
+    next((_CLASS_ID[name] for name, members in _ASCII_CLASSES.items() if chr(code) in members), _CLASS_ID["other"])
+    for code in range(128)
+]
 
 # --- names ------------------------------------------------------------------------------------------------
 
@@ -71,9 +78,10 @@ SURFACE_NAMES: Final = (
 )
 """Names of the columns of `surface_features`, in order."""
 
-_LOGS: Final = [math.log1p(count) for count in range(1024)]
-"""``log(1 + count)`` for small counts, which are common."""
-_CHUNK: Final = 1024  # prompts at once, which bounds the numbers held as Python objects
+N_OF_TEXT: Final = len(SURFACE_NAMES) - len(_CONTEXT_NAMES)
+"""The first columns are those that a text alone decides."""
+
+_native: Final = native_module()
 
 MEANINGS: Final = {
     "log_chars": "characters of the whole prompt, before clipping; like all features without surplus white space",
@@ -143,53 +151,66 @@ def surface_features(prompts: Sequence[Prompt]) -> FloatArray:
     (0.25, 0.6931)
     """
     rows = np.empty((len(prompts), len(SURFACE_NAMES)), dtype=np.float32)
-    for start in range(0, len(prompts), _CHUNK):
-        chunk = prompts[start : start + _CHUNK]
-        rows[start : start + len(chunk)] = [_describe(prompt) for prompt in chunk]
+    fill_surface(rows, prompts)
     return rows
 
 
-def _describe(prompt: Prompt) -> list[float]:
-    """Return the features of one prompt."""
-    text = plain_text(prompt.text)
-    lengths = list(map(len, text.split())) or [0]
-    n_words = len(lengths) if text else 0
-    n_chars = round(len(text) * prompt.n_chars / max(len(prompt.text), 1))
-    return [
-        _log(n_chars),
-        _log(n_words),
-        _log(text.count("\n")),
+def fill_surface(rows: FloatArray, prompts: Sequence[Prompt]) -> None:
+    """Write the surface features of prompts to `rows`, shape (n_prompts, len(SURFACE_NAMES))."""
+    describe = describe_text if _native is None else _native.describe
+    for row, prompt in zip(rows, prompts, strict=True):
+        describe(prompt.text, prompt.n_chars, page_of, row)
+        row[N_OF_TEXT:] = [
+            _log(prompt.n_turns),
+            prompt.has_system,
+            prompt.has_tools,
+            prompt.has_images,
+            prompt.wants_json,
+        ]
+
+
+def describe_text(text: str, n_chars: int, page_of: Callable[[int], bytes], out: FloatArray) -> None:
+    """Write the features that a text alone decides to the beginning of `out`; ``_native.describe`` writes the same."""
+    plain = plain_text(text)
+    lengths = list(map(len, plain.split())) or [0]
+    kinds = Counter(page_of(ord(character) & ~_PAGE_BITS)[ord(character) & _PAGE_BITS] & _CLASS for character in plain)
+    out[:N_OF_TEXT] = [
+        _log(round(len(plain) * n_chars / max(len(text), 1))),
+        _log(len(lengths) if plain else 0),
+        _log(plain.count("\n")),
         min(sum(lengths) / len(lengths), 50.0),
         _log(max(lengths)),
-        *_class_shares(text),
-        *map(_log, count_patterns(text)),
-        _log(prompt.n_turns),
-        prompt.has_system,
-        prompt.has_tools,
-        prompt.has_images,
-        prompt.wants_json,
+        *(kinds[each] / max(len(plain), 1) for each in range(len(CHARACTER_CLASSES))),
+        *map(_log, count_patterns(plain)),
     ]
 
 
 def _log(count: int) -> float:
-    """Return ``log(1 + count)``; counts in a table are looked up, which takes half the time.
+    """Return ``log(1 + count)``.
 
     Math libraries return logarithms with different last bits in float64. Rounded to float32 they agree: for counts up
     to a million, no logarithm is within 1e-7 float32 steps of a rounding boundary (a test checks this).
     """
-    return _LOGS[count] if count < len(_LOGS) else math.log1p(count)
+    return math.log1p(count)
 
 
-def _class_shares(text: str) -> list[float]:
-    """Return the share of each of `CHARACTER_CLASSES`; zeros for an empty text."""
-    if text.isascii():
-        classes = _ASCII_TABLE.take(np.frombuffer(text.encode(), dtype=np.uint8))
-    else:
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-        classes = np.where(
-            codes < len(_ASCII_TABLE),
-            _ASCII_TABLE.take(codes, mode="clip"),
-            _BLOCK_CLASSES[np.searchsorted(_BLOCK_STARTS, codes, side="right") - 1],
-        )
-    counts = np.bincount(classes, minlength=len(CHARACTER_CLASSES)).tolist()
-    return [count / max(len(text), 1) for count in counts]
+_PAGE_BITS: Final = 255
+_CLASS, _SPACE, _WORD, _DIGIT = 31, 32, 64, 128
+
+
+@cache
+def page_of(start: int) -> bytes:
+    """Return the kinds of 256 characters: the class in five bits, and what regular expressions say in the others.
+
+    >>> kind = page_of(0)[ord("7")]
+    >>> CHARACTER_CLASSES[kind & 31], bool(kind & 32), bool(kind & 64), bool(kind & 128)
+    ('digit', False, True, True)
+    """
+    return bytes(map(_kind, range(start, start + _PAGE_BITS + 1)))
+
+
+def _kind(code: int) -> int:
+    character = chr(code)
+    own = _ASCII_TABLE[code] if code < len(_ASCII_TABLE) else _BLOCK_CLASSES[bisect_right(_BLOCK_STARTS, code) - 1]
+    is_word = character.isalnum() or character == "_"
+    return own | _SPACE * character.isspace() | _WORD * is_word | _DIGIT * character.isdecimal()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from router_model.catalog import Catalog, ModelCard
     from router_model.certificate import Certificate
     from router_model.commands.log_source import read_log
-    from router_model.decision import Decision, Exclusion, PlanStep, PredictionTable, Reason
+    from router_model.decision import Decision, Exclusion, Reason
     from router_model.errors import (
         ArtifactError,
         CatalogError,
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from router_model.goal import QualityValue, SuccessValue, TargetSuccess, Tradeoff
     from router_model.pacing.budget import PacingBudget
     from router_model.pacing.pacing import BudgetPacer, Paced
+    from router_model.plan import PlanStep
+    from router_model.prediction_table import PredictionTable
     from router_model.router import Router
     from router_model.screening.constraints import Constraints
     from router_model.screening.screening import NoCandidateError
@@ -117,8 +119,8 @@ _HOMES = {
     "Outcomes": "training.table.outcomes",
     "Paced": "pacing.pacing",
     "PacingBudget": "pacing.budget",
-    "PlanStep": "decision",
-    "PredictionTable": "decision",
+    "PlanStep": "plan",
+    "PredictionTable": "prediction_table",
     "QualityValue": "goal",
     "Reason": "decision",
     "Router": "router",

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from router_model.decision import Decision, PredictionTable
+from router_model.decision import Decision
 from router_model.explanation_records import SuccessExplanation
 from router_model.policy import Rule
 from router_model.prediction.uncertainty import Z
+from router_model.prediction_table import PredictionTable
 
 Float64Array = npt.NDArray[np.float64]
 

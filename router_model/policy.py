@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from router_model.certificate import LIKELIEST_USD, Certificate
-from router_model.decision import PredictionTable
+from router_model.prediction_table import PredictionTable
 
 FloatArray = npt.NDArray[np.floating]
 BoolArray = npt.NDArray[np.bool_]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from router_model.cost import Prices
-from router_model.decision import PredictionTable
+from router_model.prediction_table import PredictionTable
 
 Float64Array = npt.NDArray[np.float64]
 

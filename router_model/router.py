@@ -11,7 +11,7 @@ from router_model.announced.announced import AnnouncedModels
 from router_model.candidates import Candidates, graded_models, read_announced
 from router_model.catalog import Catalog
 from router_model.certificate import Certificate, find_certificate
-from router_model.decision import Decision, Exclusion, PlanStep, PredictionTable, Reason
+from router_model.decision import Decision, Exclusion, Reason
 from router_model.errors import RequestError
 from router_model.explanation.explain import explain_decisions
 from router_model.features import Encoder, Prompt, PromptLike
@@ -27,8 +27,10 @@ from router_model.goal import (
     read_goal,
 )
 from router_model.levels import Levels
+from router_model.plan import Plan
 from router_model.policy import Rule, put_first
 from router_model.prediction.compiled.choice import compiled
+from router_model.prediction_table import PredictionTable
 from router_model.prompt_cache import WarmCache, saving_usd, with_warm_caches
 from router_model.saved.artifact import Artifact, load_artifact
 from router_model.screening.constraints import Constraints
@@ -370,7 +372,7 @@ class Router(Summarised):
                 return _weighing(self._candidates.dial.value_usd(goal), goal)
             case Tradeoff() | OwnTradeoff():
                 point = self.artifact.operating_point
-                return replace(_weighing(point.quality_value_usd, goal), always_model=point.always_model)
+                return _weighing(point.quality_value_usd, goal, always_model=point.always_model)
 
     def _saving_usd(self, features: PromptFeatures, warm_caches: Sequence[WarmCache | None]) -> npt.NDArray[np.float64]:
         """Return what warm caches save of each call, shape (n_prompts, n_models)."""
@@ -424,10 +426,9 @@ class Router(Summarised):
         features: PromptFeatures | None,
     ) -> Decision:
         excluded = screening.exclusions(row) + self.without_outcomes
-        eligible = screening.eligible[row].tolist()
-        plan = table.steps(row, [column for column in ranked.tolist() if eligible[column]])
+        plan = Plan.of_row(table, row, ranked[screening.eligible[row, ranked]] if excluded else ranked)
         return Decision(
-            model=plan[0].model,
+            model=plan.models[0],
             reason=_reason(plan, rule, abstained=table.abstains(row), is_starter=self.artifact.is_starter),
             plan=plan,
             excluded=excluded,
@@ -443,9 +444,15 @@ class Router(Summarised):
         )
 
 
-def _weighing(value_usd: float, goal: Goal) -> Rule:
+def _weighing(value_usd: float, goal: Goal, *, always_model: str | None = None) -> Rule:
     """Weigh expected quality against cost, or success where the goal says what a success is."""
-    return Rule(None, None, quality_value_usd=value_usd) if goal.quality_bar is None else Rule(None, value_usd)
+    of_quality = goal.quality_bar is None
+    return Rule(
+        None,
+        None if of_quality else value_usd,
+        quality_value_usd=value_usd if of_quality else None,
+        always_model=always_model,
+    )
 
 
 def _limited(prompt: Prompt, constraints: Constraints) -> Prompt:
@@ -454,12 +461,12 @@ def _limited(prompt: Prompt, constraints: Constraints) -> Prompt:
     return prompt if limit == prompt.max_output_tokens else replace(prompt, max_output_tokens=limit)
 
 
-def _reason(plan: tuple[PlanStep, ...], rule: Rule, *, abstained: bool, is_starter: bool) -> Reason:
+def _reason(plan: Plan, rule: Rule, *, abstained: bool, is_starter: bool) -> Reason:
     if len(plan) == 1 or is_starter:
         return Reason.ONLY_CANDIDATE if len(plan) == 1 else Reason.STARTER
-    if plan[0].model == rule.safest_model:
+    if plan.models[0] == rule.safest_model:
         return Reason.SAFEST_MODEL
-    if plan[0].model == rule.always_model:
+    if plan.models[0] == rule.always_model:
         return Reason.BEST_SINGLE_MODEL
     if abstained:
         return Reason.OUT_OF_DISTRIBUTION

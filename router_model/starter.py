@@ -27,10 +27,10 @@ from router_model.announced.reference import Reference
 from router_model.announced.starter_levels import starter_levels
 from router_model.catalog import Catalog
 from router_model.cost import Prices
-from router_model.decision import lowered
 from router_model.errors import CatalogError
 from router_model.policy import OperatingPoint
 from router_model.prediction.uncertainty import Z
+from router_model.prediction_table import lowered
 from router_model.saved.artifact import Artifact, load_artifact
 from router_model.starter_rule import MOST_LOSS, least_gain, one_for_all, value_of_quality
 

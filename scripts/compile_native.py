@@ -1,7 +1,7 @@
-"""Compile the extension module in place: ``python scripts/compile_native.py``.
+"""Compile the extension modules in place: ``python scripts/compile_native.py``.
 
 The C compiler is ``CC``, or else ``cc``, ``gcc`` or ``clang``, or else that of the package ``ziglang``. The build hook
-of the package (``hatch_build.py``) calls this, too. The module uses Python's stable ABI, so one build serves every
+of the package (``hatch_build.py``) calls this, too. The modules use Python's stable ABI, so one build serves every
 Python from 3.11 on.
 """
 
@@ -14,8 +14,10 @@ import sys
 import sysconfig
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[1] / "router_model" / "prediction" / "compiled"
-MODULE = FOLDER / "_native.abi3.so"
+_ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = (_ROOT / "router_model" / "features", _ROOT / "router_model" / "prediction" / "compiled")
+"""Each has its C sources in ``native``, and gets a module of its own beside them."""
+_NAME = "_native.abi3.so"
 _FLAGS = (
     *("-std=c11", "-O3", "-shared", "-fPIC", "-fvisibility=hidden"),
     "-ffp-contract=off",  # results must not depend on whether a processor fuses a product with a sum
@@ -24,7 +26,7 @@ _FLAGS = (
 
 
 class CompileError(Exception):
-    """Raised if the module cannot be compiled; the message says why."""
+    """Raised if a module cannot be compiled; the message says why."""
 
 
 def system_compiler() -> list[str]:
@@ -34,24 +36,25 @@ def system_compiler() -> list[str]:
     return next(([name] for name in ("cc", "gcc", "clang") if shutil.which(name)), [])
 
 
-def compile_native(*extra: str) -> Path:
-    """Compile the module, with more options for the compiler; return its path.
+def compile_native(*extra: str) -> list[Path]:
+    """Compile the modules, with more options for the compiler; return their paths.
 
     Raises
     ------
     CompileError
-        The module that was there is removed then: one of other sources must not answer.
+        The modules that were there are removed then: those of other sources must not answer.
     """
     try:
-        return _compiled(*extra)
+        return [_compiled(folder, *extra) for folder in FOLDERS]
     except CompileError:
-        MODULE.unlink(missing_ok=True)
+        for folder in FOLDERS:
+            (folder / _NAME).unlink(missing_ok=True)
         raise
 
 
-def _compiled(*extra: str) -> Path:
+def _compiled(folder: Path, *extra: str) -> Path:
     if os.name == "nt":
-        raise CompileError("the extension module is not compiled on Windows")
+        raise CompileError("the extension modules are not compiled on Windows")
     command = system_compiler()
     if not command and importlib.util.find_spec("ziglang") is None:
         raise CompileError("no C compiler was found: install one, or set CC")
@@ -62,8 +65,9 @@ def _compiled(*extra: str) -> Path:
         "cc",
         "-mcpu=baseline",
     ]  # by default it is for this processor
-    made = MODULE.with_suffix(f".{os.getpid()}")  # another build may run at the same time
-    command += [*_FLAGS, *extra, f"-I{sysconfig.get_path('include')}", *map(str, sorted(FOLDER.glob("native/*.c")))]
+    module = folder / _NAME
+    made = module.with_suffix(f".{os.getpid()}")  # another build may run at the same time
+    command += [*_FLAGS, *extra, f"-I{sysconfig.get_path('include')}", *map(str, sorted(folder.glob("native/*.c")))]
     command += ["-lm", "-o", str(made)]
     command += ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else []
     try:
@@ -72,12 +76,12 @@ def _compiled(*extra: str) -> Path:
         raise CompileError(f"{command[0]} cannot be run ({exc})") from exc
     if done.returncode:
         raise CompileError(f"{shlex.join(command[:2])} failed: {done.stderr.strip() or done.stdout.strip()}")
-    made.replace(MODULE)
-    return MODULE
+    made.replace(module)
+    return module
 
 
 if __name__ == "__main__":
     try:
-        print(compile_native(*sys.argv[1:]))  # noqa: T201
+        print(*compile_native(*sys.argv[1:]), sep="\n")  # noqa: T201
     except CompileError as exc:
         sys.exit(str(exc))

@@ -16,7 +16,8 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors.multiprocess import Multiprocess
 
-from router_model.serving.common.lean_imports import import_lightgbm_alone
+from router_model.serving.common.lean_imports import import_lightgbm_if_needed
+from router_model.serving.common.lean_memory import keep_little_memory
 from router_model.serving.common.log_lines import logging_config
 from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.common.settings import Settings, as_environment
@@ -70,7 +71,8 @@ def in_url(host: str, port: int) -> str:
 
 def lean_app() -> FastAPI:
     """Build the application in a process that is the service's own, as small as it goes."""
-    import_lightgbm_alone()  # before the application, because its modules import LightGBM with everything
+    keep_little_memory()
+    import_lightgbm_if_needed()  # before a router is loaded, which would import LightGBM with everything
     from router_model.serving.app import create_app  # noqa: PLC0415
 
     sys.setswitchinterval(_SWITCH_S)

@@ -13,8 +13,9 @@ from router_model.wording import percent, usd
 
 if TYPE_CHECKING:
     from router_model.certificate import Certificate
-    from router_model.decision import Decision, PlanStep
+    from router_model.decision import Decision
     from router_model.goal import TargetSuccess
+    from router_model.plan import PlanStep
 
 _SHOWN = 10  # candidates shown in the table; --json has all
 

@@ -8,8 +8,8 @@ it.
 
 from collections.abc import Sequence
 
-from router_model.decision import PlanStep
 from router_model.explanation_records import Change, Changes
+from router_model.plan import PlanStep
 from router_model.policy import Rule
 
 _SLIM = 1e-9  # a relative range narrower than this is rounding error: three models are level at one value

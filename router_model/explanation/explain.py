@@ -10,12 +10,13 @@ from scipy.special import expit
 from router_model.announced.announced import AnnouncedModels
 from router_model.catalog import Catalog
 from router_model.cost import prices_usd
-from router_model.decision import Decision, PlanStep, Reason
+from router_model.decision import Decision, Reason
 from router_model.explanation.changes import changes_for_runner_up
 from router_model.explanation.contributions import explain_success
 from router_model.explanation.neighbours import nearest_prompts
 from router_model.explanation_records import Contribution, CostGap, Explanation, SuccessExplanation
 from router_model.features.featuriser import PromptFeatures
+from router_model.plan import PlanStep
 from router_model.policy import Rule
 from router_model.prediction.predictor import Predictor
 from router_model.saved.artifact import Artifact

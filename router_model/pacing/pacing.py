@@ -161,7 +161,7 @@ class BudgetPacer:
     def _pace(self, decision: Decision) -> tuple[Paced, bool]:
         """Return the paced decision, and whether all of its models fit what is left of the budget."""
         p = np.array([[step.cautious_p_success for step in decision.plan]])
-        cost = np.array([[step.expected_cost_usd for step in decision.plan]])
+        cost = np.array([decision.plan.column("expected_cost_usd")])
         with self._lock:
             self._roll_over(for_request=True)
             value, allowance = self._success_value_usd(), self._allowance_usd()
@@ -171,11 +171,11 @@ class BudgetPacer:
             steered = ranked[0] == np.argmin(cost[0] - p[0] * value)
             self._state.cheapest_usd += float(cost.min())
             ticket = self._charge(float(cost[0, ranked[0]]), value, steered=bool(steered))
-        plan = tuple(decision.plan[index] for index in ranked)
+        plan = decision.plan.take(ranked.tolist())
         reason = Reason.ONLY_CANDIDATE if len(plan) == 1 else Reason.BEST_UNDER_BUDGET
         paced = replace(
             decision,
-            model=plan[0].model,
+            model=plan.models[0],
             reason=reason,
             plan=plan,
             threshold=None,

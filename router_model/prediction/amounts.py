@@ -5,10 +5,13 @@ residuals of out-of-fold predictions give the quantiles for each model, and the 
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -38,7 +41,7 @@ class AmountModel:
         Mean of observed amounts over the mean of predicted medians (Duan 1983).
     """
 
-    boosters: tuple[lgb.Booster, ...]
+    boosters: "tuple[lgb.Booster, ...]"
     mean_log: FloatArray
     residual_quantiles: FloatArray
     smearing: FloatArray

@@ -87,8 +87,8 @@ class BoosterText:
     trees: list[Tree]
 
 
-def check_booster(text: str, *, predicts: str, names: Sequence[str]) -> None:
-    """Check that a text is a booster of this project, for these columns.
+def check_booster(text: str, *, predicts: str, names: Sequence[str]) -> BoosterText:
+    """Check that a text is a booster of this project, for these columns, and return what it says.
 
     Parameters
     ----------
@@ -106,6 +106,7 @@ def check_booster(text: str, *, predicts: str, names: Sequence[str]) -> None:
         raise BoosterTextError(f"the objective is {booster.objective!r}, expected {objective!r} for {predicts}")
     if booster.names != list(names):
         raise BoosterTextError(f"{len(booster.names)} columns, expected the {len(names)} of this version by name")
+    return booster
 
 
 def read_booster(text: str) -> BoosterText:

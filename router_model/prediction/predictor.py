@@ -8,8 +8,8 @@ evidence, so the predictor that is measured is the one that is served.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +19,9 @@ from router_model.prediction.bars import BarGrid
 from router_model.prediction.calibration import Blend, Calibration, sigmoid
 from router_model.prediction.evidence import FAMILIARITY, Evidence, EvidenceModel
 from router_model.prediction.uncertainty import Uncertainty
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -91,7 +94,7 @@ class Predictor:
     models: tuple[str, ...]
     grid: BarGrid
     evidence_model: EvidenceModel
-    boosters: tuple[lgb.Booster, ...]
+    boosters: "tuple[lgb.Booster, ...]"
     blend: Blend
     calibration: Calibration
     uncertainty: Uncertainty
@@ -147,7 +150,7 @@ class Predictor:
         return scores
 
 
-def mean_score(boosters: Sequence[lgb.Booster], rows: FloatArray) -> npt.NDArray[np.float64]:
+def mean_score(boosters: "Sequence[lgb.Booster]", rows: FloatArray) -> npt.NDArray[np.float64]:
     """Return the mean of the boosters' scores, shape (n_rows,)."""
     return np.asarray(np.mean([raw_scores(booster, rows) for booster in boosters], axis=0))
 
@@ -155,7 +158,7 @@ def mean_score(boosters: Sequence[lgb.Booster], rows: FloatArray) -> npt.NDArray
 _SINGLE_THREAD_ROWS = 10_000  # with fewer rows, waking threads costs more than it saves and slows concurrent callers
 
 
-def raw_scores(booster: lgb.Booster, rows: FloatArray) -> npt.NDArray[np.float64]:
+def raw_scores(booster: "lgb.Booster", rows: FloatArray) -> npt.NDArray[np.float64]:
     """Return a booster's scores on the logit (or log) scale, shape (n_rows,)."""
     n_threads = 1 if len(rows) < _SINGLE_THREAD_ROWS else 0  # 0 means one thread for each core
     return np.asarray(booster.predict(rows, raw_score=True, num_threads=n_threads), dtype=np.float64)

@@ -23,9 +23,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
@@ -43,11 +42,15 @@ from router_model.missing_paths import no_such
 from router_model.policy import OperatingPoint
 from router_model.prediction.booster_text import BoosterTextError, check_booster
 from router_model.prediction.predictor import Predictor
+from router_model.prediction.saved_booster import SavedBooster
 from router_model.saved.bank_prompts import BankPrompts
 from router_model.saved.predictor_checks import check_seen_prompts, check_token_rates, is_number
 from router_model.saved.serialise import pack_predictor, unpack_predictor
 from router_model.saved.text_sketches import TextSketches
 from router_model.spend_curve import SpendCurve
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
 
 FORMAT = "router-model artifact"
 SCHEMA_VERSION = 3
@@ -378,8 +381,10 @@ def _assemble(manifest: dict[str, Any], files: dict[str, bytes]) -> Artifact:
     )
 
 
-def _boosters(files: Mapping[str, bytes], predicts: str, count: int, columns: Sequence[str]) -> tuple[lgb.Booster, ...]:
-    """Read the boosters of success or an amount; LightGBM sees only text that was checked completely."""
+def _boosters(
+    files: Mapping[str, bytes], predicts: str, count: int, columns: Sequence[str]
+) -> "tuple[lgb.Booster, ...]":
+    """Read the boosters of success or an amount; only text that was checked completely may come to LightGBM."""
     listed = sorted(name for name in files if re.fullmatch(rf"{re.escape(predicts)}_\d+\.lgb\.txt", name))
     if not is_number(count) or len(listed) != count:
         raise ArtifactError(f"predictor.json: {count!r} boosters of {predicts}, {len(listed)} files; train it again")
@@ -388,10 +393,10 @@ def _boosters(files: Mapping[str, bytes], predicts: str, count: int, columns: Se
         name = f"{predicts}_{fold}.lgb.txt"
         text = files[name].decode()
         try:
-            check_booster(text, predicts=predicts, names=columns)
+            checked = check_booster(text, predicts=predicts, names=columns)
         except BoosterTextError as exc:
             raise ArtifactError(f"{name}: {exc}; train the router again") from exc
-        read.append(lgb.Booster(model_str=text))
+        read.append(SavedBooster.of(text, checked))
     return tuple(read)
 
 

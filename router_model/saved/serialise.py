@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
@@ -20,6 +19,9 @@ from router_model.prediction.predictor import Predictor, pair_names
 from router_model.prediction.similarity import Vectors
 from router_model.prediction.uncertainty import Uncertainty
 from router_model.saved.predictor_checks import check_arrays, check_predictor
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
@@ -68,7 +70,7 @@ def pack_predictor(predictor: Predictor) -> tuple[dict[str, Any], Arrays]:
 def unpack_predictor(
     description: Mapping[str, Any],
     arrays: Arrays,
-    read_boosters: Callable[[str, int, Sequence[str]], tuple[lgb.Booster, ...]],
+    read_boosters: Callable[[str, int, Sequence[str]], "tuple[lgb.Booster, ...]"],
 ) -> Predictor:
     """Build a predictor from the parts of `pack_predictor`, and check that they fit.
 

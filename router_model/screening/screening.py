@@ -16,7 +16,7 @@ from router_model.catalog import ModelCard
 from router_model.decision import Exclusion
 from router_model.errors import RouterModelError
 from router_model.features import Prompt
-from router_model.screening.constraint_checks import CHECKS, BoolArray, Case
+from router_model.screening.constraint_checks import CHECKS, BoolArray, Case, Check
 from router_model.screening.constraints import Constraints
 
 _NAMED = 5  # most models named in a message
@@ -58,13 +58,15 @@ class Screening:
     ----------
     case : Case
         The demands, and the facts about the models.
-    broken : bool array, shape (len(CHECKS), n, m)
+    checks : those of `CHECKS` that the request or a prompt asks for, in their order
+    broken : bool array, shape (len(checks), n, m)
         Every constraint that a model breaks, not only the first.
     eligible : bool array, shape (n, m)
         The candidates: models that break none.
     """
 
     case: Case
+    checks: tuple[Check, ...]
     broken: BoolArray
     eligible: BoolArray = field(init=False, repr=False, compare=False)
     _shared: dict[tuple[int, int], Exclusion] = field(default_factory=dict, repr=False, compare=False)
@@ -99,14 +101,14 @@ class Screening:
         raise NoCandidateError(
             f"{which}no candidate model is left; ruled out by {said}. {self._advice(row, relax)}",
             excluded=excluded,
-            relax=None if relax is None else CHECKS[relax].reason,
+            relax=None if relax is None else self.checks[relax].reason,
             room=self._room(row),
         )
 
     def _room(self, row: int) -> tuple[int, int] | None:
         """Return the needed and the available tokens of the largest model that only lacks room; None without one."""
         broken = self.broken[:, row]
-        too_small = next(k for k, check in enumerate(CHECKS) if check.reason == "context_window")
+        too_small = next(k for k, check in enumerate(self.checks) if check.reason == "context_window")
         alone = np.flatnonzero(broken[too_small] & (broken.sum(axis=0) == 1))
         if not alone.size:
             return None
@@ -129,17 +131,17 @@ class Screening:
             named = [self._exclusion(row, column, relax) for column in freed[:_NAMED]]
             more = [f"and {len(freed) - _NAMED} more"] if len(freed) > _NAMED else []
             said = "; ".join([f"{exclusion.model}: {exclusion.detail}" for exclusion in named] + more)
-            check = CHECKS[relax]
+            check = self.checks[relax]
             return f"Relax {check.reason} ({check.remedy}), which alone rules out {len(freed)} ({said})"
         if not self.case.cards:
             return "There are no models"
         nearest = int(n_broken.argmin())
-        reasons = " and ".join(CHECKS[check].reason for check in np.flatnonzero(broken[:, nearest]))
+        reasons = " and ".join(self.checks[check].reason for check in np.flatnonzero(broken[:, nearest]))
         return f"Each breaks several; {self.case.cards[nearest].model} is nearest and needs {reasons} relaxed"
 
     def _exclusion(self, row: int, column: int, check: int) -> Exclusion:
         """Return why one model is left out; text that does not depend on the prompt is made once."""
-        found = CHECKS[check]
+        found = self.checks[check]
         known = None if found.per_prompt else self._shared.get((check, column))
         if known is not None:
             return known
@@ -191,8 +193,8 @@ def screen(
         expected_cost_usd=np.asarray(expected_cost_usd, dtype=np.float64),
         expected_latency_s=np.asarray(latency, dtype=np.float64),
     )
-    broken = np.zeros((len(CHECKS), *shape), dtype=bool)
-    for check, found in zip(CHECKS, broken, strict=True):
-        if check.asked(case):
-            found[:] = check.broken(case)
-    return Screening(case, broken)
+    checks = tuple([check for check in CHECKS if check.asked(case)])
+    broken = np.empty((len(checks), *shape), dtype=bool)
+    for check, found in zip(checks, broken, strict=True):
+        found[:] = check.broken(case)
+    return Screening(case, checks, broken)

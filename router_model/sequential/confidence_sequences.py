@@ -17,7 +17,6 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
 from scipy.special import gammainc, gammaln
 
 Float64Array = npt.NDArray[np.float64]
@@ -190,6 +189,8 @@ def _mean_lower(values: Float64Array, floors: Float64Array, log_threshold: float
 
     if above(least) < 0:
         return -np.inf
+    from scipy.optimize import brentq  # noqa: PLC0415  it brings 10 MB, and a service never comes here
+
     return float(brentq(above, least, most, xtol=_DIFFERENCE_PRECISION * (most - least)))
 
 

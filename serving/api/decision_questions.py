@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from router_model.decision import PlanStep
+from router_model.plan import PlanStep
 from router_model.serving.api.decision_rendering import decision_headers
 from router_model.serving.api.parts import Parts, parts_of
 from router_model.serving.common.callers import Role

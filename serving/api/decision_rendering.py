@@ -1,9 +1,14 @@
 """Write a decision as JSON. It is written by hand, because a model costs four times as much on every request."""
 
-from typing import Any
+from typing import Any, Final
 
 from router_model.serving.engine.query import Routed
 from router_model.serving.http_edge.json_response import header_text
+
+_PREDICTED: Final = (
+    "p_success", "p_interval", "expected_cost_usd", "expected_output_tokens", "expected_latency_s", "expected_quality",
+    "level_error",
+)  # fmt: skip
 
 
 def decision_dict(routed: Routed) -> dict[str, Any]:
@@ -16,25 +21,9 @@ def decision_dict(routed: Routed) -> dict[str, Any]:
         "id": routed.decision_id,
         "object": "routing.decision",
         "created": int(routed.created_at.timestamp()),
-        "model": routed.plan[0].model,
+        "model": routed.model,
         "reason": routed.reason,
-        "plan": [
-            {
-                "model": step.model,
-                "base_model": step.model if card is None else card.served_model,
-                "parameters": {} if card is None else card.parameters,
-                "provider": None if card is None else card.provider,
-                "p_success": step.p_success,
-                "p_interval": step.p_interval,
-                "expected_cost_usd": step.expected_cost_usd,
-                "expected_output_tokens": step.expected_output_tokens,
-                "expected_latency_s": step.expected_latency_s,
-                "expected_quality": step.expected_quality,
-                "propensity": propensity,
-                "level_error": step.level_error,
-            }
-            for step, card, propensity in zip(routed.plan, routed.cards, routed.propensities, strict=True)
-        ],
+        "plan": _candidates(routed),
         "excluded": [{"model": one.model, "reason": one.reason, "detail": one.detail} for one in routed.excluded],
         "policy": {
             "artifact": routed.artifact,
@@ -58,10 +47,33 @@ def decision_dict(routed: Routed) -> dict[str, Any]:
     return answer
 
 
+def _candidates(routed: Routed) -> list[dict[str, Any]]:
+    known = map(routed.plan.column, _PREDICTED)
+    return [
+        {
+            "model": model,
+            "base_model": model if card is None else card.served_model,
+            "parameters": {} if card is None else card.parameters,
+            "provider": None if card is None else card.provider,
+            "p_success": p_success,
+            "p_interval": p_interval,
+            "expected_cost_usd": cost,
+            "expected_output_tokens": tokens,
+            "expected_latency_s": latency,
+            "expected_quality": quality,
+            "propensity": propensity,
+            "level_error": level_error,
+        }
+        for model, card, propensity, p_success, p_interval, cost, tokens, latency, quality, level_error in zip(
+            routed.plan.models, routed.cards, routed.propensities, *known, strict=True
+        )
+    ]
+
+
 def decision_headers(routed: Routed) -> dict[str, str]:
     """Return the headers that every answer with one decision carries."""
     return {
         "x-router-decision-id": routed.decision_id,
-        "x-router-model": header_text(routed.plan[0].model),
+        "x-router-model": header_text(routed.model),
         "x-router-degraded": "true" if routed.degraded else "false",
     }

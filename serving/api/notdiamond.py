@@ -49,7 +49,7 @@ async def model_select(request: Request) -> Response:
     caller = parts.access.authenticate(request.scope, Role.DECIDE)
     named, query = await parts.bodies.read(request, caller, partial(_read, parts, caller.key_id))
     routed = await parts.engine.decide(query)
-    chosen = [named[step.model] for step in routed.plan if step.model in named]
+    chosen = [named[model] for model in routed.plan.models if model in named]
     answer = {
         "providers": [{"provider": one.provider, "model": one.model} for one in chosen],
         "session_id": query.session_id,

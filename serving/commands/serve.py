@@ -11,7 +11,8 @@ import click
 from router_model.help_pages import Command
 from router_model.progress import working
 from router_model.serving.common.extra import needing_serve
-from router_model.serving.common.lean_imports import import_lightgbm_alone
+from router_model.serving.common.lean_imports import import_lightgbm_if_needed
+from router_model.serving.common.lean_memory import keep_little_memory
 
 with needing_serve("'serve'"):
     from pydantic.fields import FieldInfo
@@ -101,7 +102,8 @@ def command(**options: Any) -> None:
     variable behind it, too; the option wins.
     """
     settings = read_settings(**options)
-    import_lightgbm_alone()  # before the router's modules do
+    keep_little_memory()
+    import_lightgbm_if_needed()  # before the router is loaded
     with needing_serve("'serve'"):
         from router_model.serving.preflight import about  # noqa: PLC0415
         from router_model.serving.server import in_url, listen, serve  # noqa: PLC0415  (--help stays fast)

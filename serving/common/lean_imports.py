@@ -1,15 +1,24 @@
-"""Import LightGBM without the packages that it loads only to recognise their types.
+"""Import LightGBM only where it predicts or explains, and without the packages that it loads to recognise their types.
 
 LightGBM imports pandas, pyarrow, scikit-learn and dask wherever they are installed, so that they may be given to it.
 The service gives it arrays: without them it takes some 110 MB less memory, and starts sooner. This is for
-processes that are the service's own; in others LightGBM may be asked for more.
+processes that are the service's own; in others LightGBM may be asked for more. Where compiled code predicts, nothing
+needs LightGBM before somebody asks for an explanation.
 """
 
 import importlib
+import os
 import sys
+from importlib.util import find_spec
 from typing import Final
 
 _ONLY_FOR_TYPES: Final = ("pandas", "pyarrow", "sklearn", "dask")
+
+
+def import_lightgbm_if_needed() -> None:
+    """Import LightGBM alone if it is to predict, because compiled code is not there or not wanted."""
+    if os.environ.get("ROUTER_MODEL_COMPILED") == "0" or find_spec("router_model.prediction.compiled._native") is None:
+        import_lightgbm_alone()
 
 
 def import_lightgbm_alone() -> None:

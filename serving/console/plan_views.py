@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from router_model.decision import Decision, Exclusion, PlanStep, Reason
+from router_model.decision import Decision, Exclusion, Reason
+from router_model.plan import PlanStep
 from router_model.router import Router
 from router_model.wording import usd
 

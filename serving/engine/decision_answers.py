@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from random import Random
 from typing import TypeAlias
 
-from router_model.decision import Decision, PlanStep
+from router_model.catalog import ModelCard
+from router_model.decision import Decision
 from router_model.goal import Goal, QualityValue, SuccessValue, TargetSuccess
+from router_model.plan import Plan
 from router_model.router import Router
 from router_model.serving.common.ids import IdMaker
 from router_model.serving.engine.default_plan import CHARS_PER_TOKEN
@@ -17,7 +19,6 @@ from router_model.serving.engine.exploration import (
     Rival,
     certain,
     draw,
-    put_first,
     with_rival,
 )
 from router_model.serving.engine.query import Routed, Trial
@@ -85,15 +86,17 @@ class DecisionAnswers:
         )
         explored = reason == EXPLORED
         # A certificate promises something of the rule's choices, so it goes with nothing that came first otherwise.
-        is_rules_choice = not explored and plan[0] is decision.plan[0]
-        cards = served.default_plan.cards
+        is_rules_choice = not explored and plan.models[0] == decision.plan.models[0]
+        cards: Mapping[str, ModelCard | None] = served.default_plan.cards
+        if rival is not None and rival.step.model not in decision.plan.models:
+            cards = {**cards, rival.step.model: rival.card}
         return Routed(
             decision_id=self._id(asked),
             created_at=self._now(),
             reason=reason,
             plan=plan,
             propensities=propensities,
-            cards=[rival.card if rival is not None and step is rival.step else cards[step.model] for step in plan],
+            cards=[*map(cards.__getitem__, plan.models)],
             # A model that the champion has no outcomes of is a candidate if the challenger chooses it.
             excluded=decision.excluded
             if rival is None
@@ -136,14 +139,14 @@ class DecisionAnswers:
         bar = _quality_bar(served.router, query.goal)
         plan, excluded = served.default_plan.steps(asked.prompt, query.constraints)
         if asked.session is not None and asked.uses_tools:
-            plan = put_first(plan, next((i for i, step in enumerate(plan) if step.model == asked.session.model), 0))
+            plan = plan.with_first(plan.models.index(asked.session.model) if asked.session.model in plan.models else 0)
         return Routed(
             decision_id=self._id(asked),
             created_at=self._now(),
             reason=FALLBACK_DEFAULT,
             plan=plan,
             propensities=certain(len(plan)),
-            cards=[served.default_plan.cards.get(step.model) for step in plan],
+            cards=[*map(served.default_plan.cards.get, plan.models)],
             excluded=excluded,
             predicted=False,
             policy_version=served.policy_version,
@@ -184,7 +187,7 @@ def choose(
     safe_model: str | None = None,
     rival: Rival | None = None,
     usual_information: Mapping[str, float] | None = None,
-) -> tuple[Sequence[PlanStep], Sequence[float], str]:
+) -> tuple[Plan, Sequence[float], str]:
     """Return the plan to answer with, the propensities of its candidates, and the reason for its first one."""
     plan, reason = ruled(decision, asked, safe_model=safe_model)
     if _is_fixed(asked, reason):
@@ -198,15 +201,15 @@ def choose(
         return plan, propensities, reason
     # Each propensity moves with its candidate, because the log pairs them by their places.
     reordered = [propensities[drawn], *propensities[:drawn], *propensities[drawn + 1 :]]
-    return put_first(plan, drawn), reordered, EXPLORED
+    return plan.with_first(drawn), reordered, EXPLORED
 
 
-def ruled(decision: Decision, asked: ReadQuery, *, safe_model: str | None = None) -> tuple[Sequence[PlanStep], str]:
+def ruled(decision: Decision, asked: ReadQuery, *, safe_model: str | None = None) -> tuple[Plan, str]:
     """Return the plan as the rule and the session order it, and the reason for its first candidate."""
     if asked.session is not None and len(decision.plan) > 1:
         position = kept_position(decision, asked.session.model, uses_tools=asked.uses_tools, safe_model=safe_model)
         if position is not None:
-            return put_first(decision.plan, position), SESSION
+            return decision.plan.with_first(position), SESSION
     return decision.plan, decision.reason.value
 
 

@@ -15,8 +15,9 @@ import numpy as np
 from router_model.candidates import graded_models, read_announced
 from router_model.catalog import Catalog, ModelCard
 from router_model.cost import prices_usd
-from router_model.decision import Exclusion, PlanStep
+from router_model.decision import Exclusion
 from router_model.features import Prompt
+from router_model.plan import Plan, PlanStep
 from router_model.saved.artifact import Artifact
 from router_model.screening.constraints import Constraints
 from router_model.screening.screening import Screening, screen
@@ -48,7 +49,7 @@ class DefaultPlan:
     cards: Mapping[str, ModelCard] = field(default_factory=dict)
     best_single: str | None = None
 
-    def steps(self, prompt: Prompt, constraints: Constraints) -> tuple[tuple[PlanStep, ...], tuple[Exclusion, ...]]:
+    def steps(self, prompt: Prompt, constraints: Constraints) -> tuple[Plan, tuple[Exclusion, ...]]:
         """Return the plan for a request, NaN for all that is predicted, and the models that are left out.
 
         Raises
@@ -72,7 +73,7 @@ class DefaultPlan:
             found = self._screened((*self.models, *self.reserves), prompt, constraints, chars_per_token=np.inf)
         found.require_candidate(0)
         left = np.flatnonzero(found.eligible[0]).tolist()
-        plan = tuple(PlanStep(found.case.cards[i].model, nan, nan, nan) for i in left)
+        plan = Plan.of([PlanStep(found.case.cards[i].model, nan, nan, nan) for i in left])
         return plan, found.exclusions(0)
 
     def _screened(

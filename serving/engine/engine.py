@@ -28,7 +28,13 @@ from router_model.serving.decision_log.log_records import SessionRecord
 from router_model.serving.decision_log.session_keys import session_key, turn_key
 from router_model.serving.engine.canary import CanaryWatch
 from router_model.serving.engine.challenger import CHALLENGER, CHAMPION, Challenging, Contender, Outcome
-from router_model.serving.engine.deciding import MOST_TOGETHER, decide_group, decide_one, decide_together
+from router_model.serving.engine.deciding import (
+    MOST_OF_A_BATCH,
+    MOST_TOGETHER,
+    decide_group,
+    decide_one,
+    decide_together,
+)
 from router_model.serving.engine.decision_answers import DecisionAnswers, Seal, takes_rival
 from router_model.serving.engine.exploration import STARTER_SHARE, ByRouter, Exploration, Rival
 from router_model.serving.engine.faults import callers_error
@@ -381,8 +387,8 @@ class Engine:
         if served.router is None:
             return [_NoRouterError()] * len(group)
         decided: list[Decision | Exception] = []
-        for start in range(0, len(group), MOST_TOGETHER):
-            few = group[start : start + MOST_TOGETHER]
+        for start in range(0, len(group), MOST_OF_A_BATCH):
+            few = group[start : start + MOST_OF_A_BATCH]
             spent_s, caller = time.perf_counter() - arrived, few[0].query.key_id
             try:
                 decided += await self._slow.run(decide_group, served.router, few, spent_s=spent_s, caller=caller)

@@ -26,7 +26,7 @@ import numpy.typing as npt
 from scipy.special import ndtr
 
 from router_model.catalog import ModelCard
-from router_model.decision import PlanStep
+from router_model.plan import Plan, PlanStep
 
 _FAR_DRAWS = 0.2
 """Share of the draws for candidates within the cost bound that are less likely to succeed than near ones."""
@@ -214,9 +214,7 @@ class Rival:
     share: float
 
 
-def with_rival(
-    plan: Sequence[PlanStep], propensities: Sequence[float], rival: Rival
-) -> tuple[Sequence[PlanStep], list[float]]:
+def with_rival(plan: Plan, propensities: Sequence[float], rival: Rival) -> tuple[Plan, list[float]]:
     """Return the plan and the propensities where the rival's choice is taken with its share, and else drawn as before.
 
     A model that is not in the plan comes last. Where the plan begins with the rival's choice, nothing changes.
@@ -225,18 +223,18 @@ def with_rival(
     --------
     The challenger prefers the third, with a share of 0.5; the first two were drawn with 0.9 and 0.1:
 
-    >>> plan = [PlanStep(model, 0.5, 0.0, 1.0) for model in "abc"]
+    >>> plan = Plan.of([PlanStep(model, 0.5, 0.0, 1.0) for model in "abc"])
     >>> with_rival(plan, [0.9, 0.1, 0.0], Rival(plan[2], None, 0.5))[1]
     [0.45, 0.05, 0.5]
     >>> with_rival(plan, [0.9, 0.1, 0.0], Rival(plan[0], None, 0.5))[1]
     [0.9, 0.1, 0.0]
     """
-    if plan[0].model == rival.step.model:
+    if plan.models[0] == rival.step.model:
         return plan, [*propensities]
-    position = next((i for i, step in enumerate(plan) if step.model == rival.step.model), len(plan))
+    position = plan.models.index(rival.step.model) if rival.step.model in plan.models else len(plan)
     mixed = [(1 - rival.share) * propensity for propensity in propensities]
     if position == len(plan):
-        plan, mixed = (*plan, rival.step), [*mixed, 0.0]
+        plan, mixed = Plan.of([*plan, rival.step]), [*mixed, 0.0]
     mixed[position] += rival.share
     return plan, mixed
 
@@ -249,12 +247,3 @@ def draw(propensities: Sequence[float], rng: Random) -> int:
 def certain(n: int) -> list[float]:
     """Return the propensities of a plan whose first candidate was certain."""
     return [1.0, *[0.0] * (n - 1)]
-
-
-def put_first(plan: Sequence[PlanStep], position: int) -> tuple[PlanStep, ...]:
-    """Return the plan with one candidate first and the others in their order.
-
-    >>> [step.model for step in put_first([PlanStep(m, 0.5, 0.0, 1.0) for m in "abc"], 2)]
-    ['c', 'a', 'b']
-    """
-    return (plan[position], *plan[:position], *plan[position + 1 :])

@@ -26,8 +26,8 @@ Ts = TypeVarTuple("Ts")
 
 SLOW_FACTOR = 20.0
 """Batches and explanations have this many times a decision's deadline, and a thread of their own."""
-_WAITING_SHARE = 0.5  # of the deadline; more would be waited for in vain
-_MEMORY = 0.1  # weight of the newest duration in the running mean
+_WAITING_SHARE = 0.8  # of the deadline; more would be waited for in vain
+_MEMORY = 0.1  # weight of the newest piece's duration in the running mean
 _TOGETHER_S = 0.012  # of work in one go: the first result waits for the last one
 
 
@@ -212,7 +212,8 @@ class Lane:
         outcomes = self._done_together(jobs) or [job.do() for job in jobs]
         # Bounded, because one piece that hung would raise the mean, and work would be refused long after it.
         took_s = min(time.monotonic() - started, self._deadline_s) / len(jobs)
-        self._mean_s += _MEMORY * (took_s - self._mean_s)
+        # Many at once are so many pieces: after a crowd came, what each takes together is known at once.
+        self._mean_s += (1 - (1 - _MEMORY) ** len(jobs)) * (took_s - self._mean_s)
         self._busy_since = None
         return outcomes
 

@@ -15,6 +15,7 @@ from router_model.errors import ArtifactError, RouterModelError
 from router_model.features import Encoder, FeatureError, load_encoder
 from router_model.router import Router
 from router_model.saved.artifact import Artifact, load_artifact, read_manifest, sealed
+from router_model.serving.common.lean_memory import give_back_memory
 from router_model.serving.common.settings import Settings
 from router_model.serving.engine.lane import DeadlineMissedError
 from router_model.serving.engine.self_check import check_router
@@ -61,6 +62,7 @@ class Loader:
             artifact = same.artifact  # the same content need not be held twice
         router = Router.assemble(artifact, self._encoder(artifact, beside), catalog=self._settings.catalog)
         check_router(router)
+        give_back_memory()
         return router
 
     def _verified(self, folder: Path, *, tried: bool) -> Artifact:

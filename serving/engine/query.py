@@ -7,10 +7,11 @@ from typing import Any
 
 from router_model.catalog import ModelCard
 from router_model.certificate import Certificate
-from router_model.decision import Exclusion, PlanStep
+from router_model.decision import Exclusion
 from router_model.explanation_records import Explanation
 from router_model.goal import OWN_TRADEOFF, Goal
 from router_model.levels import Levels
+from router_model.plan import Plan
 from router_model.screening.constraints import Constraints
 from router_model.serving.engine.turn_types import WORK
 
@@ -112,7 +113,7 @@ class Routed:
     decision_id: str
     created_at: datetime
     reason: str
-    plan: Sequence[PlanStep]
+    plan: Plan
     propensities: Sequence[float]
     cards: Sequence[ModelCard | None]
     excluded: Sequence[Exclusion]
@@ -140,7 +141,7 @@ class Routed:
     @property
     def model(self) -> str:
         """The model to call."""
-        return self.plan[0].model
+        return self.plan.models[0]
 
     @property
     def providers(self) -> list[str | None]:

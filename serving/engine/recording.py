@@ -267,21 +267,21 @@ def _candidate_columns(routed: Routed) -> dict[str, Sequence[Any]]:
     """Return the candidates for the log: one list for each field of `LoggedCandidate`, in their order."""
     plan = routed.plan
     nothing = [None] * len(plan)
-    predicted = routed.predicted
-    intervals = [step.p_interval or (None, None) for step in plan] if predicted else []
-    latencies = [step.expected_latency_s for step in plan]
+    # Columns that nothing predicted are NaN.
+    known = plan.column if routed.predicted else lambda _: nothing
+    intervals = [interval or (None, None) for interval in known("p_interval")]
     return {
-        "model": [step.model for step in plan],
+        "model": plan.models,
         "provider": routed.providers,
-        "p_success": [step.p_success for step in plan] if predicted else nothing,
-        "p_low": [low for low, _ in intervals] if predicted else nothing,
-        "p_high": [high for _, high in intervals] if predicted else nothing,
-        "expected_cost_usd": [step.expected_cost_usd for step in plan] if predicted else nothing,
-        "expected_output_tokens": [step.expected_output_tokens for step in plan] if predicted else nothing,
-        "expected_latency_s": [None if s is None or isnan(s) else s for s in latencies] if predicted else nothing,
-        "expected_quality": [step.expected_quality for step in plan] if predicted else nothing,
-        "propensity": list(routed.propensities),
-        "level_shift": nothing if routed.levels is None else [routed.levels.log_odds(step.model) for step in plan],
+        "p_success": known("p_success"),
+        "p_low": [low for low, _ in intervals],
+        "p_high": [high for _, high in intervals],
+        "expected_cost_usd": known("expected_cost_usd"),
+        "expected_output_tokens": known("expected_output_tokens"),
+        "expected_latency_s": [None if s is None or isnan(s) else s for s in known("expected_latency_s")],
+        "expected_quality": known("expected_quality"),
+        "propensity": routed.propensities,
+        "level_shift": nothing if routed.levels is None else [*map(routed.levels.log_odds, plan.models)],
     }
 
 

@@ -56,4 +56,4 @@ def check_router(router: Router) -> None:
 def has_numbers(decision: Decision) -> bool:
     """Tell whether all that was predicted of success and cost is a finite number."""
     # One look at the sum is enough: a NaN or an infinity in any step makes the sum not finite.
-    return isfinite(sum(step.p_success + step.expected_cost_usd for step in decision.plan))
+    return isfinite(sum(decision.plan.column("p_success")) + sum(decision.plan.column("expected_cost_usd")))

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal, TypeAlias
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from router_model.decision import PlanStep
+from router_model.plan import Plan
 from router_model.router import Router
 from router_model.sequential.canary import METRICS
 from router_model.serving.decision_log.log import LogStats
@@ -188,7 +188,7 @@ class Telemetry:
     def observe(self, query: Query, routed: Routed) -> None:
         """Count a decision, its time, and what it is expected to save; an observer of the engine."""
         del query
-        key = (routed.plan[0].model, routed.reason)
+        key = (routed.model, routed.reason)
         counter = self._labelled.get(key)
         if counter is None:
             counter = self._labelled[key] = self._decisions.labels(*key)
@@ -201,16 +201,15 @@ class Telemetry:
         if routed.predicted and routed.best_single is not None:
             self._count_saved(routed.plan, routed.best_single)
 
-    def _count_saved(self, plan: Sequence[PlanStep], best_single: str) -> None:
+    def _count_saved(self, plan: Plan, best_single: str) -> None:
         """Count what a choice saves against the best single model; nothing where that one was no candidate.
 
         A counter cannot fall, so what is saved and what is added are two: their difference is what routing saves.
         """
-        for step in plan:
-            if step.model == best_single:
-                saved = step.expected_cost_usd - plan[0].expected_cost_usd
-                (self._saved if saved >= 0 else self._added).labels(BEST_SINGLE).inc(abs(saved))
-                return
+        if best_single in plan.models:
+            costs = plan.column("expected_cost_usd")
+            saved = costs[plan.models.index(best_single)] - costs[0]
+            (self._saved if saved >= 0 else self._added).labels(BEST_SINGLE).inc(abs(saved))
 
     def count_outcome(self, outcome: AttemptRecord, *, providers: dict[str, str | None]) -> None:
         """Count what a call cost and how long it took, as its caller reported it.

@@ -305,7 +305,7 @@ class Proxy:
         except (EmptyPlanError, TooLongError) as exc:
             raise nobody_fits(exc, asked) from exc
         behind = [model for model in asked.models if model not in decidable]
-        models = [step.model for step in routed.plan] + behind
+        models = [*routed.plan.models, *behind]
         return routed, self.candidates.targets(models, asked.preferences)
 
     def check_known(self, model: str, asked: ProxyRequest) -> None:

@@ -19,9 +19,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from router_model.decision import Decision, PlanStep
+from router_model.decision import Decision
 from router_model.errors import ArtifactError, RequestError
 from router_model.features.featuriser import PromptFeatures
+from router_model.plan import Plan
 from router_model.router import Router
 from router_model.saved.place import Challenger, Mode, folder_name
 from router_model.serving.common.ids import IdMaker
@@ -300,7 +301,7 @@ class _Replay:
             self._counts["fallbacks"] += 1
             self.engine.answered(routed, answered, key_id=arrival.key_id, session_id=arrival.session_id)
         # What was drawn comes first in the plan, and the rule's choice behind it.
-        by_rule = [routed.plan[1], routed.plan[0], *routed.plan[2:]] if routed.explored else routed.plan
+        by_rule = routed.plan.with_first(1) if routed.explored else routed.plan
         ruled_answered = self._fate(arrival.phase, by_rule)[1]
         self._done.append(
             _Done(
@@ -308,19 +309,19 @@ class _Replay:
                 routed.decision_id,
                 routed.degraded,
                 chosen=self._columns[routed.model],
-                ruled=self._columns[by_rule[0].model],
+                ruled=self._columns[by_rule.models[0]],
                 answered=-1 if answered is None else self._columns[answered],
                 ruled_answered=-1 if ruled_answered is None else self._columns[ruled_answered],
                 propensity={
-                    self._columns[step.model]: propensity
-                    for step, propensity in zip(routed.plan, routed.propensities, strict=True)
+                    self._columns[model]: propensity
+                    for model, propensity in zip(routed.plan.models, routed.propensities, strict=True)
                 },
             )
         )
 
-    def _fate(self, phase: int, plan: Sequence[PlanStep]) -> tuple[list[str], str | None]:
+    def _fate(self, phase: int, plan: Plan) -> tuple[list[str], str | None]:
         """Return the models of a plan whose calls fail before one answers, and the one that answers."""
-        models = [step.model for step in plan[: self._max_attempts]]
+        models = plan.models[: self._max_attempts]
         retired = self._phases[phase].world.retired
         failed = list(takewhile(lambda model: retired[self._columns[model]], models))
         return failed, models[len(failed)] if len(failed) < len(models) else None
@@ -345,7 +346,7 @@ class _Replay:
 
     def _attempt(self, arrival: Arrival, routed: Routed, model: str, **facts: Any) -> AttemptRecord:
         self._counts["attempts"] += 1
-        position = [step.model for step in routed.plan].index(model)
+        position = routed.plan.models.index(model)
         return AttemptRecord(
             attempt_id=self._new_id["att"](),
             decision_id=routed.decision_id,

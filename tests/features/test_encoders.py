@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from router_model.features import EncoderError, load_encoder, multilingual_encoder, onnx_encoder, tokenise
+from router_model.features import (
+    EncoderError,
+    TextBatch,
+    load_encoder,
+    multilingual_encoder,
+    onnx_encoder,
+    static_encoder,
+    tokenise,
+)
 from router_model.features.encoder import unit_rows
 from router_model.features.featuriser import featurise
 from router_model.features.static_encoder import StaticEncoder
@@ -36,7 +44,7 @@ def test_static_vector_is_the_mean_of_its_tokens():
     batch = tokenise(["red blue"])
     first, second = batch.pieces[0]
     table[first], table[second] = (1, 0), (0, 1)
-    encoder = StaticEncoder(table, np.full(N_WORD_PIECES, 2.0, np.float32), "sha256:test")
+    encoder = StaticEncoder(table, np.full(N_WORD_PIECES, 2.0), "sha256:test")
     assert encoder.encode(batch) == pytest.approx(np.full((1, 2), np.sqrt(0.5)))
 
 
@@ -68,6 +76,21 @@ def test_clipped_prompts_still_count_all_their_tokens():
     features = featurise(["word " * 100, "word " * 10_000], load_encoder("static"))
     assert features.n_input_tokens[0] == 100
     assert features.n_input_tokens[1] == pytest.approx(10_000, rel=0.02)
+
+
+@pytest.mark.skipif(static_encoder._native is None, reason="the extension module was not built; CI builds it")
+def test_compiled_code_encodes_as_numpy_does(monkeypatch):
+    """Bit for bit: no piece, one, and more than numpy sums at once, repeated."""
+    encoder, rng = StaticEncoder.load(), np.random.default_rng(0)
+    batch = TextBatch([""] * 3, [rng.integers(0, N_WORD_PIECES, n) for n in (0, 1, 700)])
+    batch.pieces[2][:300] = 7
+    compiled = encoder.encode(batch)
+    with pytest.raises(IndexError, match="30522 is not a row"):
+        static_encoder._native.encode(encoder.table, encoder.scale, np.array([N_WORD_PIECES]), compiled[0])
+    with pytest.raises(ValueError, match="expected int8"):
+        static_encoder._native.encode(encoder.table, encoder.scale, batch.pieces[1], compiled[0, 1:])
+    monkeypatch.setattr(static_encoder, "_native", None)
+    assert compiled.tobytes() == encoder.encode(batch).tobytes()
 
 
 def test_unit_rows_of_zeros_stay_zero():

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from bench_quality import prepare
 
-from router_model.decision import PredictionTable
 from router_model.features.featuriser import PromptFeatures
+from router_model.prediction_table import PredictionTable
 from router_model.router import Router
 from router_model.training.measuring.evaluate import sweep_frontier
 from router_model.training.metrics import Points, Singles, aiq, mean_auc

@@ -14,9 +14,9 @@ from router_model import Router
 from router_model.announced.level import Level, level_of_accuracy
 from router_model.announced.starter_levels import starter_levels
 from router_model.catalog import Catalog, ModelCard
-from router_model.decision import lowered
 from router_model.errors import CatalogError
 from router_model.features import load_encoder
+from router_model.prediction_table import lowered
 from router_model.saved.artifact import Artifact, load_artifact, save_artifact, sealed
 from router_model.starter import load_anchors, start
 from router_model.starter_rule import MOST_LOSS, least_gain

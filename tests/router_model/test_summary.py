@@ -9,8 +9,8 @@ import pytest
 
 import router_model
 from router_model import Router, RouterModelError, compare, evaluate, read_outcomes
-from router_model.decision import PlanStep
 from router_model.features.featuriser import featurise
+from router_model.plan import PlanStep
 from router_model.summary import Summary
 
 MOST_LINES, MOST_CHARACTERS = 12, 1600

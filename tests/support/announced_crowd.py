@@ -19,6 +19,7 @@ from router_model.announced.reference import log_odds_of
 from router_model.catalog import Catalog, ModelCard
 from router_model.features.featuriser import PromptFeatures
 from router_model.levels import Levels, Shift
+from router_model.plan import Plan
 from router_model.policy import Rule
 from router_model.router import Router
 from router_model.saved.artifact import Artifact, load_artifact, save_artifact
@@ -242,7 +243,7 @@ def explored(crowd: Crowd, *, seed: int) -> Found:
         if (chosen[:, 0] == planted).mean() >= 0.5 * wanted:
             return Found(asked, n_new, True, (ruled - done)[1] / max(asked, 1), done[0] / max(ruled[0], 1e-12))
         for row in rng.integers(0, len(crowd.quality), STEP):
-            plan = here.steps(row, chosen[row].tolist())
+            plan = Plan.of_row(here, row, chosen[row])
             propensities = exploration.propensities(
                 plan, value_usd=value, usual_information=announced.usual_information
             )

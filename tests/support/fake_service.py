@@ -11,9 +11,9 @@ from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
 from router_model import Catalog, ModelCard, Router
-from router_model.decision import PlanStep
 from router_model.errors import RouterModelError
 from router_model.features import FeatureError
+from router_model.plan import Plan, PlanStep
 from router_model.screening.screening import NoCandidateError
 from router_model.serving.access.admission import Admission
 from router_model.serving.access.key_budget import NANOS, KeyBudget
@@ -193,7 +193,7 @@ class FakeEngine:
             decision_id=f"dec_{len(self.asked):032x}",
             created_at=datetime(2026, 11, 23, tzinfo=UTC),
             reason="fallback_default",
-            plan=[PlanStep(model, NAN, NAN, NAN) for model in self.default_plan],
+            plan=Plan.of([PlanStep(model, NAN, NAN, NAN) for model in self.default_plan]),
             propensities=[1.0, *[0.0] * (len(self.default_plan) - 1)],
             cards=[None] * len(self.default_plan),
             excluded=(),

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from router_model.decision import Decision, PredictionTable, Reason
+from router_model.decision import Decision, Reason
 from router_model.errors import TrainingError
 from router_model.pacing.pacing import BudgetPacer
+from router_model.plan import Plan
 from router_model.policy import best_by_value
+from router_model.prediction_table import PredictionTable
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -46,7 +48,7 @@ class Stream:
 
     def _decision(self, row: int) -> Decision:
         table = self.table
-        plan = table.steps(row, range(len(table.models)))
+        plan = Plan.of_row(table, row, np.arange(len(table.models)))
         return Decision(plan[0].model, Reason.BEST_TRADEOFF, plan, (), table.quality_bar, None, 0.0, 1.0, "")
 
     def best_static(self, limit_usd_per_request: float) -> Spent:

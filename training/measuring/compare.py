@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from router_model.charts import IntervalRow, intervals
 from router_model.charts.drawing import Drawing
-from router_model.decision import PredictionTable
 from router_model.errors import TableError
 from router_model.features.featuriser import featurise
 from router_model.goal import OWN_TRADEOFF, Goal
 from router_model.prediction.bars import succeeds
+from router_model.prediction_table import PredictionTable
 from router_model.router import Router
 from router_model.saved.artifact import hash_of
 from router_model.summary import Summarised, Summary

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from router_model.decision import PredictionTable
 from router_model.errors import TableError
 from router_model.features import Prompt
 from router_model.features.featuriser import PromptFeatures, featurise
@@ -21,6 +20,7 @@ from router_model.features.prompt import LoggedPrompt
 from router_model.goal import OWN_TRADEOFF, Goal, OwnTradeoff, read_goal
 from router_model.policy import best_by_value
 from router_model.prediction.bars import succeeds
+from router_model.prediction_table import PredictionTable
 from router_model.router import Router
 from router_model.saved.artifact import hash_of
 from router_model.screening.constraints import Constraints

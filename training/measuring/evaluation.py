@@ -17,8 +17,8 @@ from router_model.charts import (
     shares,
 )
 from router_model.charts.drawing import Drawing
-from router_model.decision import PredictionTable
 from router_model.features.featuriser import PromptFeatures
+from router_model.prediction_table import PredictionTable
 from router_model.saving import saving_cell
 from router_model.summary import Summarised, Summary
 from router_model.training.measuring.calibration_check import ALL_MODELS, CalibrationCheck

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from router_model.decision import PredictionTable
 from router_model.errors import TableError
 from router_model.features import Prompt
 from router_model.features.featuriser import featurise
 from router_model.features.prompt import LoggedPrompt, PromptLike
 from router_model.policy import Rule
+from router_model.prediction_table import PredictionTable
 from router_model.router import Router
 from router_model.screening.constraints import Constraints
 from router_model.training.measuring.evaluate import learned_from

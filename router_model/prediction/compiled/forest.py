@@ -8,14 +8,17 @@ in any order and without branches, and one test serves many rows. ``native/fores
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 
 from router_model.prediction.booster_text import BoosterTextError, read_booster
 from router_model.prediction.compiled.errors import NotCompilableError
+from router_model.prediction.saved_booster import SavedBooster
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -49,7 +52,7 @@ class _Tree:
     leaf: list[float]
 
 
-def forest_arrays(boosters: Sequence[lgb.Booster], *, shared: Container[int] = ()) -> dict[str, npt.NDArray[Any]]:
+def forest_arrays(boosters: "Sequence[lgb.Booster]", *, shared: Container[int] = ()) -> dict[str, npt.NDArray[Any]]:
     """Return the trees of some boosters, whose scores are averaged, as arrays.
 
     Parameters
@@ -107,12 +110,12 @@ def forest_arrays(boosters: Sequence[lgb.Booster], *, shared: Container[int] = (
 _ALL = 2**MOST_LEAVES - 1
 
 
-def _trees(booster: lgb.Booster) -> Iterator[_Tree]:
+def _trees(booster: "lgb.Booster") -> Iterator[_Tree]:
     try:
-        trees = read_booster(booster.model_to_string()).trees
+        read = booster.take_text() if isinstance(booster, SavedBooster) else read_booster(booster.model_to_string())
     except BoosterTextError as exc:
         raise NotCompilableError(f"a booster is not one sum of trees with numerical tests ({exc})") from exc
-    for tree in trees:
+    for tree in read.trees:
         order, allowed = _read_left_to_right(tree.left, tree.right)
         inputs = list(zip(tree.columns, map(Missing.of, tree.decision_types), strict=True))
         yield _Tree(inputs, tree.thresholds, allowed, [tree.leaf_values[each] for each in order])

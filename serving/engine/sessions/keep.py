@@ -18,7 +18,8 @@ a value of 0.042 - 0.010 = 0.032. At usual costs ``b`` would gain 0.016, less th
 Where p of ``b`` exceeds 0.88 it gains more, and the session moves.
 """
 
-from router_model.decision import Decision, PlanStep
+from router_model.decision import Decision
+from router_model.plan import PlanStep
 
 
 def kept_position(decision: Decision, model: str, *, uses_tools: bool, safe_model: str | None = None) -> int | None:
@@ -31,7 +32,8 @@ def kept_position(decision: Decision, model: str, *, uses_tools: bool, safe_mode
     uses_tools : whether the conversation is inside a tool loop
     safe_model : the one that unfamiliar prompts go to
     """
-    position = next((i for i, step in enumerate(decision.plan) if step.model == model), None)
+    models = decision.plan.models
+    position = models.index(model) if model in models else None
     if position is None or position == 0 or uses_tools:
         return position
     if _goes_to_safe_model(decision, safe_model):
@@ -53,4 +55,4 @@ def _rank(decision: Decision, step: PlanStep) -> tuple[int, float]:
 def _goes_to_safe_model(decision: Decision, safe_model: str | None) -> bool:
     if decision.reason in {"safest_model", "best_single_model"}:
         return True
-    return decision.reason == "out_of_distribution" and decision.plan[0].model == safe_model
+    return decision.reason == "out_of_distribution" and decision.plan.models[0] == safe_model

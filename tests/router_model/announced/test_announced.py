@@ -7,10 +7,10 @@ from scipy.special import expit, logit
 
 from router_model import Catalog, CatalogError, Router
 from router_model.catalog import ModelCard
-from router_model.decision import lowered
 from router_model.levels import Levels, Shift, shifted
 from router_model.model_set import announce_model, remove_model
 from router_model.policy import Rule
+from router_model.prediction_table import lowered
 from router_model.saved.artifact import load_artifact, save_artifact
 
 PROMPTS = ["add 12 45 sum", "moon river verse rhyme", "def return loop index", "divide 300 by 7"]

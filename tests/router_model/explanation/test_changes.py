@@ -4,8 +4,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from router_model.certificate import Certificate
-from router_model.decision import PlanStep
 from router_model.explanation.changes import changes_by_threshold, changes_by_value, changes_for_runner_up
+from router_model.plan import PlanStep
 from router_model.policy import Rule, rank_by_threshold, rank_by_value
 
 HAIR = 1e-6

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from router_model import Constraints, Explanation
 from router_model.catalog import Catalog, ModelCard
 from router_model.commands.route import command as route_command
-from router_model.decision import PlanStep
 from router_model.explanation.explain import cost_gap
+from router_model.plan import PlanStep
 
 POEM = "river moon verse rhyme autumn silence wind lantern petals dusk sonnet heart"
 SUM = "add subtract multiply divide number sum 12 45 7 total minus plus"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_model.decision import PlanStep
 from router_model.goal import TargetSuccess
+from router_model.plan import PlanStep
 from router_model.serving.api.decision_questions import DecisionsAnswer, SystemOneAnswer, weights_of
 from router_model.serving.providers.config import Alias
 

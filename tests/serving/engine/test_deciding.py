@@ -48,7 +48,7 @@ def test_what_is_wrong_with_one_spoils_no_other(warm, query):
 
 
 def test_requests_that_wait_are_decided_in_few_goes(bench, run, query, trained):
-    """The first is at work while nine more come: eight of them go together, in the order in which they came."""
+    """The first is at work while 33 more come: 32 of them go together, in the order in which they came."""
 
     async def main():
         free, begun, sizes = threading.Event(), threading.Event(), []
@@ -63,7 +63,7 @@ def test_requests_that_wait_are_decided_in_few_goes(bench, run, query, trained):
             b.replace_router(decide=decide)
             first = asyncio.create_task(b.engine.decide(query(SUM)))
             await asyncio.to_thread(begun.wait)
-            rest = [asyncio.create_task(b.engine.decide(query(f"{SUM} {i}"))) for i in range(9)]
+            rest = [asyncio.create_task(b.engine.decide(query(f"{SUM} {i}"))) for i in range(MOST_TOGETHER + 1)]
             await asyncio.sleep(0)
             b.engine._fast._mean_s = -1e9  # however long the first took, all that wait would be done in no time
             free.set()

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from router_model import PlanStep
-from router_model.serving.engine.exploration import Exploration, Rival, certain, draw, put_first, with_rival
+from router_model.plan import Plan
+from router_model.serving.engine.exploration import Exploration, Rival, certain, draw, with_rival
 
 PLAN = [
     PlanStep("chosen", 0.90, 0.010, 100.0),
@@ -97,8 +98,8 @@ def test_propensities_add_up_and_what_is_drawn_had_one(plan, share, drop, ratio,
 @given(steps(8), st.data())
 def test_putting_one_first_keeps_the_others_in_order(plan, data):
     position = data.draw(st.integers(0, len(plan) - 1))
-    moved = put_first(plan, position)
-    assert moved[0] is plan[position]
+    moved = Plan.of(plan).with_first(position)
+    assert moved[0] == plan[position]
     assert list(moved[1:]) == plan[:position] + plan[position + 1 :]
 
 
@@ -106,6 +107,7 @@ def test_putting_one_first_keeps_the_others_in_order(plan, data):
 def test_a_rival_has_its_share_and_the_others_keep_their_proportions(plan, share, rival_share, data):
     plan = [replace(step, model=str(i)) for i, step in enumerate(plan)]
     explored = Exploration(share, 1.0, 10.0).propensities(plan)
+    plan = Plan.of(plan)
     chosen = data.draw(st.integers(0, len(plan)))  # the last one is a model that the champion does not know
     step = plan[chosen] if chosen < len(plan) else PlanStep("new", 0.5, 0.0, 1.0)
     longer, mixed = with_rival(plan, explored, Rival(step, None, rival_share))
@@ -114,7 +116,7 @@ def test_a_rival_has_its_share_and_the_others_keep_their_proportions(plan, share
     if chosen == 0:
         assert mixed == explored
     else:
-        assert longer[chosen] is step
+        assert longer[chosen] == step
         assert mixed[chosen] >= rival_share
         assert [m for i, m in enumerate(mixed) if i != chosen] == pytest.approx(
             [(1 - rival_share) * e for i, e in enumerate(explored) if i != chosen]

@@ -92,33 +92,33 @@ def test_nothing_is_begun_after_its_deadline():
 
 
 def test_overload_is_refused_at_the_door():
-    """At 0.1 s a piece, five that wait are 0.5 s of work: half of the deadline. The next is refused at once."""
+    """At 0.1 s a piece, eight that wait are 0.8 s of work, of a deadline of 1 s. The tenth is refused at once."""
 
     async def main():
         lane, begun, free = Lane("busy", deadline_s=1.0), threading.Event(), threading.Event()
         tasks = [asyncio.create_task(lane.run(lambda: (begun.set(), free.wait())))]
         await asyncio.to_thread(begun.wait)
         lane._mean_s = 0.1
-        tasks += [asyncio.create_task(lane.run(lambda: 1)) for _ in range(6)]
+        tasks += [asyncio.create_task(lane.run(lambda: 1)) for _ in range(9)]
         await asyncio.sleep(0)
         with pytest.raises(DeadlineMissedError):
             await lane.run(lambda: 1)
         free.set()
-        assert (await asyncio.gather(*tasks))[1:] == [1] * 6
+        assert (await asyncio.gather(*tasks))[1:] == [1] * 9
         lane.close()
 
     run(main())
 
 
 def test_callers_take_turns():
-    """Of 0.5 s that may be waited, the hostile one's pieces of 0.1 s take all; the healthy one's is next but one."""
+    """Of 0.8 s that may be waited, the hostile one's pieces of 0.1 s take all; the healthy one's is next but one."""
 
     async def main():
         lane, begun, free, done = Lane("turns", deadline_s=1.0), threading.Event(), threading.Event(), []
         tasks = [asyncio.create_task(lane.run(lambda: (begun.set(), free.wait())))]
         await asyncio.to_thread(begun.wait)
         lane._mean_s = 0.1
-        hostile = [asyncio.create_task(lane.run(partial(done.append, n), caller="hostile")) for n in range(9)]
+        hostile = [asyncio.create_task(lane.run(partial(done.append, n), caller="hostile")) for n in range(12)]
         await asyncio.sleep(0)
         tasks.append(asyncio.create_task(lane.run(partial(done.append, "healthy"), caller="healthy")))
         await asyncio.sleep(0)
@@ -126,7 +126,7 @@ def test_callers_take_turns():
         await asyncio.gather(*tasks)
         refused = [one for one in await asyncio.gather(*hostile, return_exceptions=True) if one is not None]
         assert [type(one) for one in refused] == [DeadlineMissedError] * 3
-        assert done == [0, "healthy", 1, 2, 3, 4, 5]
+        assert done == [0, "healthy", *range(1, 9)]
         lane.close()
 
     run(main())
