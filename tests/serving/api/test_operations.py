@@ -7,7 +7,7 @@ import pytest
 from fake_service import client_of, fake_parts
 
 from router_model import Catalog
-from router_model.decision import PlanStep
+from router_model.plan import Plan, PlanStep
 from router_model.serving.api.answer_models import StatusAnswer
 from router_model.serving.decision_log.log import LogStats
 from router_model.serving.monitoring.telemetry import Telemetry
@@ -62,7 +62,8 @@ def test_a_dearer_choice_than_the_best_single_is_counted_apart():
     telemetry, plan = Telemetry(), [PlanStep("strong", 0.9, 0.05, 10), PlanStep("best", 0.8, 0.02, 10)]
     for chosen in (plan, plan[::-1], [PlanStep("alone", 0.5, 0.01, 10)]):
         telemetry.observe(
-            None, SimpleNamespace(plan=chosen, best_single="best", predicted=True, reason="best_tradeoff", **PLAIN)
+            None,
+            SimpleNamespace(plan=Plan.of(chosen), best_single="best", predicted=True, reason="best_tradeoff", **PLAIN),
         )
     text = telemetry.exposition().decode()
     assert value(text, 'router_cost_added_usd_total{baseline="best_single"}') == pytest.approx(0.03)
