@@ -32,7 +32,8 @@ async def readyz(request: Request) -> Response:
     """
     parts = parts_of(request)
     ready, checks = is_ready(parts), readiness(parts)
-    return json_response({"ready": ready, "checks": checks}, status=_OK if ready else _UNREADY)
+    answer = {"ready": ready, "checks": checks, "reason": unready_reason(parts)}
+    return json_response(answer, status=_OK if ready else _UNREADY)
 
 
 def readiness(parts: Parts) -> dict[str, bool]:
@@ -47,6 +48,17 @@ def readiness(parts: Parts) -> dict[str, bool]:
 def is_ready(parts: Parts) -> bool:
     """Tell whether requests should be sent here."""
     return parts.engine.ready and not parts.draining
+
+
+def unready_reason(parts: Parts) -> str | None:
+    """Say why requests should not be sent here; None if they should. Anybody may read it, so it names no path."""
+    if parts.draining:
+        return "shutting down: requests that are under way are finished"
+    if parts.engine.ready:
+        return None
+    if not parts.started.is_set():
+        return "starting: the router is being loaded"
+    return "no router: the artifact was refused; the lines of the service, and GET /admin/status, say why"
 
 
 async def metrics(request: Request) -> Response:

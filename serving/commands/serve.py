@@ -103,14 +103,12 @@ def command(**options: Any) -> None:
     import_lightgbm_alone()  # before the router's modules do
     with needing_serve("'serve'"):
         from router_model.serving.preflight import about  # noqa: PLC0415
-        from router_model.serving.server import in_url, listen, serve  # noqa: PLC0415  (--help stays fast)
+        from router_model.serving.server import claim, in_url, serve  # noqa: PLC0415  (--help stays fast)
 
-    with listen(settings.host, settings.port) as sock:  # first: what is in use is said before the router is loaded
+    with claim(settings.host, settings.port) as sock:  # first: what is in use is said before the router is loaded
         with working("reading the router"):
             lines = about(settings)
         address = in_url(settings.host, sock.getsockname()[1])
-        click.echo(f"listening on http://{address}")
-        for line in lines:
-            click.echo(line.replace("{address}", address))
-        serve(settings, sock)
+        said = "\n".join([f"listening on http://{address}", *lines]).replace("{address}", address)
+        serve(settings, sock, on_listening=lambda: click.echo(said))
     click.echo("stopped; what was under way was answered, and the log is flushed")

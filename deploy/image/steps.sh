@@ -1,0 +1,67 @@
+#!/bin/sh
+# The steps that make the image. The RUN lines of deploy/Dockerfile call them, and so does deploy/image/in_chroot.sh, which
+# makes the same files where no container engine is. So the two cannot differ.
+#
+#   steps.sh system                     what runs Python and LightGBM, of Debian
+#   steps.sh tools TOOLS                a virtual environment that builds; it stays out of the image
+#   steps.sh dependencies TOOLS TARGET  the locked packages into a virtual environment without pip
+#   steps.sh package TOOLS TARGET       the project itself, from the working folder
+#   steps.sh user                       who runs the service, and the folder that belongs to it
+#   steps.sh check TARGET MEGABYTES     that it works as that user, without torch; and the size of the file system
+set -eu
+UID_OF_SERVICE=10001
+
+case "$1" in
+  system)
+    apt-get update -qq
+    # LightGBM needs GCC's OpenMP; certificates are for the providers.
+    apt-get install -y -qq --no-install-recommends python3 libgomp1 ca-certificates
+    rm -rf /var/lib/apt/lists/* /var/cache/apt /var/log/apt /var/log/dpkg.log /usr/share/doc /usr/share/man /usr/share/locale
+    ;;
+  tools)
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends python3-venv
+    python3 -m venv "$2"
+    "$2/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+      --requirement deploy/build-requirements.lock
+    ;;
+  dependencies)
+    python3 -m venv --without-pip "$3"
+    # Compiled below, once, so that they are the same in every build.
+    "$2/bin/python" -m pip --python "$3/bin/python" install --quiet --disable-pip-version-check --no-compile \
+      --require-hashes --only-binary :all: --no-deps --requirement deploy/requirements.lock
+    ;;
+  package)
+    # ziglang, of the locked tools, compiles the extension module: the image needs no compiler of Debian.
+    CC="$2/bin/python -m ziglang cc" "$2/bin/python" -m pip wheel --quiet --disable-pip-version-check \
+      --no-deps --no-build-isolation --wheel-dir "$2/wheels" .
+    "$2/bin/python" -m pip --python "$3/bin/python" install --quiet --disable-pip-version-check --no-compile \
+      --no-deps "$2"/wheels/router_model-*.whl
+    # Tests of packages are never run, and the service draws with vl-convert's one library alone.
+    find "$3" -type d \( -name tests -o -name test \) -path '*/site-packages/*' -prune -exec rm -rf {} +
+    # The user of the service may not write here, so everything is compiled now; nobody changes the files later.
+    "$3/bin/python" -m compileall -q --invalidation-mode unchecked-hash "$3/lib"
+    ;;
+  user)
+    groupadd --system --gid "$UID_OF_SERVICE" router
+    useradd --system --uid "$UID_OF_SERVICE" --gid router --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin router
+    install -d -o router -g router -m 0750 /var/lib/router
+    install -d -m 0755 /etc/router /srv/router
+    ;;
+  check)
+    size=$(du --summarize --one-file-system --block-size=1000000 --exclude=/proc --exclude=/sys --exclude=/dev / | cut -f1)
+    echo "image: $size MB, of them $(du --summarize --block-size=1000000 "$2" | cut -f1) MB in $2"
+    [ "$size" -le "$3" ] || { echo "the image is larger than $3 MB" >&2; exit 1; }
+    setpriv --reuid "$UID_OF_SERVICE" --regid "$UID_OF_SERVICE" --clear-groups \
+      env -i HOME=/nonexistent PATH=/usr/bin:/bin "$2/bin/python" -c '
+import importlib.util, router_model.serving.app
+from router_model.prediction.compiled._native import PROCESSORS
+assert importlib.util.find_spec("torch") is None, "torch is in the image"
+assert PROCESSORS[-1] == "baseline", PROCESSORS
+'
+    ;;
+  *)
+    echo "steps.sh: unknown step '$1'; see the head of this file" >&2
+    exit 2
+    ;;
+esac
