@@ -15,6 +15,7 @@ import numpy as np
 
 from router_model.features.encoder import FloatArray, unit_rows
 from router_model.features.errors import EncoderError
+from router_model.install_line import install_line
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -58,9 +59,7 @@ class TransformerEncoder:
         try:
             from sentence_transformers import SentenceTransformer  # noqa: PLC0415
         except ImportError as exc:
-            raise ImportError(
-                f"encoder {name!r} needs sentence-transformers: pip install 'router-model[encoders]'"
-            ) from exc
+            raise ImportError(f"encoder {name!r} needs sentence-transformers: {install_line('encoders')}") from exc
         source = minilm_source() if name == "minilm" else name
         try:
             model = SentenceTransformer(source, device="cpu")

@@ -39,7 +39,6 @@ from router_model.serving.api import (
     stored_responses,
     surfaces,
 )
-from router_model.serving.api.after_the_start import AfterTheStart
 from router_model.serving.api.parts import Parts
 from router_model.serving.common.extra import has_console
 from router_model.serving.common.settings import Settings, read_settings
@@ -115,7 +114,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         telemetry=_NO_TELEMETRY,
         exception_handlers={HTTPException: answer_http_exception, Exception: answer_unexpected},
     )
-    app.add_middleware(AfterTheStart, parts=parts)
+    app.add_middleware(operations.AfterTheStart, parts=parts)
     # In front of all but the answer to exceptions that nobody expected: a refused request costs next to nothing.
     app.add_middleware(Guard, settings=parts.settings)
     if parts.settings.cors_origins:

@@ -5,6 +5,7 @@ from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from router_model.serving.api.answer_models import HealthAnswer, ReadyAnswer, ReloadAnswer, StatusAnswer
 from router_model.serving.api.parts import Parts, parts_of
@@ -14,8 +15,30 @@ from router_model.serving.http_edge.endpoint import Endpoint
 from router_model.serving.http_edge.json_response import json_response
 from router_model.serving.monitoring.telemetry import METRICS_TYPE
 
+AT_ONCE: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 _OK: Final = 200
 _UNREADY: Final = 503
+
+
+class AfterTheStart:
+    """Middleware that lets requests wait until the router is loaded; those of `AT_ONCE` are answered at once.
+
+    Parameters
+    ----------
+    app : ASGI application
+    parts : Parts
+        Their start may still be under way, which takes a fraction of a second.
+    """
+
+    def __init__(self, app: ASGIApp, parts: Parts) -> None:
+        self.app = app
+        self._started = parts.started
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, at the latest when the start has ended."""
+        if not self._started.is_set() and scope["type"] == "http" and scope["path"] not in AT_ONCE:
+            await self._started.wait()
+        await self.app(scope, receive, send)
 
 
 async def healthz(request: Request) -> Response:
