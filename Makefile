@@ -74,15 +74,15 @@ lint-deploy: $(LINT_DEPLOY)/.done  ## Dockerfile, compose, chart, unit and Prome
 
 # By uv, in an environment of its own: pip resolves for the Python that runs it alone, and writes no hashes.
 AUDIT := build/audit
-$(AUDIT)/.done: Makefile | $(VENV)/bin/python
+$(AUDIT)/.done: | $(VENV)/bin/python
 	$(BIN)/python -m venv $(AUDIT)
 	$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13,<1' 'pip-audit>=2.10,<3' 'cyclonedx-bom>=7.5,<8'
 	@touch $@
 
 COMPILE = $(AUDIT)/bin/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes \
   --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
-# The service imports none of these: Parquet, LightGBM's and tokenizers' other uses, the price list that trains.
-NOT_SERVED := polars polars-runtime-32 huggingface-hub hf-xet tqdm filelock fsspec genai-prices requests
+# No service imports these: Parquet is for exports, downloads and price lists are for training.
+NOT_SERVED := polars polars-runtime-32 huggingface-hub hf-xet tqdm filelock fsspec genai-prices
 IMAGE := --extra serve --extra postgres --extra redis --extra otel
 lock: $(AUDIT)/.done  ## write the locked dependencies of the images, with hashes (UPGRADE=1: newest versions)
 	$(COMPILE) pyproject.toml $(IMAGE) --extra console --output-file deploy/requirements-console.lock
