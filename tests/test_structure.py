@@ -10,7 +10,7 @@ import structure
 import value_types
 
 MOST = {  # package: depth, circles, short files for one; lower a number where the project falls below it
-    "router_model": (17, 0, 5),
+    "router_model": (18, 0, 5),  # 18: the line that installs an extra is below the charts, which may miss theirs
     "features": (7, 0, 2),
     "training": (18, 0, 18),
     "serving": (20, 0, 14),  # 20: the doctor stands above the server, whose address it tries

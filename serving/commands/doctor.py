@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router_model.help_pages import Command
-from router_model.serving.commands.serve import settings_options
+from router_model.serving.commands.serve import SECTIONS, settings_options
 from router_model.serving.common.lean_imports import import_lightgbm_alone
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _MARKS = {"good": "ok", "unknown": "--", "warning": "WARN", "error": "ERROR"}
     # for a script: 0 good, 1 warnings, 2 errors
     router-model doctor routers --json > findings.json
     """,
-    sections={"What is examined": "--catalog"},
+    sections=SECTIONS,
 )
 @click.argument("artifact", type=click.Path(path_type=Path), required=False)
 @click.option("--offline", is_flag=True, help="Ask no provider.")

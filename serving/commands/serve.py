@@ -19,6 +19,21 @@ with needing_serve("'serve'"):
     from router_model.serving.common.settings import Settings, option_name, read_settings, variable
 
 ARGUMENT: Final = "artifact"
+SECTIONS: Final = {
+    "Router and decisions": "--catalog",
+    "Exploration": "--explore-share",
+    "Canary": "--canary-every-s",
+    "Promotions from the console": "--promotion-table",
+    "Levels between retrains": "--follow-levels",
+    "Sessions": "--session-ttl-s",
+    "Forwarded calls": "--providers",
+    "Decision log": "--log",
+    "Address and processes": "--host",
+    "Access and budgets": "--keys",
+    "Limits of a request": "--max-body-bytes",
+    "Ending": "--drain-s",
+}
+"""Heading in the help -> the first option below it."""
 
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,20 +86,7 @@ def _kind(annotation: Any) -> Any:
     router-model serve routers --host 0.0.0.0 --keys keys.toml \
       --providers providers.toml
     """,
-    sections={
-        "Router and decisions": "--catalog",
-        "Exploration": "--explore-share",
-        "Canary": "--canary-every-s",
-        "Promotions from the console": "--promotion-table",
-        "Levels between retrains": "--follow-levels",
-        "Sessions": "--session-ttl-s",
-        "Forwarded calls": "--providers",
-        "Decision log": "--log",
-        "Address and processes": "--host",
-        "Access and budgets": "--keys",
-        "Limits of a request": "--max-body-bytes",
-        "Ending": "--drain-s",
-    },
+    sections=SECTIONS,
 )
 @click.argument("artifact", type=click.Path(path_type=Path), required=False)
 @settings_options
