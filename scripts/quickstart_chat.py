@@ -61,10 +61,13 @@ def _served(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _address(process: "subprocess.Popen[str]") -> str:
-    said = process.stdout.readline() if process.stdout is not None else ""
-    if not said.startswith("listening on "):
-        sys.exit(f"the service did not start: {said}{process.stdout.read() if process.stdout else ''}")
-    return said.removeprefix("listening on ").strip()
+    """Return where it listens, which it says once it does; warnings may come before."""
+    said = ""
+    for line in process.stdout or ():
+        if line.startswith("listening on "):
+            return line.removeprefix("listening on ").strip()
+        said += line
+    sys.exit(f"the service did not start: {said}")
 
 
 def _post(url: str, body: object) -> tuple[dict[str, Any], dict[str, str]]:
