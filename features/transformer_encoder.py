@@ -15,6 +15,7 @@ import numpy as np
 
 from router_model.features.encoder import FloatArray, unit_rows
 from router_model.features.errors import EncoderError
+from router_model.install_line import install_line
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -60,7 +61,7 @@ class TransformerEncoder:
         except ImportError as exc:
             other = "; 'minilm-int8' needs no torch" if name == "minilm" else ""
             raise ImportError(
-                f"encoder {name!r} needs sentence-transformers: pip install 'router-model[encoders]'{other}"
+                f"encoder {name!r} needs sentence-transformers: {install_line('encoders')}{other}"
             ) from exc
         source = minilm_source() if name == "minilm" else name
         try:

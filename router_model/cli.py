@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         simulate,
         start,
     )
-    from router_model.serving.commands import keys, log, serve, spend  # noqa: F401
+    from router_model.serving.commands import doctor, keys, log, serve, spend  # noqa: F401
     from router_model.training.commands import (  # noqa: F401
         add_model,
         benchmark,
@@ -67,6 +67,7 @@ COMMANDS: Final = {
     "benchmark": ("router_model.training.commands.benchmark", "Measure routing methods side by side on a table."),
     "route": ("router_model.commands.route", "Decide which model to call for a prompt."),
     "serve": ("router_model.serving.commands.serve", "Answer over HTTP which model to call, or call it."),
+    "doctor": ("router_model.serving.commands.doctor", "Examine a service's set-up, and say what to do."),
     "keys": ("router_model.serving.commands.keys", "Make, list and revoke the keys of the service."),
     "log": ("router_model.serving.commands.log", "Export, delete from or look into its decision log."),
     "spend": ("router_model.serving.commands.spend", "What calls cost by key, model, provider or day."),

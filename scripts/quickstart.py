@@ -13,6 +13,8 @@ from pathlib import Path
 from quickstart_chat import chat
 from quickstart_collect import N_PROMPTS, collect_and_grade
 
+from router_model.install_line import install_line
+
 EXAMPLE = "A train leaves at 9:40 and arrives at 13:05. How long is the journey? Think step by step."
 
 
@@ -48,7 +50,7 @@ def copy_sample(folder: Path) -> None:
     try:
         sample = files("pareto_bandit").joinpath("data/examples")
     except ModuleNotFoundError:
-        sys.exit("the sample is missing: pip install 'router-model[sample]'")
+        sys.exit(f"the sample is missing: {install_line('sample')}")
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("val.jsonl", "test_holdout.jsonl"):
         (folder / name).write_bytes(sample.joinpath(name).read_bytes())

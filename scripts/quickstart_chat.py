@@ -18,7 +18,7 @@ PROVIDERS = """\
 kind = "echo"
 models = ["*"]
 """
-_WAIT_S = 180.0  # decisions are compiled at the first start, which takes a minute on a busy machine
+_WAIT_S = 180.0
 
 
 def chat(command: str, folder: Path, prompt: str) -> list[str]:
@@ -61,14 +61,17 @@ def _served(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _address(process: "subprocess.Popen[str]") -> str:
-    said = process.stdout.readline() if process.stdout is not None else ""
-    if not said.startswith("listening on "):
-        sys.exit(f"the service did not start: {said}{process.stdout.read() if process.stdout else ''}")
-    return said.removeprefix("listening on ").strip()
+    """Return where it listens, which it says once it does; warnings may come before."""
+    said = ""
+    for line in process.stdout or ():
+        if line.startswith("listening on "):
+            return line.removeprefix("listening on ").strip()
+        said += line
+    sys.exit(f"the service did not start: {said}")
 
 
 def _post(url: str, body: object) -> tuple[dict[str, Any], dict[str, str]]:
-    """Send JSON; the socket listens from the start, so that the answer is waited for while the router is loaded."""
+    """Send JSON; while the router is still being loaded, the answer is waited for."""
     content = json.dumps(body).encode()
     request = urllib.request.Request(url, content, {"content-type": "application/json"})  # noqa: S310  (loopback)
     with urllib.request.urlopen(request, timeout=_WAIT_S) as response:  # noqa: S310  (loopback)

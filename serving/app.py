@@ -1,8 +1,9 @@
 """Put the application together from its parts.
 
 ``uvicorn router_model.serving:create_app --factory`` calls `create_app` without arguments; the environment then has the
-settings. Opening the parts reads the artifact and the key file, but touches no network: a mistake in them ends the
-start with one line. The parts begin to work when the server starts, and stop in the reverse order when it drains.
+settings. Opening the parts reads the key file, but touches no network: a mistake in it ends the start with one line.
+The server listens at once. The log's store is opened and the router loaded meanwhile; until then `/readyz` says so, and
+other requests wait. The parts stop in the reverse order when the server drains.
 """
 
 import asyncio
@@ -113,6 +114,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         telemetry=_NO_TELEMETRY,
         exception_handlers={HTTPException: answer_http_exception, Exception: answer_unexpected},
     )
+    app.add_middleware(operations.AfterTheStart, parts=parts)
     # In front of all but the answer to exceptions that nobody expected: a refused request costs next to nothing.
     app.add_middleware(Guard, settings=parts.settings)
     if parts.settings.cors_origins:
@@ -164,18 +166,43 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.callback(parts.bodies.close)
         # In a thread: it may wait for the network, and the loop still has to close the rest.
         stack.push_async_callback(asyncio.to_thread, parts.tracing.close)
-        # The log starts before the engine and the proxy, and so closes after them: what they write last is kept.
-        await parts.log.start()
+        # The engine and the proxy close before the log: what they write last is kept.
         stack.push_async_callback(parts.log.close, parts.settings.drain_s)
-        await parts.engine.start()
         stack.push_async_callback(parts.engine.close)
         if parts.proxy is not None:
-            parts.proxy.start()
             stack.push_async_callback(parts.proxy.close)
         stack.push_async_callback(_stop, asyncio.create_task(_update_gauges(parts), name="metrics"))
-        with _draining_on_signals(parts), _spared_by_the_collector():
+        with _draining_on_signals(parts), _seldom_collecting():
+            start = asyncio.create_task(_start(parts), name="start")
+            stack.push_async_callback(_stop, start)
             yield
         parts.draining = True
+        if start.done() and not start.cancelled():
+            start.result()  # raises what ended the service, so that its exit status says it
+
+
+async def _start(parts: Parts) -> None:
+    """Open the log's store and load the router, while `/healthz` is answered; a failure ends the service."""
+    parts.started.clear()
+    try:
+        log = asyncio.create_task(parts.log.start(), name="log-start")
+        try:
+            await parts.engine.start()
+            if parts.proxy is not None:
+                parts.proxy.start()
+            # Looking through what was loaded would stop requests for 0.2 s, so it is left out of collections.
+            gc.freeze()
+            parts.started.set()
+            await log  # a store that does not answer takes ten seconds, and decisions do not need it
+        finally:
+            await _stop(log)
+    except Exception as exc:
+        _logger.critical("the start failed: %s", exc)
+        if threading.current_thread() is threading.main_thread():
+            signal.raise_signal(signal.SIGTERM)
+        raise
+    finally:
+        parts.started.set()  # who waits gets an answer, whatever it is
 
 
 async def _stop(task: asyncio.Task[None]) -> None:
@@ -192,14 +219,13 @@ async def _update_gauges(parts: Parts) -> None:
 
 
 @contextmanager
-def _spared_by_the_collector() -> Iterator[None]:
-    """Leave what was loaded at the start out of garbage collections: looking through it stops requests for 0.2 s.
+def _seldom_collecting() -> Iterator[None]:
+    """Collect the garbage of imports now, before the server listens, and let later collections be seldom.
 
-    And let them be seldom: a decision among 400 candidates makes objects enough for several, and next to none of them
-    is garbage that reference counts do not find.
+    A decision among 400 candidates makes objects enough for several, and next to none of them is garbage that
+    reference counts do not find.
     """
     gc.collect()
-    gc.freeze()
     threshold, *others = gc.get_threshold()
     gc.set_threshold(max(threshold, _COLLECT_EVERY), *others)
     try:

@@ -9,6 +9,7 @@ from router_model.catalog import Catalog, ModelCard
 from router_model.errors import RouterModelError
 from router_model.features import FeatureError, load_encoder
 from router_model.features.logged import KEY_VARIABLE, LogKeys
+from router_model.install_line import install_line
 from router_model.router import Router
 from router_model.serving.access.authentication import Access
 from router_model.serving.access.start import check_access
@@ -29,7 +30,6 @@ from router_model.starter import start
 _SHOWN = 6  # models named
 _REACHED_WITHIN_S = 3.0
 _CONSOLE = "http://{address}/console"
-_NO_CONSOLE = "none, because its extra is not installed: pip install 'router-model[console]'"
 _NOTHING_DECIDES = "nothing (no ARTIFACT, no --default-plan): name a model in each call; 'auto' does not work"
 
 
@@ -68,9 +68,13 @@ def about(settings: Settings) -> list[str]:
         f"logging: {masked_url(settings.log)}{_prompts_in_words(settings, keys)}",
         "callers: everybody on this machine (--insecure)" if keyring is None else f"callers: keys of {settings.keys}",
         f"forwarding: {_forwarding_in_words(models, providers)}",
-        f"console: {_CONSOLE if has_console() else _NO_CONSOLE}",
+        f"console: {_CONSOLE if has_console() else _no_console()}",
         f"try: curl http://{{address}}/v1/{call}{header} --json '{body}'",
     ]
+
+
+def _no_console() -> str:
+    return f"none, because its extra is not installed: {install_line('console')}"
 
 
 def _prompts_in_words(settings: Settings, keys: LogKeys | None) -> str:

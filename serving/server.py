@@ -2,12 +2,14 @@
 
 import logging
 import math
+import multiprocessing
 import os
 import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from errno import EADDRINUSE
 from typing import Final
@@ -30,12 +32,16 @@ _KEEP_ALIVE_S: Final = (
 _LAST_WORDS_S: Final = 3
 """After the drain: for the error events of streams that it ends, and for closing the providers' calls."""
 _BACKLOG: Final = 2048
+_LOOK_EVERY_S: Final = 0.02
 _SWITCH_S: Final = 0.001
 """After which a thread that works lets the event loop go on; Python's own 5 ms would be waited for at each step."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens, so that who connects while workers start waits; port 0 takes a free one.
+def claim(host: str, port: int) -> socket.socket:
+    """Return a socket that has its address and does not listen yet; port 0 takes a free one.
+
+    Until the service can answer, connections are refused at once: who checks its health, or has another one to ask,
+    must not wait for a start.
 
     Raises
     ------
@@ -48,7 +54,6 @@ def listen(host: str, port: int) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host.strip("[]"), port))
-        found.listen(_BACKLOG)
     except OSError as exc:
         found.close()
         if exc.errno == EADDRINUSE:
@@ -76,15 +81,39 @@ def lean_app() -> FastAPI:
     from router_model.serving.app import create_app  # noqa: PLC0415
 
     sys.setswitchinterval(_SWITCH_S)
+    _end_with_the_parent()
     return create_app()
 
 
-def serve(settings: Settings, sock: socket.socket) -> None:
+def _end_with_the_parent() -> None:
+    """Let a worker end as by SIGTERM when its parent is gone: killed, it leaves nobody who would end its workers.
+
+    They would hold the port, and a new service could not start.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:  # the service is one process, or somebody else's server runs it
+        return
+
+    def watch() -> None:
+        parent.join()
+        logging.getLogger(__name__).error("the parent process is gone, so this worker ends")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def serve(settings: Settings, sock: socket.socket, on_listening: Callable[[], object] = lambda: None) -> None:
     """Serve on a bound socket until SIGTERM or Ctrl-C; requests that are under way are finished.
 
     Workers build the application themselves, from the environment: the settings are put there.
+
+    Parameters
+    ----------
+    settings : Settings
+    sock : of `claim`
+    on_listening : called in a thread when connections are accepted
     """
-    with _environment(settings):
+    with _environment(settings), _when_listening(sock, on_listening):
         config = uvicorn.Config(
             "router_model.serving.server:lean_app",
             factory=True,
@@ -109,6 +138,27 @@ def serve(settings: Settings, sock: socket.socket) -> None:
             _serve_alone(uvicorn.Server(config), sock)
 
 
+@contextmanager
+def _when_listening(sock: socket.socket, call: Callable[[], object]) -> Iterator[None]:
+    """Call a function as soon as somebody accepts connections; uvicorn tells nobody, and it may be another process."""
+    address, ended = sock.getsockname()[:2], threading.Event()
+
+    def wait() -> None:
+        while not ended.wait(_LOOK_EVERY_S):
+            try:
+                socket.create_connection(address, timeout=1).close()
+            except OSError:
+                continue
+            call()
+            return
+
+    threading.Thread(target=wait, name="listening-watch", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
 def _serve_alone(server: uvicorn.Server, sock: socket.socket) -> None:
     # uvicorn raises the signal again after its shutdown, when there is nothing left to stop.
     before = {number: signal.signal(number, _stopped) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -117,7 +167,7 @@ def _serve_alone(server: uvicorn.Server, sock: socket.socket) -> None:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if not server.started:
+    if not server.started or server.lifespan.shutdown_failed:
         raise SettingsError("the service did not start; the lines above say why")
 
 

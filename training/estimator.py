@@ -15,6 +15,7 @@ from router_model.catalog import Catalog
 from router_model.errors import TrainingError
 from router_model.features.prompt import PromptLike
 from router_model.goal import Goal, OwnTradeoff, QualityValue
+from router_model.install_line import install_line
 from router_model.training.fitting.fit import FitConfig
 from router_model.training.measuring.operating_point import MAX_QUALITY_LOSS
 from router_model.training.table.frames import as_frame
@@ -26,7 +27,7 @@ try:
     from sklearn.utils import Tags
     from sklearn.utils.validation import check_is_fitted
 except ModuleNotFoundError as exc:
-    raise ModuleNotFoundError("RouterEstimator needs scikit-learn: pip install 'router-model[sklearn]'") from exc
+    raise ModuleNotFoundError(f"RouterEstimator needs scikit-learn: {install_line('sklearn')}") from exc
 
 Float64Array = npt.NDArray[np.float64]
 Matrix: TypeAlias = Any

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from router_model.install_line import install_line
+
 if TYPE_CHECKING:
     from router_model.saved.place import Place
     from router_model.training.benchmark.results import Results
@@ -95,7 +97,7 @@ def _tracked(record: Callable[[Any], str], done: str) -> str:
     try:
         import mlflow  # noqa: PLC0415  (extra; two seconds to import)
     except ImportError:
-        return "not tracked: MLflow is not installed (pip install 'router-model[train]')"
+        return f"not tracked: MLflow is not installed ({install_line('train')})"
     _quieten()
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)

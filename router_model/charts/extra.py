@@ -4,7 +4,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-_NEEDED = "charts need the extra 'report': pip install 'router-model[report]'"
+from router_model.install_line import install_line
 
 
 @cache
@@ -23,4 +23,4 @@ def _imported(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as exc:
-        raise ImportError(f"{name} is not installed; {_NEEDED}") from exc
+        raise ImportError(f"{name} is not installed; charts need the extra 'report': {install_line('report')}") from exc

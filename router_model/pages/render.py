@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from router_model.charts.output import to_svg
 from router_model.charts.theme import DARK, LIGHT, css_variables
+from router_model.install_line import install_line
 from router_model.pages.blocks import Figure, Page
 
 NARROW: Final = 344
@@ -48,7 +49,7 @@ def _environment() -> Any:
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415  (extra)
     except ImportError as exc:
-        raise ImportError("reports need jinja2: pip install 'router-model[report]'") from exc
+        raise ImportError(f"reports need jinja2: {install_line('report')}") from exc
     environment = Environment(
         loader=PackageLoader("router_model.pages", "."),
         autoescape=True,

@@ -206,6 +206,7 @@ class ReadyAnswer(BaseModel):
 
     ready: bool
     checks: dict[str, bool]
+    reason: str | None
 
 
 class ReloadAnswer(BaseModel):

@@ -5,6 +5,7 @@ from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from router_model.serving.api.answer_models import HealthAnswer, ReadyAnswer, ReloadAnswer, StatusAnswer
 from router_model.serving.api.parts import Parts, parts_of
@@ -14,8 +15,30 @@ from router_model.serving.http_edge.endpoint import Endpoint
 from router_model.serving.http_edge.json_response import json_response
 from router_model.serving.monitoring.telemetry import METRICS_TYPE
 
+AT_ONCE: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 _OK: Final = 200
 _UNREADY: Final = 503
+
+
+class AfterTheStart:
+    """Middleware that lets requests wait until the router is loaded; those of `AT_ONCE` are answered at once.
+
+    Parameters
+    ----------
+    app : ASGI application
+    parts : Parts
+        Their start may still be under way, which takes a fraction of a second.
+    """
+
+    def __init__(self, app: ASGIApp, parts: Parts) -> None:
+        self.app = app
+        self._started = parts.started
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, at the latest when the start has ended."""
+        if not self._started.is_set() and scope["type"] == "http" and scope["path"] not in AT_ONCE:
+            await self._started.wait()
+        await self.app(scope, receive, send)
 
 
 async def healthz(request: Request) -> Response:
@@ -32,7 +55,8 @@ async def readyz(request: Request) -> Response:
     """
     parts = parts_of(request)
     ready, checks = is_ready(parts), readiness(parts)
-    return json_response({"ready": ready, "checks": checks}, status=_OK if ready else _UNREADY)
+    answer = {"ready": ready, "checks": checks, "reason": unready_reason(parts)}
+    return json_response(answer, status=_OK if ready else _UNREADY)
 
 
 def readiness(parts: Parts) -> dict[str, bool]:
@@ -47,6 +71,17 @@ def readiness(parts: Parts) -> dict[str, bool]:
 def is_ready(parts: Parts) -> bool:
     """Tell whether requests should be sent here."""
     return parts.engine.ready and not parts.draining
+
+
+def unready_reason(parts: Parts) -> str | None:
+    """Say why requests should not be sent here; None if they should. Anybody may read it, so it names no path."""
+    if parts.draining:
+        return "shutting down: requests that are under way are finished"
+    if parts.engine.ready:
+        return None
+    if not parts.started.is_set():
+        return "starting: the router is being loaded"
+    return "no router: the artifact was refused; the lines of the service, and GET /admin/status, say why"
 
 
 async def metrics(request: Request) -> Response:

@@ -1,5 +1,6 @@
 """The parts that endpoints work with; `router_model.serving.app` puts them together when it starts."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -25,6 +26,13 @@ from router_model.serving.proxy.proxy_request import ProxyRequest
 Change: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
 
+def _begun() -> asyncio.Event:
+    """Return an event that has happened: parts whose start nobody awaits answer at once."""
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass(slots=True)
 class Parts:
     """The service's parts.
@@ -36,6 +44,8 @@ class Parts:
         Tells whose decision an id is.
     proxy : Proxy or None
         None: the settings name no providers, and nothing is forwarded.
+    started : asyncio.Event
+        Cleared while the router is loaded at the start.
     draining : bool
         Set on SIGTERM: requests that are under way are finished, new ones go elsewhere.
     """
@@ -49,6 +59,7 @@ class Parts:
     proxy: Proxy | None = None
     tracing: Tracing = OFF
     owners: DecisionOwners = field(default_factory=DecisionOwners)
+    started: asyncio.Event = field(default_factory=_begun)
     draining: bool = False
 
     @property

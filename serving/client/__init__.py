@@ -7,15 +7,15 @@ It needs ``httpx2`` (extra ``serve``) and nothing else of the service: neither F
 RouterClient('http://127.0.0.1:8484')
 """
 
+from router_model.install_line import install_line
+
 try:
     from router_model.serving.client.async_client import AsyncRouterClient
     from router_model.serving.client.sync_client import RouterClient
 except ModuleNotFoundError as exc:
     if exc.name != "httpx2":
         raise
-    raise ImportError(
-        "router_model.serving.client needs httpx2: pip install 'router-model[serve]' (or httpx2 alone)"
-    ) from exc
+    raise ImportError(f"router_model.serving.client needs httpx2: {install_line('serve')} (or httpx2 alone)") from exc
 
 from router_model.serving.client.answer_values import ListedModel, Receipt, RouteAnswer, RouteStep
 from router_model.serving.client.client_errors import (

@@ -20,6 +20,22 @@ with needing_serve("'serve'"):
     from router_model.serving.common.settings import Settings, option_name, read_settings, variable
 
 ARGUMENT: Final = "artifact"
+SECTIONS: Final = {
+    "Router and decisions": "--catalog",
+    "Exploration": "--explore-share",
+    "Canary": "--canary-every-s",
+    "Promotions from the console": "--promotion-table",
+    "Levels between retrains": "--follow-levels",
+    "Sessions": "--session-ttl-s",
+    "Forwarded calls": "--providers",
+    "Decision log": "--log",
+    "Address and processes": "--host",
+    "Access and budgets": "--keys",
+    "Limits of a request": "--max-body-bytes",
+    "Log lines": "--log-format",
+    "Ending": "--drain-s",
+}
+"""Heading in the help -> the first option below it."""
 
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,21 +88,7 @@ def _kind(annotation: Any) -> Any:
     router-model serve routers --host 0.0.0.0 --keys keys.toml \
       --providers providers.toml
     """,
-    sections={
-        "Router and decisions": "--catalog",
-        "Exploration": "--explore-share",
-        "Canary": "--canary-every-s",
-        "Promotions from the console": "--promotion-table",
-        "Levels between retrains": "--follow-levels",
-        "Sessions": "--session-ttl-s",
-        "Forwarded calls": "--providers",
-        "Decision log": "--log",
-        "Address and processes": "--host",
-        "Access and budgets": "--keys",
-        "Limits of a request": "--max-body-bytes",
-        "Log lines": "--log-format",
-        "Ending": "--drain-s",
-    },
+    sections=SECTIONS,
 )
 @click.argument("artifact", type=click.Path(path_type=Path), required=False)
 @settings_options
@@ -106,14 +108,12 @@ def command(**options: Any) -> None:
     import_lightgbm_if_needed()  # before the router is loaded
     with needing_serve("'serve'"):
         from router_model.serving.preflight import about  # noqa: PLC0415
-        from router_model.serving.server import in_url, listen, serve  # noqa: PLC0415  (--help stays fast)
+        from router_model.serving.server import claim, in_url, serve  # noqa: PLC0415  (--help stays fast)
 
-    with listen(settings.host, settings.port) as sock:  # first: what is in use is said before the router is loaded
+    with claim(settings.host, settings.port) as sock:  # first: what is in use is said before the router is loaded
         with working("reading the router"):
             lines = about(settings)
         address = in_url(settings.host, sock.getsockname()[1])
-        click.echo(f"listening on http://{address}")
-        for line in lines:
-            click.echo(line.replace("{address}", address))
-        serve(settings, sock)
+        said = "\n".join([f"listening on http://{address}", *lines]).replace("{address}", address)
+        serve(settings, sock, on_listening=lambda: click.echo(said))
     click.echo("stopped; what was under way was answered, and the log is flushed")

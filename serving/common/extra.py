@@ -4,22 +4,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
+from router_model.install_line import install_line
+
 
 @contextmanager
 def needing_serve(what: str) -> Iterator[None]:
     """Name the extra if an import in the block fails because a package is missing.
 
-    >>> with needing_serve("the decision service"):
+    >>> with needing_serve("the decision service"):  # doctest: +ELLIPSIS
     ...     import fastapy
     Traceback (most recent call last):
-    ImportError: the decision service needs the extra 'serve' (fastapy is missing): pip install 'router-model[serve]'
+    ImportError: the decision service needs the extra 'serve' (fastapy is missing): pip install '...[serve]'
     """
     try:
         yield
     except ModuleNotFoundError as exc:
-        raise ImportError(
-            f"{what} needs the extra 'serve' ({exc.name} is missing): pip install 'router-model[serve]'"
-        ) from exc
+        raise ImportError(f"{what} needs the extra 'serve' ({exc.name} is missing): {install_line('serve')}") from exc
 
 
 def has_console() -> bool:

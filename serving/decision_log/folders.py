@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from router_model.install_line import install_line
 from router_model.serving.common.service_errors import SettingsError
 
 _UNFINISHED: Final = ".tmp-"
@@ -108,11 +109,11 @@ class RemoteFolder:
         try:
             import fsspec  # noqa: PLC0415  (only such logs need it)
         except ImportError as exc:
-            raise ImportError(f"{uri} needs fsspec: pip install 'router-model[s3]', or fsspec and its package") from exc
+            raise ImportError(f"{uri} needs fsspec: {install_line('s3')}, or fsspec and its package") from exc
         try:
             self._files, self._root = fsspec.url_to_fs(uri)
         except ImportError as exc:
-            raise ImportError(f"{uri}: {exc}. For s3://: pip install 'router-model[s3]'") from exc
+            raise ImportError(f"{uri}: {exc}. For s3://: {install_line('s3')}") from exc
         except ValueError as exc:
             raise SettingsError(f"{uri}: {exc}") from exc
         self._uri = uri

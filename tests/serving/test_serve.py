@@ -37,11 +37,13 @@ def running(folder, *arguments):
         text=True,
     ) as process:
         try:
-            first = process.stdout.readline()
-            address = re.search(r"http://\S+", first)
-            assert address, first + process.stdout.read()
-            wait_until_ready(address[0])
-            yield process, address[0]
+            before = []  # warnings may come first
+            while not (line := process.stdout.readline()).startswith("listening on http://"):
+                assert line, "".join(before)
+                before.append(line)
+            address = line.removeprefix("listening on ").strip()
+            wait_until_ready(address)
+            yield process, address
         finally:
             if process.poll() is None:
                 process.kill()

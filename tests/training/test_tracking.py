@@ -10,6 +10,7 @@ from explored_log import explored_log
 from fake_results import fake_results
 from simulated_world import simulate
 
+from router_model.install_line import install_line
 from router_model.saved.artifact import load_artifact
 from router_model.saved.place import Place
 from router_model.training import tracking
@@ -79,7 +80,7 @@ def test_the_summary_shows_the_extra_that_is_missing(trained, capsys):
 def test_without_mlflow_training_says_so(trained, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", None)
     assert track_run(trained.report, TrainConfig()) == (
-        "not tracked: MLflow is not installed (pip install 'router-model[train]')"
+        f"not tracked: MLflow is not installed ({install_line('train')})"
     )
 
 

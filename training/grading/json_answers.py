@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from router_model.errors import RequestError
+from router_model.install_line import install_line
 from router_model.training.grading.answers import RIGHT, WRONG, Answer, Grade, json_value, not_graded
 
 try:
@@ -22,7 +23,7 @@ try:
     from referencing import Registry
     from referencing.exceptions import Unresolvable
 except ImportError as exc:
-    raise ImportError("--by json-schema needs jsonschema; install it with: pip install 'router-model[grade]'") from exc
+    raise ImportError(f"--by json-schema needs jsonschema; install it with: {install_line('grade')}") from exc
 
 _FENCED: Final = re.compile(r"```[\w-]*[^\S\n]*\n(?P<inside>.*?)\n?[^\S\n]*```", re.DOTALL)
 

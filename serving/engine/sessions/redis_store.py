@@ -12,6 +12,7 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 from itertools import islice
 
+from router_model.install_line import install_line
 from router_model.serving.common.log_throttle import LogThrottle
 from router_model.serving.decision_log.log_records import SessionRecord
 
@@ -50,7 +51,7 @@ class RedisStore:
             from redis.asyncio.retry import Retry  # noqa: PLC0415
             from redis.backoff import NoBackoff  # noqa: PLC0415
         except ImportError as exc:
-            raise ImportError("sessions in Redis need an extra: pip install 'router-model[redis]'") from exc
+            raise ImportError(f"sessions in Redis need an extra: {install_line('redis')}") from exc
         self._redis = Redis.from_url(
             url,
             retry=Retry(NoBackoff(), 0),  # decisions wait for a session a few milliseconds only

@@ -1,4 +1,7 @@
+import asyncio
 import platform
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
@@ -7,6 +10,7 @@ import pytest
 from fake_service import client_of, fake_parts
 
 from router_model import Catalog
+from router_model.errors import ArtifactError
 from router_model.plan import Plan, PlanStep
 from router_model.serving.api.answer_models import StatusAnswer
 from router_model.serving.decision_log.log import LogStats
@@ -35,6 +39,36 @@ def test_ready_says_what_is_not(client, parts, change, failing):
     assert response.status_code == 503
     assert [name for name, good in response.json()["checks"].items() if not good] == [failing]
     assert client.get("/healthz").status_code == 200
+
+
+def test_health_is_answered_while_the_router_is_loaded_and_requests_wait(parts):
+    """The start hangs: health and readiness are answered, a decision waits, and comes when the start goes on."""
+    goes_on, parts.engine.ready = threading.Event(), False
+
+    async def start():
+        await asyncio.to_thread(goes_on.wait)
+        parts.engine.ready = True
+
+    parts.engine.start = start
+    with client_of(parts) as client, ThreadPoolExecutor(1) as pool:
+        health, ready = client.get("/healthz"), client.get("/readyz")
+        decision = pool.submit(client.post, "/v1/route", json=BODY)
+        with pytest.raises(TimeoutError):
+            decision.result(timeout=0.2)
+        goes_on.set()
+        assert decision.result(timeout=20).status_code == 200
+        assert client.get("/readyz").json()["reason"] is None
+    assert (health.status_code, ready.status_code) == (200, 503)
+    assert ready.json()["reason"] == "starting: the router is being loaded"
+
+
+def test_a_start_that_fails_ends_the_service_with_its_error(parts):
+    async def start():
+        raise ArtifactError("it is gone")
+
+    parts.engine.start, parts.engine.ready = start, False
+    with pytest.raises(ArtifactError, match="it is gone"), client_of(parts) as client:
+        assert "was refused" in client.get("/readyz").json()["reason"]
 
 
 def test_the_end_closes_the_engine_and_the_log(parts):

@@ -66,13 +66,13 @@ def test_other_urls_are_refused(url, match):
 )
 def test_a_missing_package_names_its_extra(monkeypatch, url, missing, extra):
     monkeypatch.setattr(opening, "find_spec", lambda name: None if name == missing else object())
-    with pytest.raises(ImportError, match=rf"needs {missing}: pip install 'router-model\[{extra}\]'"):
+    with pytest.raises(ImportError, match=rf"needs {missing}: pip install '.*\[{extra}\]'"):
         open_store(url)
 
 
 def test_a_missing_fsspec_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
-    with pytest.raises(ImportError, match=r"s3://bucket/log needs fsspec: pip install 'router-model\[s3\]'"):
+    with pytest.raises(ImportError, match=r"s3://bucket/log needs fsspec: pip install '.*\[s3\]'"):
         open_store("parquet:s3://bucket/log")
 
 

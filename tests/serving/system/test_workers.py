@@ -11,6 +11,9 @@ import pytest
 from processes import eventually, free_port, running_program
 from system import LOADED, load, logged_ids, system
 
+from router_model.serving.common.service_errors import SettingsError
+from router_model.serving.server import claim
+
 pytestmark = pytest.mark.slow  # processes that are started, loaded and ended
 
 TOOL_LOOP = {
@@ -115,3 +118,18 @@ def test_two_workers_are_one_service(trained, tmp_path, session_store):
     assert set(logged.values()) == {1}
     assert asked.ids <= set(logged)
     assert "Traceback" not in service.output
+
+
+@pytest.mark.slow  # three processes
+def test_workers_end_with_a_parent_that_is_killed_and_free_its_port(trained, tmp_path):
+    with system(tmp_path / "service", trained.path, workers=2) as service:
+        service.kill()
+        eventually(lambda: _is_free(service.port), "the workers have ended", limit_s=20)
+
+
+def _is_free(port):
+    try:
+        claim("127.0.0.1", port).close()
+    except SettingsError:
+        return False
+    return True

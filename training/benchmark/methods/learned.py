@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from router_model.install_line import install_line
 from router_model.training.benchmark.method import MethodCard, Routed, Routing, sweep, sweep_values
 from router_model.training.benchmark.trial import Side, Trial
 from router_model.training.metrics import log_loss
@@ -186,5 +187,5 @@ def extra(module: str) -> Any:
         return import_module(module)
     except ImportError as exc:
         raise ImportError(
-            f"this method of the benchmark needs {module.partition('.')[0]}: pip install 'router-model[benchmark]'"
+            f"this method of the benchmark needs {module.partition('.')[0]}: {install_line('benchmark')}"
         ) from exc

@@ -1,0 +1,120 @@
+"""``router-model doctor`` on set-ups with real faults."""
+
+import json
+import os
+import socket
+import time
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from unittest.mock import patch
+
+import pytest
+from command_line import run_command
+from http_thread import answering
+
+from router_model.serving.access.issuing import create_key
+from router_model.serving.common.callers import Role
+from router_model.serving.common.settings import Settings
+from router_model.serving.doctor import machine_checks
+from router_model.serving.doctor.finding import Level
+
+
+class _Models(BaseHTTPRequestHandler):
+    """A provider whose list of models costs nothing; its clock is an hour behind ours."""
+
+    def do_GET(self):
+        good = self.headers.get("authorization") == "Bearer good-key-0123456789"
+        body = json.dumps({"data": [{"id": "small"}]}).encode()
+        self.send_response_only(200 if good else 401)
+        self.send_header("date", formatdate(time.time() - 3600, usegmt=True))
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def provider():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Models)
+    with answering(server):
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+
+
+def examined(*arguments, **variables):
+    """Return the findings by what was examined, and the exit status."""
+    with patch.dict(os.environ, variables):
+        done = run_command("doctor", *arguments, "--json")
+    assert "good-key" not in done.stdout + done.stderr
+    said = json.loads(done.stdout)
+    assert said["status"] == done.returncode
+    return {one["check"]: one for one in said["findings"]}, done.returncode
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    create_key(tmp_path / "keys.toml", name="gateway", roles=[Role.DECIDE])
+    return ("--keys", "keys.toml", "--port", "0", "--log", "sqlite:///log.db")
+
+
+def test_a_faulty_set_up_is_told_whole(files, trained, provider, tmp_path):
+    (tmp_path / "providers.toml").write_text(f"""
+[one]
+kind = "openai"
+base_url = "{provider}"
+keys = ["GOOD_KEY", "BAD_KEY"]
+models = {{ small = "small", large = "retired" }}
+[gone]
+kind = "openai"
+base_url = "http://127.0.0.1:1/v1"
+models = ["large"]
+""")
+    (tmp_path / "router-spool").mkdir()
+    (tmp_path / "router-spool" / "a.spool").write_text("a record")
+    variables = {"GOOD_KEY": "good-key-0123456789", "BAD_KEY": "bad-key-0123456789"}
+    found, status = examined(trained.path, *files, "--providers", "providers.toml", **variables)
+    assert status == 2
+    said = {check: (one["level"], one["said"]) for check, one in found.items()}
+    assert said["artifact"][0] == said["log"][0] == said["keys"][0] == said["port"][0] == "good"
+    assert said["provider one, key GOOD_KEY"] == ("warning", "takes the key, and does not list retired")
+    assert said["provider one, key BAD_KEY"] == ("error", "refuses the key in BAD_KEY (status 401)")
+    assert said["provider gone"][0] == "error"
+    assert said["models"] == ("warning", "nobody serves coder, so 'auto' never chooses them")
+    assert said["prices"] == ("warning", "nobody knows how old they are: coder, large, small")
+    assert said["clock"][0] == "error"
+    assert "ahead of the providers'" in said["clock"][1]
+    assert said["spool"][0] == "warning"
+    assert all(one["do"] for one in found.values() if one["level"] in {"warning", "error"})
+    assert not (tmp_path / "log.db").exists()  # nothing was made
+
+
+def test_what_keeps_a_service_from_starting_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        found, status = examined("nothing", "--offline", "--port", port, "--providers", "none.toml")
+    assert status == 2
+    errors = {check for check, one in found.items() if one["level"] == "error"}
+    assert errors == {"artifact", "providers", "keys", "port"}
+    assert "no key file" in found["keys"]["said"]
+
+
+def test_a_log_that_is_away_is_a_warning_because_the_spool_keeps_its_records(files, trained):
+    found, status = examined(trained.path, *files, "--offline", "--log", "postgresql://me:secret@127.0.0.1:1/log")
+    assert (found["log"]["level"], status) == ("warning", 1)
+    assert "me:***@" in found["log"]["said"]
+
+
+@pytest.mark.parametrize(("free_mb", "level"), [(50_000, Level.GOOD), (1_000, Level.WARNING), (100, Level.ERROR)])
+def test_little_disk_and_memory_are_told_before_they_are_gone(monkeypatch, free_mb, level):
+    class Usage:
+        free = free_mb * 10**6
+
+    monkeypatch.setattr(machine_checks.shutil, "disk_usage", lambda _: Usage)
+    monkeypatch.setattr(machine_checks, "_free_mb", lambda: free_mb)
+    settings = Settings(artifact="router", workers=3)
+    found = {one.check: one.level for one in machine_checks.machine_findings(settings, [])}
+    assert found["disk"] is level
+    assert found["memory"] is (Level.GOOD if free_mb >= 1200 else Level.WARNING)
