@@ -41,8 +41,9 @@ def dask_cluster(folder: Path, *, n_workers: int, options: Sequence[str] = ()) -
     started = []
 
     def start(*arguments: str) -> None:
-        log = (folder / f"dask-{len(started)}.log").open("wb")
-        started.append(subprocess.Popen([*command, *arguments], env=environment, stdout=log, stderr=log, cwd=folder))
+        with (folder / f"dask-{len(started)}.log").open("wb") as log:
+            process = subprocess.Popen([*command, *arguments], env=environment, stdout=log, stderr=log, cwd=folder)
+        started.append(process)
 
     try:
         start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
@@ -66,3 +67,4 @@ def dask_cluster(folder: Path, *, n_workers: int, options: Sequence[str] = ()) -
                 process.wait(30)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait()

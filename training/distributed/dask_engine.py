@@ -29,10 +29,9 @@ _PACKAGES: Final = ("router-model", "lightgbm", "numpy", "polars", "scipy", "tok
 """Packages whose versions decide what a piece's result is, or whether it can be read."""
 _ATTEMPTS: Final = 3
 _PIECES_A_THREAD: Final = 2  # one is computed while the next is on its way; more would only fill memory
-_TO_REACH: Final = "30s"
+_TO_REACH_S: Final = 30.0
 _CONFIG: Final = {
     "distributed.admin.large-graph-warning-threshold": "100MB",  # pieces are data; they are a few MB each
-    "distributed.comm.timeouts.connect": _TO_REACH,
 }
 
 
@@ -141,7 +140,7 @@ def connected(cluster: str | int) -> Iterator[DaskEngine]:
                 yield DaskEngine(client)
             return
         try:
-            client = Client(cluster, timeout=_TO_REACH)
+            client = Client(cluster, timeout=_TO_REACH_S)
         except (OSError, TimeoutError, ValueError) as exc:
             raise EngineError(
                 f"the Dask scheduler {cluster} is not reached ({exc}); start it with 'dask scheduler', and check the "
@@ -154,7 +153,7 @@ def connected(cluster: str | int) -> Iterator[DaskEngine]:
 
 def _check_workers(client: Client, address: str) -> None:
     try:
-        client.wait_for_workers(1, timeout=_TO_REACH)
+        client.wait_for_workers(1, timeout=_TO_REACH_S)
     except TimeoutError as exc:
         raise EngineError(
             f"the Dask scheduler {address} has no workers; start some with 'dask worker {address}'"

@@ -6,16 +6,16 @@ their own, so a path must lead to the same files everywhere.
 """
 
 import io
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 
 from router_model.errors import TableError
 from router_model.training.distributed.engine import spread
-
-_PATTERN: Final = frozenset("*?[")
+from router_model.training.distributed.places import files_at, is_pattern, is_uri, read_bytes
 
 
 def is_partitioned(table: Any) -> bool:
@@ -26,9 +26,8 @@ def is_partitioned(table: Any) -> bool:
     """
     if not isinstance(table, str | Path):
         return False
-    return (
-        "://" in str(table) or Path(table).is_dir() or (bool(_PATTERN & set(str(table))) and not Path(table).exists())
-    )
+    name, path = str(table), Path(table)
+    return is_uri(name) or path.is_dir() or (is_pattern(name) and not path.exists())
 
 
 def partitions_of(table: str | Path) -> list[str]:
@@ -39,55 +38,43 @@ def partitions_of(table: str | Path) -> list[str]:
     TableError
         If there are none, or the place cannot be reached.
     """
-    name = str(table)
-    if "://" in name:
-        files, root = _file_system(name)
-        try:
-            found = files.glob(root) if _PATTERN & set(root) else files.find(root)
-        except OSError as exc:
-            raise TableError(f"{name}: cannot be reached ({type(exc).__name__}: {exc})") from exc
-        parts = [files.unstrip_protocol(path) for path in found]
-    elif Path(name).is_dir():
-        parts = [str(path) for path in Path(name).rglob("*.parquet")]
+    name, path = str(table), Path(table)
+    if is_uri(name):
+        parts = files_at(name, (".parquet",))
+    elif path.is_dir():
+        parts = _named(path.rglob("*.parquet"))
     else:
-        parts = [str(path) for path in Path(Path(name).anchor or ".").glob(name.removeprefix(Path(name).anchor))]
-    kept = sorted(part for part in parts if part.endswith(".parquet") and not part.rpartition("/")[2].startswith("."))
-    if not kept:
+        parts = _named(Path(path.anchor or ".").glob(name.removeprefix(path.anchor)))
+    if not parts:
         raise TableError(
             f"{name}: no Parquet file in it; expected the partitions of an outcome table. 'router-model import' makes "
             "a table of other files"
         )
-    return kept
+    return parts
 
 
-def read_partition(part: str, columns: tuple[str, ...] | None = None) -> pl.DataFrame:
-    """Read a partition, or those of some columns that it has.
+def _named(paths: Iterable[Path]) -> list[str]:
+    return sorted(str(path) for path in paths if path.suffix == ".parquet" and not path.name.startswith("."))
+
+
+def read_partition(part: str, columns: tuple[str, ...]) -> pl.DataFrame:
+    """Read those of some columns that a partition has.
 
     Raises
     ------
     TableError
-        If it is no readable Parquet file.
+        If it is no readable Parquet file, or is not there.
     OSError
         If it cannot be reached, which may pass.
     """
     try:
-        source = io.BytesIO(partition_bytes(part)) if "://" in part else Path(part)
+        source = io.BytesIO(read_bytes(part)) if is_uri(part) else Path(part)
         there = pl.read_parquet_schema(source)
-        kept = [name for name in there if columns is None or name in columns]
-        return pl.read_parquet(source, columns=kept, glob=False)
+        return pl.read_parquet(source, columns=[name for name in there if name in columns], glob=False)
     except pl.exceptions.PolarsError as exc:
         raise TableError(f"{part}: not a readable Parquet file ({exc})") from exc
     except FileNotFoundError as exc:
         raise TableError(f"{part}: not found where it was to be read; name a place that every worker reaches") from exc
-
-
-def partition_bytes(part: str) -> bytes:
-    """Return the content of a partition."""
-    if "://" not in part:
-        return Path(part).read_bytes()
-    files, path = _file_system(part)
-    data: bytes = files.cat_file(path)
-    return data
 
 
 def sha256_of_partitions(table: str | Path) -> str:
@@ -97,16 +84,4 @@ def sha256_of_partitions(table: str | Path) -> str:
 
 
 def _digest(_: None, part: str) -> str:
-    return sha256(partition_bytes(part)).hexdigest()
-
-
-def _file_system(uri: str) -> tuple[Any, str]:
-    try:
-        import fsspec  # noqa: PLC0415  (only URIs need it)
-    except ImportError as exc:
-        raise TableError(f"{uri} needs fsspec: pip install 'router-model[s3]', or fsspec and its package") from exc
-    try:
-        files, root = fsspec.url_to_fs(uri)
-    except (ImportError, ValueError) as exc:
-        raise TableError(f"{uri}: {exc}. For s3://: pip install 'router-model[s3]'") from exc
-    return files, root
+    return sha256(read_bytes(part)).hexdigest()
