@@ -20,6 +20,7 @@ from distributed.scheduler import KilledWorker
 from threadpoolctl import threadpool_limits
 
 from router_model.errors import EngineError
+from router_model.training.distributed.aligned import Aligned
 
 Shared = TypeVar("Shared")
 Piece = TypeVar("Piece")
@@ -74,15 +75,15 @@ class DaskEngine:
 
     def _submit(self, function: Callable[[Shared, Piece], Result], shared: Shared, piece: Piece) -> Future:
         name = getattr(function, "__name__", "piece")
-        return self.client.submit(_compute, function, self._sent(shared), piece, key=f"{name}-{uuid4().hex}")
+        return self.client.submit(_compute, function, self._sent(shared), Aligned(piece), key=f"{name}-{uuid4().hex}")
 
     def _sent(self, shared: Any) -> Any:
         """Return what stands for `shared` in a task. The last one is kept on the workers, as it often comes again."""
         if shared is None:
-            return None
+            return Aligned(None)
         if self._shared is None or self._shared[0] is not shared or self._shared[1].cancelled():
             self._shared = None  # the workers forget the one before
-            [sent] = self.client.scatter([shared], broadcast=True, hash=False)
+            [sent] = self.client.scatter([Aligned(shared)], broadcast=True, hash=False)
             self._shared = (shared, sent)
         return self._shared[1]
 
@@ -91,7 +92,7 @@ class DaskEngine:
     ) -> Result:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                found: Result = future.result()
+                found: Result = future.result().value
             except (
                 CancelledError,
                 OSError,
@@ -114,10 +115,10 @@ class DaskEngine:
 _END: Any = object()
 
 
-def _compute(function: Callable[[Any, Any], Any], shared: Any, piece: Any) -> Any:
+def _compute(function: Callable[[Any, Any], Any], shared: Aligned, piece: Aligned) -> Aligned:
     """Compute a piece on a worker, as a training run does here: BLAS with one thread (docs/decisions/0003)."""
     with threadpool_limits(1, user_api="blas"):
-        return function(shared, piece)
+        return Aligned(function(shared.value, piece.value))
 
 
 @contextmanager

@@ -49,7 +49,10 @@ def import_partitions(sources: Sequence[str], out: str, **options: Any) -> list[
     """
     found = [file for source in sources for file in _files(source)]
     named = [(file, f"part-{number:05}.parquet") for number, file in enumerate(found)]
-    return [*spread(_import, (out, options), named)]
+    try:
+        return [*spread(_import, (out, options), named)]
+    except OSError as exc:
+        raise TableError(f"{', '.join(sources)}: cannot be copied to {out} ({type(exc).__name__}: {exc})") from exc
 
 
 def _files(source: str) -> list[str]:

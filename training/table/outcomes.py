@@ -248,7 +248,10 @@ class _CheckedPart(NamedTuple):
 def _checked_parts(table: Table) -> Iterator[_CheckedPart]:
     """Yield a table in parts: its partitions, where an engine's workers read them, or some rows at a time."""
     if is_partitioned(table):
-        yield from spread(_checked_partition, None, partitions_of(table))
+        try:
+            yield from spread(_checked_partition, None, partitions_of(table))
+        except OSError as exc:
+            raise TableError(f"{table}: cannot be read ({type(exc).__name__}: {exc})") from exc
         return
     for part in _parts(Path(table)) if is_path(table) else _parts_of_frame(as_frame(table)):
         yield _checked_part(name_of(table), part)

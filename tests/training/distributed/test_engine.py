@@ -1,9 +1,12 @@
+import pickle
 import sys
 from concurrent.futures import CancelledError
 
+import numpy as np
 import pytest
 
 from router_model.errors import EngineError
+from router_model.training.distributed.aligned import Aligned, at_boundary
 from router_model.training.distributed.engine import computing_on, engine_in_force, spread
 
 
@@ -106,6 +109,13 @@ class LossyClient:
     def submit(self, compute, function, shared, piece, *, key):
         assert key.startswith("double-")
         return Outcome(self.failures.pop(0) if self.failures else compute(function, shared.value, piece))
+
+
+def test_arrays_that_arrive_anywhere_in_memory_are_moved_to_a_boundary():
+    whole = bytearray(17)
+    assert at_boundary(memoryview(whole)[1:]).ctypes.data % 16 == 0
+    sent = pickle.dumps(Aligned({"a": np.arange(5, dtype=np.float32)}), protocol=5)
+    assert pickle.loads(sent).value["a"].tolist() == [0, 1, 2, 3, 4]
 
 
 def test_what_was_lost_with_its_workers_is_sent_and_computed_again():
