@@ -1,18 +1,19 @@
 """Values whose arrays begin at boundaries of memory, also after they were sent.
 
 Dask puts the buffers of a message one after the other, so arrays that are read from it may begin anywhere. Compiled
-code refuses such arrays, and reads them slowly. Buffers are sent apart from the value here, and those that begin elsewhere
-are copied where they arrive.
+code refuses such arrays. Buffers are sent apart from the value here, and those that begin elsewhere are copied where
+they arrive.
 """
 
 import pickle
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
 _BOUNDARY = 16
+_WITH_BUFFERS = 5  # protocol of pickle; Dask uses 4 for some messages
 
 
 class Aligned:
@@ -28,9 +29,12 @@ class Aligned:
     def __init__(self, value: Any) -> None:
         self.value = value
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        """Send buffers apart from the value where the protocol can; else within, where each gets memory of its own."""
         buffers: list[pickle.PickleBuffer] = []
-        head = pickle.dumps(self.value, protocol=5, buffer_callback=buffers.append)
+        if int(protocol) < _WITH_BUFFERS:
+            return _received, (pickle.dumps(self.value, protocol=_WITH_BUFFERS), buffers)
+        head = pickle.dumps(self.value, protocol=_WITH_BUFFERS, buffer_callback=buffers.append)
         return _received, (head, buffers)
 
 

@@ -111,11 +111,14 @@ class LossyClient:
         return Outcome(self.failures.pop(0) if self.failures else compute(function, shared.value, piece))
 
 
-def test_arrays_that_arrive_anywhere_in_memory_are_moved_to_a_boundary():
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_arrays_that_arrive_anywhere_in_memory_are_moved_to_a_boundary(protocol):
     whole = bytearray(17)
     assert at_boundary(memoryview(whole)[1:]).ctypes.data % 16 == 0
-    sent = pickle.dumps(Aligned({"a": np.arange(5, dtype=np.float32)}), protocol=5)
-    assert pickle.loads(sent).value["a"].tolist() == [0, 1, 2, 3, 4]
+    sent = pickle.dumps(Aligned({"a": np.arange(5, dtype=np.float32)}), protocol=protocol)
+    received = pickle.loads(sent).value["a"]
+    assert received.tolist() == [0, 1, 2, 3, 4]
+    assert received.ctypes.data % 16 == 0
 
 
 def test_what_was_lost_with_its_workers_is_sent_and_computed_again():
