@@ -35,7 +35,7 @@ HOUSES = (
         Floor("measuring · new_model", "savings, certificates; add a model"),
         Floor("fitting", "from arrays to a predictor"),
         Floor("table · metrics · near_duplicates", "splits, prices, targets; AIQ, AUC; twins"),
-        Floor("importing · grading", "files and logs of others; how good answers are"),
+        Floor("importing · grading · distributed", "files of others; grades; work on a cluster"),
     )),
     House("serving", 7.4, 10.2, "#009E73", (
         Floor("commands · integrations", "serve, keys, log; LiteLLM's hook"),

@@ -70,6 +70,18 @@ class PromptFeatures(Summarised):
             max_output_tokens=self.max_output_tokens[rows],
         )
 
+    @classmethod
+    def concatenate(cls, parts: Sequence["PromptFeatures"]) -> "PromptFeatures":
+        """Join the features of several lists of prompts."""
+        return cls(
+            embedding=np.concatenate([part.embedding for part in parts]),
+            surface=np.concatenate([part.surface for part in parts]),
+            pieces=[pieces for part in parts for pieces in part.pieces],
+            n_input_tokens=np.concatenate([part.n_input_tokens for part in parts]),
+            n_images=np.concatenate([part.n_images for part in parts]),
+            max_output_tokens=np.concatenate([part.max_output_tokens for part in parts]),
+        )
+
     def of_prompt(self, row: int) -> "PromptFeatures":
         """Return the features of one prompt."""
         return self if len(self) == 1 else self.take(np.array([row]))  # copies take a noticeable share of a decision
@@ -118,14 +130,7 @@ def _of_log(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures:
     with_text = [row for row in range(len(prompts)) if row not in logged]
     if with_text:
         parts.append(featurise([prompts[row] for row in with_text], encoder))
-    joined = PromptFeatures(
-        embedding=np.concatenate([part.embedding for part in parts]),
-        surface=np.concatenate([part.surface for part in parts]),
-        pieces=[pieces for part in parts for pieces in part.pieces],
-        n_input_tokens=np.concatenate([part.n_input_tokens for part in parts]),
-        n_images=np.concatenate([part.n_images for part in parts]),
-        max_output_tokens=np.concatenate([part.max_output_tokens for part in parts]),
-    )
+    joined = PromptFeatures.concatenate(parts)
     return joined.take(np.argsort(np.array([*logged, *with_text])))
 
 

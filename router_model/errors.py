@@ -7,6 +7,7 @@ RouterModelError(Exception)
 ├── ArtifactError(ValueError)    a saved router is damaged, too new, or not a router
 ├── TrainingError(ValueError)    a router cannot be trained from the table or the settings
 ├── RequestError(ValueError)     an argument of a request is out of its range or contradicts another
+├── EngineError(RuntimeError)    a cluster is not reached, or cannot do the work
 ├── UsageError(ValueError)       token counts of a call contradict each other
 └── NoCandidateError(LookupError) constraints left no model to choose from (`router_model.screening.screening`)
 
@@ -45,6 +46,10 @@ class TrainingError(RouterModelError, ValueError):
 
 class RequestError(RouterModelError, ValueError):
     """Raise when an argument of a request is out of its range or contradicts another one."""
+
+
+class EngineError(RouterModelError, RuntimeError):
+    """Raise when a cluster is not reached, or cannot do the work that was given to it."""
 
 
 class UsageError(RouterModelError, ValueError):

@@ -18,7 +18,7 @@ from router_model.charts.drawing import Drawing
 from router_model.cost import expected_cost_usd
 from router_model.errors import ArtifactError, TableError, TrainingError
 from router_model.features import Encoder, Prompt, load_encoder
-from router_model.features.featuriser import PromptFeatures, featurise
+from router_model.features.featuriser import PromptFeatures
 from router_model.features.prompt import LoggedPrompt
 from router_model.policy import OperatingPoint
 from router_model.prediction.bars import succeeds
@@ -36,6 +36,7 @@ from router_model.saved.artifact import (
 from router_model.saved.bank_prompts import BankPrompts
 from router_model.spend_curve import SpendCurve
 from router_model.summary import Summarised, Summary
+from router_model.training.distributed.prompts import featurise_all
 from router_model.training.fitting.calibrate import fit_reference
 from router_model.training.fitting.embedding_cache import cached
 from router_model.training.fitting.evidence import bank_rows
@@ -66,7 +67,7 @@ MIN_PROMPTS = 50
 """The least number of training prompts, because nothing can be learned from five folds of ten."""
 
 STEPS = (
-    "read", "features", "evidence", *["boosters"] * N_FOLDS, "other tasks", *["amounts"] * 4, "certify", "evaluate",
+    "read", "features", "evidence", "other tasks", *["boosters"] * N_FOLDS, *["amounts"] * 4, "certify", "evaluate",
     "save",
 )  # fmt: skip
 """The steps that `advance` is called with, in order; tables without tokens and latencies skip ``amounts``."""
@@ -247,7 +248,7 @@ def train(
     advance("read")
     encoder = load_encoder(config.encoder)
     keeping = cached(encoder, advance=lambda n_done, n: advance(f"encoded {n_done:,} of {n:,}"))
-    features = featurise(outcomes.prompts, keeping)
+    features = featurise_all(outcomes.prompts, keeping)
     outcomes, findings = leave_out_contradicted(outcomes, features.embedding, seed=config.seed)
     if findings:
         kept = graded_prompts(outcomes)

@@ -11,6 +11,7 @@ from router_model.help_pages import Command
 from router_model.pages.command_option import html_option
 from router_model.progress import working
 from router_model.terminal_tables import print_table
+from router_model.training.distributed.options import engine_option
 from router_model.wording import number, percent, usd
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ _TASKS_SHOWN = 20
 @click.option(
     "--track/--no-track", default=None, help="Record it in MLflow [if MLFLOW_TRACKING_URI or mlflow.db is there]."
 )
+@engine_option
 @html_option
 @click.option("--json", "as_json", is_flag=True, help="Print the evaluation as JSON.")
 def command(

@@ -10,6 +10,7 @@ from router_model.commands.log_source import LogSource, log_options
 from router_model.help_pages import Command
 from router_model.progress import Steps, working
 from router_model.terminal_tables import print_table
+from router_model.training.distributed.options import engine_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     sections={
         "Which log": "--log",
         "What is trained": "--base",
+        "Where": "--engine",
         "Output": "--json",
     },
 )
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 @click.option(
     "--track/--no-track", default=True, help="Record the run in MLflow, here or at MLFLOW_TRACKING_URI [track]."
 )
+@engine_option
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
     *,

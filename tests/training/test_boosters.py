@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,7 +22,7 @@ def table(largest: list[int] | None = None, known: float = 1.0) -> PairTable:
 
     rng = np.random.default_rng(0)
     return PairTable(
-        layout=layout,
+        part=lambda prompts: partial(layout, prompts),
         names=["a", "b", "c"],
         target=(rng.random((N_PROMPTS, N_OUTPUTS)) < 0.5).astype(np.float32),
         weight=(rng.random((N_PROMPTS, N_OUTPUTS)) < known).astype(np.float32),

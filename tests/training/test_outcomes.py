@@ -111,6 +111,6 @@ def test_conversations_stand_for_their_prompts(tmp_path):
     assert read_outcomes(write(tmp_path)).split_keys == ["a", "b"]
 
 
-def test_a_folder_is_no_table(tmp_path):
-    with pytest.raises(TableError, match="is a folder; make one table of what is in it"):
+def test_a_folder_without_tables_is_refused(tmp_path):
+    with pytest.raises(TableError, match="no Parquet file in it; expected the partitions of an outcome table"):
         read_outcomes(tmp_path)

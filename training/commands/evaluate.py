@@ -10,6 +10,7 @@ from router_model.help_pages import Command
 from router_model.progress import working
 from router_model.saving import saving_cell, say_saving
 from router_model.terminal_tables import print_table
+from router_model.training.distributed.options import TablePath, engine_option
 from router_model.wording import percent, usd
 
 if TYPE_CHECKING:
@@ -32,11 +33,12 @@ _TASKS_SHOWN = 20
     sections={
         "Rule": "--quality-bar",
         "What is measured": "--catalog",
+        "Where": "--engine",
         "Output": "--json",
     },
 )
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.argument("table", type=click.Path(path_type=Path))
+@click.argument("table", type=TablePath())
 @click.option("--quality-bar", type=float, help="Quality an answer needs to succeed [default: the router's].")
 @click.option("--target-success", type=float, help="Success rate wanted; see 'inspect' for certified ones.")
 @click.option("--success-value-usd", type=float, help="What a success is worth, in USD [default: the router's].")
@@ -45,10 +47,11 @@ _TASKS_SHOWN = 20
 @click.option("--include-seen", is_flag=True, help="Count prompts the router was trained on, too.")
 @click.option("--robustness", is_flag=True, help="Reword up to 1,000 of the prompts and report decisions that flip.")
 @click.option("--encoder", help="The encoder, if the router was trained with your own (hub id or folder).")
+@engine_option
 @click.option("--json", "as_json", is_flag=True, help="Print the evaluation as JSON.")
 def command(
     artifact: Path,
-    table: Path,
+    table: str | Path,
     *,
     catalog: Path | None,
     encoder: str | None,

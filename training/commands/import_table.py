@@ -9,9 +9,12 @@ import click
 from router_model.errors import TableError
 from router_model.help_pages import Command
 from router_model.progress import Work, working
+from router_model.training.distributed.options import engine_option
 from router_model.wording import percent
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from router_model.training.importing import ImportReport, Preview, Progress
 
 # This list is repeated here (a test compares it), because importing the converters would load polars for every --help.
@@ -49,19 +52,26 @@ _WIDTH = 80
 @click.command(
     "import",
     cls=Command,
-    examples="""
+    examples=r"""
     router-model import log.csv --preview
     router-model import log.csv --column quality=stars --scale 1:5 --out o.parquet
     router-model import 'traces/*.jsonl.gz' --model openai/gpt-5 --out o.parquet
+    router-model import s3://bucket/traces --out s3://bucket/outcomes \
+      --engine tcp://scheduler:8786
     """,
     sections={
         "What the fields mean": "--format",
         "Bad rows": "--on-error",
+        "Where": "--engine",
         "Output": "--json",
     },
 )
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("--out", type=click.Path(), help="The table to write, a .parquet file.")
+@click.option(
+    "--out",
+    type=click.Path(),
+    help="The table to write, a .parquet file; or a folder that ends with '/', or a URI, for a partition of each file.",
+)
 @click.option("--preview", is_flag=True, help="Show the first three rows as they would be read; write nothing.")
 @click.option(
     "--format",
@@ -118,6 +128,7 @@ _WIDTH = 80
     help="With --on-error skip: stop if more rows of a source are rejected for one reason (20%, 0.2 or 500); one bad "
     "row is always accepted.",
 )
+@engine_option
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 def command(sources: tuple[str, ...], out: str | None, *, preview: bool, as_json: bool, **options: Any) -> None:
     """Turn outcome tables and logs into one table to train on.
@@ -128,6 +139,7 @@ def command(sources: tuple[str, ...], out: str | None, *, preview: bool, as_json
     """
     # Imported here so that --help needs no polars.
     from router_model.training.importing import import_sources, make_options, preview_sources  # noqa: PLC0415
+    from router_model.training.importing.partitions import import_partitions, is_folder  # noqa: PLC0415
 
     chosen = _chosen(**options)
     if preview:
@@ -138,6 +150,11 @@ def command(sources: tuple[str, ...], out: str | None, *, preview: bool, as_json
         return
     if out is None:
         raise click.UsageError("Missing option '--out': name the table to write, or use --preview to write nothing.")
+    if is_folder(out):
+        with working("importing every file into a partition"):
+            reports = import_partitions(sources, out, **chosen)
+        click.echo(json.dumps([summary(one) for one in reports]) if as_json else partitions_text(reports, out))
+        return
     with working("reading") as work:
         report = import_sources(sources, out, progress=lambda now: _show_progress(work, now), **chosen)
     click.echo(json.dumps(summary(report)) if as_json else summary_text(report))
@@ -180,6 +197,19 @@ def summary_text(report: "ImportReport") -> str:
             "--column quality=FIELD."
         )
     return "\n".join(lines)
+
+
+def partitions_text(reports: "Sequence[ImportReport]", out: str) -> str:
+    """Return the reports of partitions as lines for a terminal."""
+    n_rows, rejected = sum(one.n_rows for one in reports), sum(one.n_rejected for one in reports)
+    return "\n".join(
+        [
+            f"Wrote {len(reports):,} partitions to {out}",
+            f"  {'rows':<14} {n_rows:,}",
+            f"  {'with quality':<14} {_share(sum(one.n_with_quality for one in reports), n_rows)}",
+            *([f"  {'rejected':<14} {rejected:,}, see the .rejects.jsonl beside them"] if rejected else []),
+        ]
+    )
 
 
 def preview_text(preview: "Preview") -> str:

@@ -8,6 +8,7 @@ import click
 
 from router_model.help_pages import Command
 from router_model.progress import Steps, working
+from router_model.training.distributed.options import TablePath, engine_option
 from router_model.wording import percent
 
 if TYPE_CHECKING:
@@ -23,16 +24,20 @@ if TYPE_CHECKING:
     router-model train outcomes.parquet --out my-router --no-holdout
     router-model train outcomes.parquet --out my-router --catalog catalog.toml \
       --target-success 0.9
+    # days of a log's archive, on the workers of a Dask cluster
+    router-model train s3://bucket/outcomes --out my-router \
+      --engine tcp://scheduler:8786
     """,
     sections={
         "What is learned": "--catalog",
         "Certificates and the default": "--target-success",
         "What is kept": "--keep-prompts",
         "A router that it replaces": "--former",
+        "Where": "--engine",
         "Output": "--json",
     },
 )
-@click.argument("table", type=click.Path(path_type=Path))
+@click.argument("table", type=TablePath())
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the trained router.")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities (TOML).")
 @click.option(
@@ -67,9 +72,10 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Save the router even if it moves more traffic than the new evidence supports.",
 )
+@engine_option
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
-    table: Path,
+    table: str | Path,
     *,
     out: Path,
     catalog: Path | None,
@@ -88,7 +94,10 @@ def command(
     accept_moves: bool,
     as_json: bool,
 ) -> None:
-    """Train a router on the outcomes in TABLE (Parquet; see 'router-model import')."""
+    """Train a router on the outcomes in TABLE (Parquet; see 'router-model import').
+
+    TABLE is a file, or a folder, a pattern or a URI of several.
+    """
     from router_model.catalog import Catalog  # noqa: PLC0415  (--help stays fast)
     from router_model.interrupts import after_saving  # noqa: PLC0415
     from router_model.training.config import read_config  # noqa: PLC0415

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import lightgbm as lgb
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from router_model.errors import TrainingError
 from router_model.prediction.predictor import raw_scores
+from router_model.training.distributed.engine import spread
 
 FloatArray = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
@@ -63,19 +65,24 @@ class PairTable:
 
     Attributes
     ----------
-    layout : Callable
-        Function from prompts (indices) to their rows, a float32 array of shape (len(prompts) * n_outputs, n_columns).
+    part : Callable
+        Function from prompts (indices) to what lays out their rows where it is called, here or on a worker: a float32
+        array of shape (len(prompts) * n_outputs, n_columns).
     names : names of the columns
     target, weight : float32 arrays, shape (n_prompts, n_outputs)
         An output is a (model, bar), or a model. Rows of weight 0 are left out of fitting.
     folds : shape (n_prompts,)
     """
 
-    layout: Callable[[Rows], FloatArray]
+    part: Callable[[Rows], Callable[[], FloatArray]]
     names: list[str]
     target: FloatArray
     weight: FloatArray
     folds: npt.NDArray[np.int64]
+
+    def layout(self, prompts: Rows) -> FloatArray:
+        """Return the rows of some prompts, shape (len(prompts) * n_outputs, n_columns)."""
+        return self.part(prompts)()
 
     def chunks(self, prompts: Rows) -> Iterator[Rows]:
         """Split prompts so that a chunk's rows stay near `_CHUNK_ROWS`."""
@@ -124,19 +131,19 @@ def fit_boosters(
     advance : called after each booster, for a progress bar
     """
     pairs = _sampled(np.flatnonzero(table.weight.reshape(-1) > 0), config.max_rows, seed)
-    fold_of_row = table.folds[pairs // table.target.shape[1]]
-    parameters = _parameters(objective, config, n_rows=len(pairs))
-    rows = lgb.Dataset(
-        table.gather(pairs),
-        table.target.reshape(-1)[pairs],
+    sample = _Sample(
+        rows=table.gather(pairs),
+        target=table.target.reshape(-1)[pairs],
         weight=table.weight.reshape(-1)[pairs],
-        feature_name=table.names,
-        params=parameters,
-    ).construct()
+        names=table.names,
+        fold_of_row=table.folds[pairs // table.target.shape[1]],
+        parameters=_parameters(objective, config, n_rows=len(pairs)),
+        config=config,
+        seed=seed,
+    )
     grown = []
-    for fold in np.unique(table.folds):
-        fitted, held_out = (rows.subset(np.flatnonzero(side)) for side in (fold_of_row != fold, fold_of_row == fold))
-        grown.append(_grow(fitted, held_out, {**parameters, "seed": seed + int(fold)}, config))
+    for one in spread(_Sample.grow, sample, np.unique(table.folds)):
+        grown.append(one)
         advance()
     n_rounds = _best_rounds([curve for _, curve in grown])
     boosters = tuple(_cut(booster, n_rounds) for booster, _ in grown)
@@ -150,11 +157,23 @@ def out_of_fold_scores(boosters: Sequence[lgb.Booster], table: PairTable) -> npt
     ----------
     boosters : one for each fold of the table, in order
     """
+    folds = np.unique(table.folds)
+    placed = [
+        (place, prompts)
+        for place, fold in enumerate(folds)
+        for prompts in table.chunks(np.flatnonzero(table.folds == fold))
+    ]
+    pieces = ((place, table.part(prompts)) for place, prompts in placed)
     scores = np.zeros(table.target.shape)
-    for fold, booster in zip(np.unique(table.folds), boosters, strict=True):
-        for prompts in table.chunks(np.flatnonzero(table.folds == fold)):
-            scores[prompts] = raw_scores(booster, table.layout(prompts)).reshape(len(prompts), -1)
+    for (_, prompts), found in zip(placed, spread(_scores, tuple(boosters), pieces), strict=True):
+        scores[prompts] = found.reshape(len(prompts), -1)
     return scores
+
+
+def _scores(boosters: tuple[lgb.Booster, ...], piece: tuple[int, Callable[[], FloatArray]]) -> npt.NDArray[np.float64]:
+    """Return one booster's scores of the rows that are laid out here."""
+    place, lay_out = piece
+    return raw_scores(boosters[place], lay_out())
 
 
 def _sampled(pairs: Rows, size: int, seed: int) -> Rows:
@@ -164,21 +183,70 @@ def _sampled(pairs: Rows, size: int, seed: int) -> Rows:
     return np.sort(np.random.default_rng(seed).choice(pairs, size, replace=False))
 
 
-def _grow(
-    fitted: lgb.Dataset, held_out: lgb.Dataset, parameters: dict[str, Any], config: BoosterConfig
-) -> tuple[lgb.Booster, list[float]]:
-    """Fit until the held-out loss has not fallen for `patience` rounds; also return the loss after each round."""
-    curves: dict[str, dict[str, list[float]]] = {}
-    booster = lgb.train(
-        parameters,
-        fitted,
-        config.max_rounds,
-        valid_sets=[held_out],
-        valid_names=["held_out"],
-        callbacks=[lgb.early_stopping(config.patience, verbose=False), lgb.record_evaluation(curves)],
-    )
-    (curve,) = curves["held_out"].values()
-    return booster, curve
+class _Sample:
+    """The rows that boosters are fitted on; all folds share one set of bins.
+
+    Attributes
+    ----------
+    rows : shape (n_rows, n_columns)
+        Dropped once LightGBM has binned them, which it does where the first fold is fitted.
+    target, weight, fold_of_row : shape (n_rows,)
+    """
+
+    def __init__(
+        self,
+        *,
+        rows: FloatArray,
+        target: FloatArray,
+        weight: FloatArray,
+        names: list[str],
+        fold_of_row: npt.NDArray[np.int64],
+        parameters: dict[str, Any],
+        config: BoosterConfig,
+        seed: int,
+    ) -> None:
+        self.rows: FloatArray | None = rows
+        self.target, self.weight, self.names, self.fold_of_row = target, weight, names, fold_of_row
+        self.parameters, self.config, self.seed = parameters, config, seed
+        self._binned: lgb.Dataset | None = None
+        self._binning = Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a worker needs: it bins the rows itself, into the same bins."""
+        return {**self.__dict__, "_binned": None, "_binning": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _binning=Lock())
+
+    def grow(self, fold: int) -> tuple[lgb.Booster, list[float]]:
+        """Fit on the other folds until the fold's loss has not fallen for `patience` rounds; also return its curve."""
+        binned, curves = self._bins(), dict[str, dict[str, list[float]]]()
+        fitted, held_out = (
+            binned.subset(np.flatnonzero(side)) for side in (self.fold_of_row != fold, self.fold_of_row == fold)
+        )
+        booster = lgb.train(
+            {**self.parameters, "seed": self.seed + int(fold)},
+            fitted,
+            self.config.max_rounds,
+            valid_sets=[held_out],
+            valid_names=["held_out"],
+            callbacks=[lgb.early_stopping(self.config.patience, verbose=False), lgb.record_evaluation(curves)],
+        )
+        (curve,) = curves["held_out"].values()
+        return booster, curve
+
+    def _bins(self) -> lgb.Dataset:
+        with self._binning:  # a worker may fit two folds at once
+            if self._binned is None:
+                self._binned = lgb.Dataset(
+                    self.rows,
+                    self.target,
+                    weight=self.weight,
+                    feature_name=self.names,
+                    params=self.parameters,
+                ).construct()
+                self.rows = None
+            return self._binned
 
 
 def _best_rounds(curves: list[list[float]]) -> int:

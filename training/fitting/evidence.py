@@ -17,6 +17,7 @@ from router_model.features.featuriser import PromptFeatures
 from router_model.prediction.evidence import Bank, Evidence, EvidenceModel, Space
 from router_model.prediction.kernel import Kernel, KernelHead, SurfaceScale, by_feature
 from router_model.prediction.similarity import Vectors
+from router_model.training.distributed.engine import spread
 from router_model.training.fitting.heads import fit_head
 from router_model.training.fitting.kernel import fit_weights, kernel_matrix
 from router_model.training.table.targets import Targets
@@ -174,9 +175,10 @@ class EvidenceFitter:
         """
         asked = np.arange(len(folds)) if asked is None else asked
         joined: Evidence | None = None
-        for fold in np.unique(folds[asked]):
-            at = np.flatnonzero(folds[asked] == fold)
-            part = self._evidence_from_outside(folds == fold, asked[at])
+        labels = np.unique(folds[asked])
+        places = [np.flatnonzero(folds[asked] == fold) for fold in labels]
+        pieces = ((folds == fold, asked[at]) for fold, at in zip(labels, places, strict=True))
+        for at, part in zip(places, spread(EvidenceFitter.evidence_from_outside, self, pieces), strict=True):
             joined = joined or _empty_like(part, len(asked))
             for whole, rows in zip(_arrays(joined), _arrays(part), strict=True):
                 whole[at] = rows
@@ -184,7 +186,9 @@ class EvidenceFitter:
             raise TrainingError("got no prompt to compute evidence for; expected at least one")
         return joined
 
-    def _evidence_from_outside(self, inside: npt.NDArray[np.bool_], asked: Rows) -> Evidence:
+    def evidence_from_outside(self, fold: tuple[npt.NDArray[np.bool_], Rows]) -> Evidence:
+        """Return the evidence for some prompts of a fold, fitted outside it; the fold is a mask of shape (n,)."""
+        inside, asked = fold
         return self.fit_outside(inside).evidence_of(
             self.vectors["embedding"][asked],
             self.vectors["bag"][asked],

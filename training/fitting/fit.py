@@ -6,6 +6,7 @@ prompts. Calibration and test prompts are not used here.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import lightgbm as lgb
 import numpy as np
@@ -90,17 +91,19 @@ def fit_predictor(
     fitter = EvidenceFitter.prepare(features, targets, folds, config.evidence)
     evidence = fitter.out_of_fold(folds)
     advance("evidence")
-    stage = _Stage(features, targets, folds, evidence, seed, advance)
-    boosters = stage.fit_success(config.boosters)
     some = _sample(len(folds), UNLIKE_PROMPTS, seed)
     unlike = fitter.out_of_fold(group_folds(groups, n_folds=len(np.unique(folds))), some)
+    evidence_model = fitter.fit()
+    del fitter  # the largest arrays of a training; workers forget them, too, at the next step
     advance("other tasks")
+    stage = _Stage(features, targets, folds, evidence, seed, advance)
+    boosters = stage.fit_success(config.boosters)
     fitted = stage.fit_probabilities(boosters, unlike, some, groups)
     amounts, output_tokens = stage.fit_amounts(config.amount_boosters)
     predictor = Predictor(
         models=models,
         grid=targets.grid,
-        evidence_model=fitter.fit(),
+        evidence_model=evidence_model,
         boosters=boosters.boosters,
         blend=fitted.blend,
         calibration=fitted.calibration,
@@ -140,13 +143,13 @@ class _Stage:
         """Return the training rows of some targets."""
         n, shown = len(self.features), list(columns)
 
-        def layout(prompts: npt.NDArray[np.intp]) -> FloatArray:
+        def part(prompts: Rows) -> Callable[[], FloatArray]:
             surface = self.features.surface[prompts]
-            return pair_rows(self.evidence.take(prompts), surface, self.targets.grid.bars, targets=shown)
+            return partial(pair_rows, self.evidence.take(prompts), surface, self.targets.grid.bars, targets=shown)
 
         names, n_targets = FORM_NAMES[: self.features.surface.shape[1]], self.evidence.values.shape[2]
         return PairTable(
-            layout=layout,
+            part=part,
             names=pair_names(self.evidence.names, names, n_bars=self.targets.n_bars, n_targets=n_targets),
             target=self.targets.outcome[:, :, shown].reshape(n, -1),
             weight=self.targets.weight[:, :, shown].reshape(n, -1),

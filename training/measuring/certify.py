@@ -36,12 +36,13 @@ import numpy.typing as npt
 
 from router_model.certificate import CLUSTERED, GRADE_STEPS, LIKELIEST_USD, Certificate, binomial_p_value
 from router_model.errors import TableError, TrainingError
-from router_model.features.featuriser import PromptFeatures, featurise
+from router_model.features.featuriser import PromptFeatures
 from router_model.mean_bound import mean_lower_bound, shows_mean
 from router_model.policy import best_by_value
 from router_model.prediction.bars import succeeds
 from router_model.router import Router
 from router_model.saved.artifact import hash_of
+from router_model.training.distributed.prompts import featurise_all, predict_all
 from router_model.training.measuring.design_effect import design_effects
 from router_model.training.measuring.evaluate import eligible_models, learned_from
 from router_model.training.near_duplicates.groups import near_duplicate_labels
@@ -129,7 +130,7 @@ def certify(
     router = router.graded_only()
     outcomes = outcomes.select_models(router.models)
     if features is None:
-        features = featurise(outcomes.prompts, router.encoder)
+        features = featurise_all(outcomes.prompts, router.encoder)
     seen = learned_from(router, outcomes.prompts)
     graded = ~np.isnan(outcomes.quality).all(axis=1)
     rows = np.flatnonzero(~seen & graded)
@@ -142,7 +143,7 @@ def certify(
     of_quality = quality_bar is None and router.artifact.predictor.grid.graded
     bar = router.artifact.operating_point.quality_bar if quality_bar is None else quality_bar
     kept = outcomes.take(rows)
-    table = router.predict_features(features.take(rows), bar)
+    table = predict_all(router, features.take(rows), bar)
     known = ~np.isnan(kept.quality)
     eligible = eligible_models(router, kept, features.take(rows), table)
     worth = table.mean_quality if of_quality else table.p_success

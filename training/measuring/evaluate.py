@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from router_model.errors import TableError
 from router_model.features import Prompt
-from router_model.features.featuriser import PromptFeatures, featurise
+from router_model.features.featuriser import PromptFeatures
 from router_model.features.prompt import LoggedPrompt
 from router_model.goal import OWN_TRADEOFF, Goal, OwnTradeoff, read_goal
 from router_model.policy import best_by_value
@@ -24,6 +24,7 @@ from router_model.prediction_table import PredictionTable
 from router_model.router import Router
 from router_model.saved.artifact import hash_of
 from router_model.screening.constraints import Constraints
+from router_model.training.distributed.prompts import featurise_all, predict_all
 from router_model.training.measuring.calibration_check import ALL_MODELS
 from router_model.training.measuring.evaluation import Decided, Evaluation, Realised, Tradeoff
 from router_model.training.measuring.operating_point import (
@@ -111,7 +112,7 @@ def evaluate(
     router = Router.of(router).graded_only()
     outcomes = read_outcomes(table).select_models(router.models)
     if features is None:
-        features = featurise(outcomes.prompts, router.encoder)
+        features = featurise_all(outcomes.prompts, router.encoder)
     seen = seen_before(router, outcomes.prompts)
     near = near_seen(router, outcomes.prompts) & ~seen
     graded = ~np.isnan(outcomes.quality).all(axis=1)
@@ -124,7 +125,7 @@ def evaluate(
             f"{remedy}, and {int((~graded).sum())} have no graded answer"
         )
     bar, rule = router.quality_bar(goal), router.rule(goal)
-    table = router.predict_features(features.take(rows), bar)
+    table = predict_all(router, features.take(rows), bar)
     kept = outcomes.take(rows)
     cost = realised_costs(kept, router.catalog)
     realised = _Realiser.of_partial(kept, cost, table)
@@ -134,7 +135,7 @@ def evaluate(
     is_known = (seen | near)[rows]
     if is_known.any() and not is_known.all():
         fresh = np.flatnonzero(~is_known)
-        of_fresh = router.predict_features(features.take(rows[fresh]), bar)
+        of_fresh = predict_all(router, features.take(rows[fresh]), bar)
         unseen = _evaluation(realised.take(fresh), of_fresh, chosen[fresh], rule=rule.in_words())
         result = replace(result, unseen=unseen)
     texts = [hash_of(prompt) for prompt in kept.prompts]

@@ -25,9 +25,9 @@ import numpy.typing as npt
 from router_model.charts import IntervalRow, intervals
 from router_model.charts.drawing import Drawing
 from router_model.errors import SupportError, TableError
-from router_model.features.featuriser import featurise
 from router_model.router import Router
 from router_model.summary import Summarised, Summary
+from router_model.training.distributed.prompts import featurise_all, predict_all
 from router_model.training.measuring.evaluate import cheaper_goals, eligible_models, near_seen, seen_before
 from router_model.training.measuring.moves import main_move
 from router_model.training.measuring.verdict import (
@@ -320,8 +320,8 @@ class RouterView:
 def view_of(router: Router, log: LoggedDecisions, models: Sequence[str]) -> RouterView:
     """Return what a router chooses and predicts on the decisions of a log."""
     outcomes = log.outcomes
-    features = featurise(outcomes.prompts, router.encoder)
-    table = router.predict_features(features, router.artifact.operating_point.quality_bar)
+    features = featurise_all(outcomes.prompts, router.encoder)
+    table = predict_all(router, features, router.artifact.operating_point.quality_bar)
     columns = np.array([models.index(model) for model in router.models])
     eligible = eligible_models(router, outcomes, features, table)
     asked = eligible & ~log.excluded[:, columns]

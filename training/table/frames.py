@@ -11,11 +11,13 @@ from typing import Any, Final, TypeAlias
 import polars as pl
 
 from router_model.errors import TableError
+from router_model.training.distributed.partitions import is_partitioned, sha256_of_partitions
 from router_model.training.files import file_sha256
 from router_model.training.importing.frames import series_of
 
 Table: TypeAlias = Any
-"""A path, a frame of polars or pandas, anything with ``__arrow_c_stream__``, or a mapping from names to values."""
+"""A path of a file or of partitions, a frame of polars or pandas, anything with ``__arrow_c_stream__``, or a mapping
+from names to values."""
 
 _FRAME: Final = "the frame"
 
@@ -59,7 +61,9 @@ def as_frame(table: Table) -> pl.DataFrame:
 
 
 def sha256_of(table: Table) -> str:
-    """Return the hash of a file's bytes, or of a frame as Arrow's file format has it."""
+    """Return the hash of a file's bytes, of partitions' hashes, or of a frame as Arrow's file format has it."""
+    if is_partitioned(table):
+        return sha256_of_partitions(table)
     if is_path(table):
         return file_sha256(Path(table))
     written = io.BytesIO()

@@ -21,6 +21,8 @@ from router_model.features.prompt import LoggedPrompt, PromptLike
 from router_model.missing_paths import no_such
 from router_model.outcome_schema import DECISION_LOG, OUTCOME_COLUMN_NAMES
 from router_model.summary import Summarised, Summary
+from router_model.training.distributed.engine import spread
+from router_model.training.distributed.partitions import is_partitioned, partitions_of, read_partition
 from router_model.training.importing.checks import PROMPT_FORMS, REQUEST_PARTS, check_batch
 from router_model.training.importing.duplicates import find_duplicates
 from router_model.training.importing.problems import Problem
@@ -173,6 +175,7 @@ def read_outcomes(table: Table) -> Outcomes:
     Parameters
     ----------
     table : path of a Parquet file, or a frame of any library (`router_model.training.table.frames`)
+        Or a folder or a pattern of Parquet files, or a URI of either (`router_model.training.distributed.partitions`).
         Outcomes that were read before are returned as they are.
 
     Raises
@@ -209,25 +212,60 @@ def checked_table(table: Table) -> CheckedTable:
     name = name_of(table)
     rows: list[pl.DataFrame] = []
     prompts: list[pl.DataFrame] = []
+    faulty = name
     problems: list[Problem] = []
-    n_read = 0
-    for part in _parts(Path(table)) if is_path(table) else _parts_of_frame(as_frame(table)):
-        good, found = check_batch(part)
-        problems += [replace(problem, index=problem.index + n_read) for problem in found]
-        n_read += part.height
-        of_part = _without_repetition(good)
-        rows.append(of_part.rows)
-        prompts = [_distinct(pl.concat([*prompts, of_part.prompts]))]
+    n_read = n_together = 0
+    for part in _checked_parts(table):
+        faulty = faulty if problems else part.name
+        problems += [replace(problem, index=problem.index + n_read) for problem in part.problems]
+        n_read += part.n_rows if part.name == name else 0
+        rows.append(part.table.rows)
+        prompts.append(part.table.prompts)
+        if sum(map(len, prompts[1:])) >= n_together:  # texts come again in other parts; not all copies fit into memory
+            prompts = [_distinct(pl.concat(prompts))]
+            n_together = len(prompts[0])
     if problems:
         alike = [problem for problem in problems if problem.is_like(problems[0])]
-        raise TableError(_for_table(problems[0].message(name, problems[0].index + 1, n_alike=len(alike))))
-    if not n_read:
+        raise TableError(_for_table(problems[0].message(faulty, problems[0].index + 1, n_alike=len(alike))))
+    if not sum(map(len, rows)):
         raise TableError(f"{name}: the table has no rows")
-    checked = CheckedTable(pl.concat(rows), prompts[0])
+    checked = CheckedTable(pl.concat(rows), _distinct(pl.concat(prompts)))
     repeated = find_duplicates(checked.rows)
     if repeated:
         raise TableError(_for_table(repeated[0].message(name, repeated[0].index + 1, n_alike=len(repeated))))
     return checked
+
+
+class _CheckedPart(NamedTuple):
+    """Rows of a table that were checked together, and what is wrong with them; `name` is that of their file."""
+
+    name: str
+    table: CheckedTable
+    problems: list[Problem]
+    n_rows: int
+
+
+def _checked_parts(table: Table) -> Iterator[_CheckedPart]:
+    """Yield a table in parts: its partitions, where an engine's workers read them, or some rows at a time."""
+    if is_partitioned(table):
+        try:
+            yield from spread(_checked_partition, None, partitions_of(table))
+        except OSError as exc:
+            raise TableError(f"{table}: cannot be read ({type(exc).__name__}: {exc})") from exc
+        return
+    for part in _parts(Path(table)) if is_path(table) else _parts_of_frame(as_frame(table)):
+        yield _checked_part(name_of(table), part)
+
+
+def _checked_partition(_: None, part: str) -> _CheckedPart:
+    frame = read_partition(part, OUTCOME_COLUMN_NAMES)
+    _check_columns(part, frame.columns)
+    return _checked_part(part, frame)
+
+
+def _checked_part(name: str, frame: pl.DataFrame) -> _CheckedPart:
+    good, problems = check_batch(frame)
+    return _CheckedPart(name, _without_repetition(good), [*problems], frame.height)
 
 
 def _parts_of_frame(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -241,8 +279,6 @@ def _parts(path: Path) -> Iterator[pl.DataFrame]:
     """Yield the outcome columns of a Parquet file, `_ROWS_AT_ONCE` rows at a time."""
     if not path.exists():
         raise TableError(f"{no_such(path)} 'router-model import SOURCE --out {path}' makes a table")
-    if path.is_dir():
-        raise TableError(f"{path}: is a folder; make one table of what is in it with 'router-model import {path}/'")
     if path.suffix != ".parquet":
         raise TableError(
             f"{path}: expected a Parquet outcome table; make one with 'router-model import {path} --out "

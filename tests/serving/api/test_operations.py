@@ -97,7 +97,14 @@ def test_a_dearer_choice_than_the_best_single_is_counted_apart():
     for chosen in (plan, plan[::-1], [PlanStep("alone", 0.5, 0.01, 10)]):
         telemetry.observe(
             None,
-            SimpleNamespace(plan=Plan.of(chosen), best_single="best", predicted=True, reason="best_tradeoff", **PLAIN),
+            SimpleNamespace(
+                plan=Plan.of(chosen),
+                model=chosen[0].model,
+                best_single="best",
+                predicted=True,
+                reason="best_tradeoff",
+                **PLAIN,
+            ),
         )
     text = telemetry.exposition().decode()
     assert value(text, 'router_cost_added_usd_total{baseline="best_single"}') == pytest.approx(0.03)

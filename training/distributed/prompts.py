@@ -1,0 +1,74 @@
+"""Features of prompts, and predictions for them, a chunk of prompts at a time on the engine in force."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Final
+
+import numpy as np
+
+from router_model.decision import PredictionTable
+from router_model.features import Encoder, load_encoder
+from router_model.features.errors import EncoderError
+from router_model.features.featuriser import PromptFeatures, featurise
+from router_model.features.prompt import PromptLike
+from router_model.router import Router
+from router_model.training.distributed.engine import engine_in_force, spread
+
+_AT_ONCE: Final = 4096  # prompts of a piece: about 2 MB of text, 6 MB of features, some seconds of work
+
+
+def featurise_all(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures:
+    """Compute the features of prompts; see `router_model.features.featuriser.featurise`.
+
+    Workers load the encoder by its name, and the vectors that a transformer computes there are not cached here.
+    """
+    if not engine_in_force().is_remote or len(prompts) <= _AT_ONCE or not _has_name(encoder):
+        return featurise(prompts, encoder)
+    pieces = (prompts[start : start + _AT_ONCE] for start in range(0, len(prompts), _AT_ONCE))
+    return PromptFeatures.concatenate([*spread(_featurise, (encoder.name, encoder.content_hash), pieces)])
+
+
+def predict_all(router: Router, features: PromptFeatures, quality_bar: float) -> PredictionTable:
+    """Predict from features that were computed before; see `router_model.router.Router.predict_features`."""
+    if not engine_in_force().is_remote or len(features) <= _AT_ONCE:
+        return router.predict_features(features, quality_bar)
+    pieces = _chunks(features)
+    return PredictionTable.concatenate([*spread(_predict, (_without_prompts(router), quality_bar), pieces)])
+
+
+def _has_name(encoder: Encoder) -> bool:
+    """Whether `load_encoder` finds it; an encoder of the caller's own class is used where it is."""
+    inner = getattr(encoder, "encoder", encoder)  # of a cache
+    return type(inner).__module__.startswith("router_model.features.")
+
+
+@cache
+def _loaded(name: str) -> Encoder:
+    return load_encoder(name)
+
+
+def _featurise(encoder: tuple[str, str], prompts: Sequence[PromptLike]) -> PromptFeatures:
+    name, content_hash = encoder
+    loaded = _loaded(name)
+    if loaded.content_hash != content_hash:
+        raise EncoderError(
+            f"encoder {name!r} is {loaded.content_hash[:19]} on a worker; expected {content_hash[:19]}, as it is here"
+        )
+    return featurise(prompts, loaded)
+
+
+def _chunks(features: PromptFeatures) -> Iterator[PromptFeatures]:
+    for start in range(0, len(features), _AT_ONCE):
+        yield features.take(np.arange(start, min(start + _AT_ONCE, len(features))))
+
+
+def _without_prompts(router: Router) -> Router:
+    """Return the router without what predictions from features do not need: its training prompts and its encoder."""
+    artifact = replace(router.artifact, seen_prompts=router.artifact.seen_prompts[:0], sketches=None, bank_prompts=None)
+    return replace(router, artifact=artifact, encoder=load_encoder("static"))
+
+
+def _predict(asked: tuple[Router, float], features: PromptFeatures) -> PredictionTable:
+    router, quality_bar = asked
+    return router.predict_features(features, quality_bar)
