@@ -7,11 +7,11 @@ from typing import Final
 
 import numpy as np
 
-from router_model.decision import PredictionTable
 from router_model.features import Encoder, load_encoder
 from router_model.features.errors import EncoderError
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.features.prompt import PromptLike
+from router_model.prediction_table import PredictionTable
 from router_model.router import Router
 from router_model.training.distributed.engine import engine_in_force, spread
 
