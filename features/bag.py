@@ -161,4 +161,5 @@ def term_codes(ids: IntArray) -> IntArray:
     >>> term_codes(np.array([5, 7])).tolist() == [5, 7, 6 * N_WORD_PIECES + 7]
     True
     """
+    ids = ids.astype(np.int64, copy=False)  # int32 does not hold the codes of pairs
     return np.concatenate([ids, (ids[:-1] + 1) * N_WORD_PIECES + ids[1:]])

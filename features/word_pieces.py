@@ -8,12 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from router_model.features.words import WordPieces
+
+IntArray: TypeAlias = "npt.NDArray[np.int64] | npt.NDArray[np.int32]"
 
 N_WORD_PIECES = 30522
 
@@ -25,12 +29,12 @@ class TextBatch:
     Attributes
     ----------
     texts : sequence of str, length n
-    pieces : list of int64 arrays, length n
+    pieces : list of int64 or int32 arrays, length n
         Word-piece ids of each text, without special tokens; empty for an empty text.
     """
 
     texts: Sequence[str]
-    pieces: list[npt.NDArray[np.int64]]
+    pieces: list[IntArray]
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -38,6 +42,12 @@ class TextBatch:
     def lengths(self) -> npt.NDArray[np.int64]:
         """Return the number of word pieces of each text, shape (n,)."""
         return np.fromiter(map(len, self.pieces), dtype=np.int64, count=len(self.pieces))
+
+    def compact(self) -> "TextBatch":
+        """Return the same with all pieces in one int32 array, and views of it for the texts."""
+        together = np.concatenate([*self.pieces, np.empty(0, np.int64)]).astype(np.int32)
+        ends = np.cumsum(self.lengths())
+        return TextBatch(self.texts, [together[start:end] for start, end in pairwise([0, *ends])])
 
 
 def tokenise(texts: Sequence[str]) -> TextBatch:

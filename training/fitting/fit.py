@@ -4,6 +4,7 @@ All choices (head penalties, number of boosting rounds, blend, calibration) are 
 prompts. Calibration and test prompts are not used here.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -27,9 +28,9 @@ from router_model.training.fitting.boosters import (
     out_of_fold_scores,
 )
 from router_model.training.fitting.calibrate import HeldOut, fit_blend, fit_calibration
-from router_model.training.fitting.evidence import EvidenceConfig, EvidenceFitter
+from router_model.training.fitting.evidence import EvidenceConfig, EvidenceFitter, bank_rows
 from router_model.training.fitting.uncertainty import fit_uncertainty, small_kinds
-from router_model.training.table.groups import group_folds
+from router_model.training.table.groups import group_folds, novelty_groups
 from router_model.training.table.targets import Targets
 
 FloatArray = npt.NDArray[np.float32]
@@ -38,6 +39,11 @@ Advance = Callable[[str], None]
 
 UNLIKE_PROMPTS = 20_000
 """The most prompts for which evidence from other groups is computed; it only fits the four numbers of the trust."""
+
+LEFT_OUT = 0.2
+"""The largest share of the prompts that is left out at once, to compute evidence for it from the others."""
+
+_GROUP_FOLDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +61,12 @@ class OutOfFold:
 
     Attributes
     ----------
+    rows : indices of these prompts among the training prompts, ascending, shape (n,)
     p_success : float32 array, shape (n, n_models, n_bars)
     output_tokens : float32 array, shape (n, n_models)
     """
 
+    rows: Rows
     p_success: FloatArray
     output_tokens: FloatArray
 
@@ -69,10 +77,11 @@ def fit_predictor(
     models: tuple[str, ...],
     *,
     folds: npt.NDArray[np.int64],
-    groups: npt.NDArray[np.int64],
+    tasks: Sequence[str],
     config: FitConfig,
     seed: int,
     advance: Advance,
+    predicted: Rows | None = None,
 ) -> tuple[Predictor, OutOfFold]:
     """Fit evidence, boosters, blend and calibration on training prompts.
 
@@ -81,21 +90,30 @@ def fit_predictor(
     features, targets : of n prompts
     models : ids, in the order of the targets' model axis
     folds : shape (n,)
-    groups : shape (n,)
-        Groups of dissimilar prompts (`router_model.training.table.groups`), to learn how far to trust predictions on
-        new kinds of prompts.
+    tasks : n labels, empty where unknown
+        Groups of dissimilar prompts (`router_model.training.table.groups`) tell how far to trust predictions on new
+        kinds of prompts.
     advance : called with the name of each finished step
+    predicted : indices of the prompts that are predicted out of fold, ascending; default: all
+        Boosters, blend and calibration are learned from these predictions. Evidence is learned from all prompts.
     """
-    features = replace(features, surface=without_unused(features.surface))
-    fitter = EvidenceFitter.prepare(features, targets, folds, config.evidence)
-    evidence = fitter.out_of_fold(folds)
+    features, n = replace(features, surface=without_unused(features.surface)), len(folds)
+    rows = np.arange(n) if predicted is None else predicted
+    parts = parts_to_leave_out(folds, rows)
+    # What other kinds of prompts say is learned from these and the bank's prompts.
+    known = np.union1d(rows, bank_rows(n, config.evidence))
+    groups = novelty_groups([tasks[row] for row in known], features.embedding[known], seed=seed)
+    far_folds = group_folds(groups, n_folds=_GROUP_FOLDS)
+    everywhere = (parts, far_folds) if len(known) == n else ()
+    fitter = EvidenceFitter.prepare(features, targets, folds, config.evidence, *everywhere)
+    evidence = fitter.out_of_fold(parts, rows)
     advance("evidence")
-    stage = _Stage(features, targets, folds, evidence, seed, advance)
+    stage = _Stage(features.take(rows), targets.take(rows), folds[rows], evidence, seed, advance)
     boosters = stage.fit_success(config.boosters)
-    some = _sample(len(folds), UNLIKE_PROMPTS, seed)
-    unlike = fitter.out_of_fold(group_folds(groups, n_folds=len(np.unique(folds))), some)
+    some = _sample(len(rows), UNLIKE_PROMPTS, seed)
+    unlike = fitter.take(known).out_of_fold(far_folds, np.searchsorted(known, rows[some]))
     advance("other tasks")
-    fitted = stage.fit_probabilities(boosters, unlike, some, groups)
+    fitted = stage.fit_probabilities(boosters, unlike, some, groups[np.searchsorted(known, rows)])
     amounts, output_tokens = stage.fit_amounts(config.amount_boosters)
     predictor = Predictor(
         models=models,
@@ -107,7 +125,32 @@ def fit_predictor(
         uncertainty=fitted.uncertainty,
         amounts=amounts,
     )
-    return predictor, OutOfFold(fitted.p_success, output_tokens)
+    return predictor, OutOfFold(rows, fitted.p_success, output_tokens)
+
+
+def parts_to_leave_out(folds: npt.NDArray[np.int64], rows: Rows) -> npt.NDArray[np.int64]:
+    """Return the part with which each prompt is left out, shape (n,); -1 for prompts that are always learned from.
+
+    Where few of many prompts are predicted, several folds are left out at once, as evidence is learned once a part.
+
+    Parameters
+    ----------
+    folds : shape (n,)
+    rows : indices of the prompts to predict
+
+    Examples
+    --------
+    >>> folds = np.arange(10) % 5
+    >>> parts_to_leave_out(folds, np.arange(10)).tolist()
+    [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]
+    >>> parts_to_leave_out(folds, np.array([0, 9])).tolist()
+    [0, -1, -1, -1, -1, -1, -1, -1, -1, 0]
+    """
+    n_folds = int(folds.max(initial=0)) + 1
+    n_parts = min(math.ceil(len(rows) / (LEFT_OUT * len(folds))), n_folds)
+    parts = np.full(len(folds), -1)
+    parts[rows] = folds[rows] * n_parts // n_folds
+    return parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ def choose_operating_point(
     max_quality_loss : the margin, a difference of mean quality
     """
     rows, eligible = np.arange(len(quality)), np.ones(quality.shape, dtype=bool)
+    _, together = np.unique(np.asarray(together), return_inverse=True)  # numbers are grouped faster than names, below
     n_graded = np.count_nonzero(~np.isnan(quality), axis=0)
     logged, weight = np.any(np.isfinite(propensity), axis=1), _inverse_propensity(quality, propensity)
     quality = dr_outcomes(quality, propensity, expected_quality)

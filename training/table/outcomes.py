@@ -217,13 +217,15 @@ def checked_table(table: Table) -> CheckedTable:
         n_read += part.height
         of_part = _without_repetition(good)
         rows.append(of_part.rows)
-        prompts = [_distinct(pl.concat([*prompts, of_part.prompts]))]
+        prompts.append(of_part.prompts)
+        if sum(map(len, prompts[1:])) > len(prompts[0]):  # so that a prompt is compared again a few times only
+            prompts = [_distinct(pl.concat(prompts))]
     if problems:
         alike = [problem for problem in problems if problem.is_like(problems[0])]
         raise TableError(_for_table(problems[0].message(name, problems[0].index + 1, n_alike=len(alike))))
     if not n_read:
         raise TableError(f"{name}: the table has no rows")
-    checked = CheckedTable(pl.concat(rows), prompts[0])
+    checked = CheckedTable(pl.concat(rows), _distinct(pl.concat(prompts)))
     repeated = find_duplicates(checked.rows)
     if repeated:
         raise TableError(_for_table(repeated[0].message(name, repeated[0].index + 1, n_alike=len(repeated))))

@@ -66,5 +66,18 @@ def assign_folds(prompt_ids: Sequence[str], *, seed: int, n_folds: int = N_FOLDS
     return np.array([fold_of[prompt_id] for prompt_id in prompt_ids], dtype=np.int64)
 
 
+def sample_whole(keys: Sequence[str], size: int, *, seed: int) -> Rows:
+    """Return the indices of about `size` prompts, ascending, with all that share their keys; of all if they are fewer.
+
+    >>> len(sample_whole([f"p{i}" for i in range(1000)], 200, seed=0))
+    189
+    """
+    if len(keys) <= size:
+        return np.arange(len(keys))
+    parts = 2**32
+    number = np.array([_hash(f"{key}:sample:{seed}") % parts for key in keys], dtype=np.int64)
+    return np.flatnonzero(number < size / len(keys) * parts)
+
+
 def _hash(text: str) -> int:
     return int(sha256(text.encode("utf-8", "surrogatepass")).hexdigest(), 16)
