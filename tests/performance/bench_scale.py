@@ -50,9 +50,8 @@ def main() -> None:
     if options.grouping:
         group(options.prompts)
         return
-    print(
-        "| command | prompts | models | outcomes | CPU seconds | seconds | peak GiB | artifact MB |", "|---" * 8 + "|"
-    )
+    titles = "| command | prompts | models | outcomes | CPU seconds | seconds | peak GiB | artifact MB |"
+    print(titles, "|---" * 8 + "|", sep="\n")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if options.table is None:
