@@ -100,6 +100,7 @@ def featurise(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures
 def _in_parts(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures:
     """Compute the features of many prompts some at a time, because their lists of pieces would take most memory."""
     texts: list[str] = []
+    pieces: list[IntArray] = []
     parts: list[PromptFeatures] = []
     none = np.empty((_AT_ONCE, 0), dtype=np.float32)
     for start in range(0, len(prompts), _AT_ONCE):
@@ -107,8 +108,8 @@ def _in_parts(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures
         batch = tokenise([prompt.text for prompt in parsed]).compact()
         parts.append(_features_of(parsed, batch, none[: len(parsed)]))
         texts += batch.texts
-    joined = _joined(parts)
-    return replace(joined, embedding=encoder.encode(TextBatch(texts, joined.pieces)))
+        pieces += batch.pieces
+    return replace(_joined(parts), embedding=encoder.encode(TextBatch(texts, pieces)))
 
 
 def _features_of(parsed: Sequence[Prompt], batch: TextBatch, embedding: FloatArray) -> PromptFeatures:

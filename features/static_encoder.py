@@ -15,7 +15,7 @@ from safetensors.numpy import load as load_tensors
 
 from router_model.features.encoder import FloatArray, unit_rows
 from router_model.features.errors import EncoderError
-from router_model.features.word_pieces import N_WORD_PIECES, IntArray, TextBatch
+from router_model.features.word_pieces import N_WORD_PIECES, TextBatch
 
 _TEXTS_AT_ONCE = 4096  # bounds memory: sums are of float64
 _AT_ONCE = 128  # pieces summed at once, so that their vectors fit into a core's cache
@@ -86,7 +86,7 @@ class StaticEncoder:
             vectors[start : start + len(some)] = unit_rows(sums)
         return vectors
 
-    def _sum(self, ids: IntArray) -> npt.NDArray[np.float64]:
+    def _sum(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Return the sum of pieces' vectors, shape (dimension,).
 
         All sums are exact. So repeated pieces can be counted first, and the order does not matter. Matrix products of

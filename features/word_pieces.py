@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from router_model.features.words import WordPieces
-
-IntArray: TypeAlias = "npt.NDArray[np.int64] | npt.NDArray[np.int32]"
 
 N_WORD_PIECES = 30522
 
@@ -34,7 +32,7 @@ class TextBatch:
     """
 
     texts: Sequence[str]
-    pieces: list[IntArray]
+    pieces: list[npt.NDArray[np.int64]]
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -45,7 +43,7 @@ class TextBatch:
 
     def compact(self) -> "TextBatch":
         """Return the same with all pieces in one int32 array, and views of it for the texts."""
-        together = np.concatenate([*self.pieces, np.empty(0, np.int64)]).astype(np.int32)
+        together: Any = np.concatenate([*self.pieces, np.empty(0, np.int64)]).astype(np.int32)
         ends = np.cumsum(self.lengths())
         return TextBatch(self.texts, [together[start:end] for start, end in pairwise([0, *ends])])
 

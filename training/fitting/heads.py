@@ -67,7 +67,7 @@ def fit_head(design: Design, bank: Bank, *, penalty: float) -> LinearHead:
     penalty : float
         Penalty of the squared weights.
     """
-    known = bank.weight.any(axis=2)
+    known = np.asarray(bank.weight.any(axis=2))
     dimension = design.vectors.shape[1]
     if known.mean() > _FEW:
         residual = (bank.outcome - bank.base).reshape(len(known), -1)

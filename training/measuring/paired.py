@@ -6,7 +6,6 @@ bootstrap draws whole groups. Both ways are measured on the same draws, so what 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -98,8 +97,8 @@ def paired_difference(
         Realised; known for every chosen model.
     drawn : Resampling
     """
-    ways = [_brought(columns, quality, cost_usd) for columns in (chosen, reference)]
-    return _difference(*ways, chosen != reference, drawn, drawn.means(*chain(*ways)))
+    ours, others = (_brought(columns, quality, cost_usd) for columns in (chosen, reference))
+    return _difference(ours, others, chosen != reference, drawn, drawn.means(*ours, *others))
 
 
 def _brought(columns: Choices, quality: Float64Array, cost_usd: Float64Array) -> tuple[Float64Array, Float64Array]:
