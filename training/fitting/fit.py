@@ -30,7 +30,7 @@ from router_model.training.fitting.boosters import (
 from router_model.training.fitting.calibrate import HeldOut, fit_blend, fit_calibration
 from router_model.training.fitting.evidence import EvidenceConfig, EvidenceFitter, bank_rows
 from router_model.training.fitting.uncertainty import fit_uncertainty, small_kinds
-from router_model.training.table.groups import group_folds, novelty_groups
+from router_model.training.table.split import group_folds, novelty_groups
 from router_model.training.table.targets import Targets
 
 FloatArray = npt.NDArray[np.float32]
@@ -91,7 +91,7 @@ def fit_predictor(
     models : ids, in the order of the targets' model axis
     folds : shape (n,)
     tasks : n labels, empty where unknown
-        Groups of dissimilar prompts (`router_model.training.table.groups`) tell how far to trust predictions on new
+        Groups of dissimilar prompts (`router_model.training.table.split`) tell how far to trust predictions on new
         kinds of prompts.
     advance : called with the name of each finished step
     predicted : indices of the prompts that are predicted out of fold, ascending; default: all
