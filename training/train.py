@@ -359,9 +359,19 @@ class Run:
                 config=self.config.fit,
                 seed=self.config.seed,
                 advance=advance,
-                predicted=sample_whole(keys, n_predicted(targets.graded), seed=self.config.seed),
+                predicted=self._predicted(keys, n_predicted(targets.graded)),
             )
         return Router.assemble(self._artifact(predictor, out_of_fold), self.encoder), targets
+
+    def _predicted(self, keys: Sequence[str], size: int) -> npt.NDArray[np.intp]:
+        """Return which training prompts are predicted out of fold: all, or some that have no twin in the bank.
+
+        The bank then stays whole while they are left out.
+        """
+        rows = sample_whole(keys, size, seed=self.config.seed)
+        in_bank = {keys[row] for row in bank_rows(len(keys), self.config.fit.evidence)}
+        apart = np.array([row for row in rows if keys[row] not in in_bank], dtype=np.intp)
+        return apart if len(rows) < len(keys) and len(apart) >= len(rows) / 3 else rows
 
     def compare(self, router: Router, former: str | Path | None, out: Path | None, warnings: list[str]) -> Moves | None:
         """Compare with the former router; None if there is none, or if it has other settings."""

@@ -225,15 +225,21 @@ class EvidenceFitter:
     def _evidence_from_outside(self, folds: Folds, fold: int, asked: Rows) -> Evidence:
         inside = folds == fold
         model = self.fit_outside(inside)
-        vectors = self.vectors["embedding"][asked], self.vectors["bag"][asked]
-        coverage = self._coverage_from_outside(inside, asked)
         compared = [near for known, near in zip(self.partitions, self.nearest, strict=False) if known is folds]
         if not compared:
-            return model.evidence_of(*vectors, self.surface[asked], coverage=coverage)
+            return self.evidence_by(model, inside, asked)
         # All prompts are in the bank, so they were compared with each other before.
+        vectors = self.vectors["embedding"][asked], self.vectors["bag"][asked]
+        coverage = self._coverage_from_outside(inside, asked)
         nearest = np.delete(compared[0][asked], fold, axis=1).max(axis=1, initial=-1.0)
         matrix = self.matrix[np.ix_(asked, np.flatnonzero(~inside))]
         return model.evidence_from(*vectors, matrix, familiarity=np.column_stack([nearest, coverage]))
+
+    def evidence_by(self, model: EvidenceModel, inside: npt.NDArray[np.bool_], asked: Rows) -> Evidence:
+        """Return the evidence for asked prompts by a model that was fitted on those that are not `inside`."""
+        vectors = self.vectors["embedding"][asked], self.vectors["bag"][asked]
+        coverage = self._coverage_from_outside(inside, asked)
+        return model.evidence_of(*vectors, self.surface[asked], coverage=coverage)
 
     def _coverage_from_outside(self, inside: npt.NDArray[np.bool_], asked: Rows) -> FloatArray:
         """Return the share of each asked prompt's terms that enough prompts of other folds have, shape (n_asked,)."""

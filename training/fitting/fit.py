@@ -37,10 +37,10 @@ FloatArray = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
 Advance = Callable[[str], None]
 
-UNLIKE_PROMPTS = 20_000
+UNLIKE_PROMPTS = 8_000
 """The most prompts for which evidence from other groups is computed; it only fits the four numbers of the trust."""
 
-LEFT_OUT = 0.2
+LEFT_OUT = 0.3
 """The largest share of the prompts that is left out at once, to compute evidence for it from the others."""
 
 _GROUP_FOLDS = 3
@@ -95,30 +95,35 @@ def fit_predictor(
         kinds of prompts.
     advance : called with the name of each finished step
     predicted : indices of the prompts that are predicted out of fold, ascending; default: all
-        Boosters, blend and calibration are learned from these predictions. Evidence is learned from all prompts.
+        Boosters, blend and calibration are learned from these predictions. If they are few of all prompts, evidence is
+        learned once, from the others, so that it is out of fold for them and the one that is served.
     """
     features, n = replace(features, surface=without_unused(features.surface)), len(folds)
     rows = np.arange(n) if predicted is None else predicted
     parts = parts_to_leave_out(folds, rows)
-    # What other kinds of prompts say is learned from these and the bank's prompts.
-    known = np.union1d(rows, bank_rows(n, config.evidence))
+    # What other kinds of prompts say is learned from some of these and the bank's prompts.
+    some = _sample(len(rows), UNLIKE_PROMPTS, seed)
+    known = np.arange(n) if len(rows) == n else np.union1d(rows[some], bank_rows(n, config.evidence))
     groups = novelty_groups([tasks[row] for row in known], features.embedding[known], seed=seed)
     far_folds = group_folds(groups, n_folds=_GROUP_FOLDS)
-    everywhere = (parts, far_folds) if len(known) == n else ()
+    everywhere = (parts, far_folds) if len(rows) == n else ()
     fitter = EvidenceFitter.prepare(features, targets, folds, config.evidence, *everywhere)
-    evidence = fitter.out_of_fold(parts, rows)
+    if len(rows) < n and parts.max() == 0:  # they only teach what stands on the evidence, so it is fitted once
+        served = fitter.fit_outside(parts == 0)
+        evidence = fitter.evidence_by(served, parts == 0, rows)
+    else:
+        evidence, served = fitter.out_of_fold(parts, rows), fitter.fit()
     advance("evidence")
     stage = _Stage(features.take(rows), targets.take(rows), folds[rows], evidence, seed, advance)
     boosters = stage.fit_success(config.boosters)
-    some = _sample(len(rows), UNLIKE_PROMPTS, seed)
     unlike = fitter.take(known).out_of_fold(far_folds, np.searchsorted(known, rows[some]))
     advance("other tasks")
-    fitted = stage.fit_probabilities(boosters, unlike, some, groups[np.searchsorted(known, rows)])
+    fitted = stage.fit_probabilities(boosters, unlike, some, groups[np.searchsorted(known, rows[some])])
     amounts, output_tokens = stage.fit_amounts(config.amount_boosters)
     predictor = Predictor(
         models=models,
         grid=targets.grid,
-        evidence_model=fitter.fit(),
+        evidence_model=served,
         boosters=boosters.boosters,
         blend=fitted.blend,
         calibration=fitted.calibration,
@@ -131,7 +136,8 @@ def fit_predictor(
 def parts_to_leave_out(folds: npt.NDArray[np.int64], rows: Rows) -> npt.NDArray[np.int64]:
     """Return the part with which each prompt is left out, shape (n,); -1 for prompts that are always learned from.
 
-    Where few of many prompts are predicted, several folds are left out at once, as evidence is learned once a part.
+    Where all prompts are predicted, the parts are the folds. Where few are, several folds are left out at once, as
+    evidence is learned once a part.
 
     Parameters
     ----------
@@ -146,6 +152,8 @@ def parts_to_leave_out(folds: npt.NDArray[np.int64], rows: Rows) -> npt.NDArray[
     >>> parts_to_leave_out(folds, np.array([0, 9])).tolist()
     [0, -1, -1, -1, -1, -1, -1, -1, -1, 0]
     """
+    if len(rows) == len(folds):
+        return folds
     n_folds = int(folds.max(initial=0)) + 1
     n_parts = min(math.ceil(len(rows) / (LEFT_OUT * len(folds))), n_folds)
     parts = np.full(len(folds), -1)
@@ -215,7 +223,7 @@ class _Stage:
         ----------
         boosters : fitted on the out-of-fold evidence
         unlike : evidence for the prompts `rows`, computed from other groups of prompts
-        groups : shape (n,)
+        groups : of the prompts `rows`
         """
         n_bars, names = self.targets.n_bars, ("record", *self.evidence.names, "booster")
         success, weight = self.targets.outcome[:, :, :n_bars], self.targets.weight[:, :, :n_bars]
@@ -236,12 +244,12 @@ class _Stage:
         )
         calibration = fit_calibration(alike, far)
         # One fold at a time: over all folds, deviations of a kind cancel, as each fold is predicted from the others.
-        kinds = (small_kinds(self.features.embedding[rows], seed=self.seed), groups[rows])
+        kinds = (small_kinds(self.features.embedding[rows], seed=self.seed), groups)
         in_folds = [each * (int(self.folds.max()) + 1) + self.folds[rows] for each in kinds]
         return _Probabilities(
             blend,
             calibration,
-            fit_uncertainty(calibration, (alike.take(rows), in_folds), (far, groups[rows])),
+            fit_uncertainty(calibration, (alike.take(rows), in_folds), (far, groups)),
             calibration.correct(alike.p, alike.record, alike.familiarity),
         )
 
