@@ -79,7 +79,7 @@ PREDICTED_PAIRS = 500_000
 """From a table with more graded pairs of prompts and models, some prompts are drawn that have so many of them. They are
 predicted out of fold, and boosters, blend and calibration are learned from these predictions."""
 
-PREDICTED_PROMPTS = (20_000, 60_000)
+PREDICTED_PROMPTS = (20_000, 40_000)
 """The fewest and the most prompts that are drawn so."""
 
 _BLAS_THREADS = 1
@@ -580,7 +580,7 @@ def n_predicted(graded: npt.NDArray[np.bool_]) -> int:
     """Return the number of training prompts to predict out of fold; `graded` has the shape (n, n_models).
 
     >>> n_predicted(np.ones((1000, 5), bool)), n_predicted(np.ones((90_000, 10), bool))
-    (1000, 50000)
+    (1000, 40000)
     """
     fewest, most = PREDICTED_PROMPTS
     needed = math.ceil(PREDICTED_PAIRS / max(float(graded.sum(axis=1).mean()), 1.0))
