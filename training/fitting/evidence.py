@@ -225,7 +225,8 @@ class EvidenceFitter:
     def _evidence_from_outside(self, folds: Folds, fold: int, asked: Rows) -> Evidence:
         inside = folds == fold
         model = self.fit_outside(inside)
-        compared = [near for known, near in zip(self.partitions, self.nearest, strict=False) if known is folds]
+        pairs = zip(self.partitions, self.nearest, strict=False)  # nothing is near unless the bank keeps all prompts
+        compared = [near for known, near in pairs if np.array_equal(known, folds)]
         if not compared:
             return self.evidence_by(model, inside, asked)
         # All prompts are in the bank, so they were compared with each other before.
