@@ -98,19 +98,19 @@ class BagVocabulary:
 
     def transform(self, pieces: Sequence[IntArray | Terms]) -> Bags:
         """Return the weighted bags. A prompt without a known term gets an empty row."""
-        columns: list[IntArray] = []
+        columns: list[npt.NDArray[np.int32]] = []
         n_terms = np.zeros(len(pieces), dtype=np.int64)
         values: list[npt.NDArray[np.float32]] = []
         row_ends = np.zeros(len(pieces) + 1, dtype=np.int64)
         for row, ids in enumerate(pieces):
             column, value, n_terms[row] = self._weigh(ids)
-            columns.append(column)
+            columns.append(column.astype(np.int32))
             values.append(value)
             row_ends[row + 1] = row_ends[row] + len(column)
         vectors = sp.csr_array(
             (
                 np.concatenate([*values, np.empty(0, np.float32)]),
-                np.concatenate([*columns, np.empty(0, np.int64)]).astype(np.int32),
+                np.concatenate([*columns, np.empty(0, np.int32)]),
                 row_ends.astype(np.int32) if row_ends[-1] < _INT32_LIMIT else row_ends,
             ),
             shape=(len(pieces), len(self.codes)),
