@@ -1,7 +1,7 @@
 """Compute all features of prompts that a predictor reads, and tokenise each prompt only once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +11,13 @@ from router_model.features.encoder import Encoder
 from router_model.features.errors import EncoderError
 from router_model.features.prompt import LoggedPrompt, Prompt, PromptLike
 from router_model.features.request import form_features
-from router_model.features.word_pieces import tokenise
+from router_model.features.word_pieces import TextBatch, tokenise
 from router_model.summary import Summarised, Summary
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+
+_AT_ONCE = 4096  # prompts parsed and tokenised at once
 
 TOOL_CHARS_A_PIECE = 4.0
 """Characters of the tools' JSON that count as one word piece. On `bfcl`, input tokens are then off by 5 to 24 %, and
@@ -31,7 +33,7 @@ class PromptFeatures(Summarised):
     embedding : float32 array, shape (n, dimension), rows of unit length
     surface : float32 array, shape (n, len(FORM_NAMES))
         Of the text, and of the request around it (`router_model.features.request`).
-    pieces : list of n int64 arrays, or Terms
+    pieces : list of n int64 arrays (int32 of many prompts, which takes half the memory), or Terms
         Word-piece ids in their order; of logged prompts the counts of terms, without their order.
     n_input_tokens : float64 array, shape (n,)
         Word pieces of the whole prompt; if it was clipped, scaled up from the part that was read. The tools that the
@@ -99,8 +101,29 @@ def featurise(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures
     """
     if any(isinstance(prompt, LoggedPrompt) for prompt in prompts):
         return _of_log(prompts, encoder)
+    if len(prompts) > _AT_ONCE:
+        return _in_parts(prompts, encoder)
     parsed = [Prompt.parse(prompt) for prompt in prompts]
     batch = tokenise([prompt.text for prompt in parsed])
+    return _features_of(parsed, batch, encoder.encode(batch))
+
+
+def _in_parts(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures:
+    """Compute the features of many prompts some at a time, because their lists of pieces would take most memory."""
+    texts: list[str] = []
+    pieces: list[IntArray] = []
+    parts: list[PromptFeatures] = []
+    none = np.empty((_AT_ONCE, 0), dtype=np.float32)
+    for start in range(0, len(prompts), _AT_ONCE):
+        parsed = [Prompt.parse(prompt) for prompt in prompts[start : start + _AT_ONCE]]
+        batch = tokenise([prompt.text for prompt in parsed]).compact()
+        parts.append(_features_of(parsed, batch, none[: len(parsed)]))
+        texts += batch.texts
+        pieces += batch.pieces
+    return replace(PromptFeatures.concatenate(parts), embedding=encoder.encode(TextBatch(texts, pieces)))
+
+
+def _features_of(parsed: Sequence[Prompt], batch: TextBatch, embedding: FloatArray) -> PromptFeatures:
     # Lists first, then one array of each: for a single prompt, each call of numpy takes a noticeable share of the time.
     lengths = zip(parsed, map(len, batch.pieces), strict=True)
     n_input_tokens = [
@@ -108,7 +131,7 @@ def featurise(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures
         for prompt, n in lengths
     ]
     return PromptFeatures(
-        embedding=encoder.encode(batch),
+        embedding=embedding,
         surface=form_features(parsed),
         pieces=[*batch.pieces],
         n_input_tokens=np.array(n_input_tokens, dtype=np.float64),

@@ -19,6 +19,7 @@ from router_model.features.errors import EncoderError
 from router_model.features.word_pieces import N_WORD_PIECES, TextBatch
 
 _native = native_module()
+_TEXTS_AT_ONCE = 4096  # bounds memory: sums are of float64
 _AT_ONCE = 128  # pieces summed at once, so that their vectors fit into a core's cache
 
 
@@ -77,16 +78,19 @@ class StaticEncoder:
 
     def encode(self, batch: TextBatch) -> FloatArray:
         """Return the mean token vector of each text, scaled to unit length, shape (n, dimension)."""
+        vectors = np.empty((len(batch), self.dimension), dtype=np.float32)
         if _native is not None:
-            encoded = np.empty((len(batch), self.dimension), dtype=np.float32)
-            for vector, ids in zip(encoded, batch.pieces, strict=True):
-                _native.encode(self.table, self.scale, ids, vector)
-            return encoded
-        vectors = np.zeros((len(batch), self.dimension))
-        for row, ids in enumerate(batch.pieces):
-            if len(ids):
-                vectors[row] = self._sum(ids)
-        return unit_rows(vectors)
+            for vector, ids in zip(vectors, batch.pieces, strict=True):
+                _native.encode(self.table, self.scale, np.asarray(ids, dtype=np.int64), vector)  # of many: int32
+            return vectors
+        for start in range(0, len(batch), _TEXTS_AT_ONCE):
+            some = batch.pieces[start : start + _TEXTS_AT_ONCE]
+            sums = np.zeros((len(some), self.dimension))
+            for row, ids in enumerate(some):
+                if len(ids):
+                    sums[row] = self._sum(ids)
+            vectors[start : start + len(some)] = unit_rows(sums)
+        return vectors
 
     def _sum(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Return the sum of pieces' vectors, shape (dimension,).

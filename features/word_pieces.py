@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +27,7 @@ class TextBatch:
     Attributes
     ----------
     texts : sequence of str, length n
-    pieces : list of int64 arrays, length n
+    pieces : list of int64 or int32 arrays, length n
         Word-piece ids of each text, without special tokens; empty for an empty text.
     """
 
@@ -38,6 +40,12 @@ class TextBatch:
     def lengths(self) -> npt.NDArray[np.int64]:
         """Return the number of word pieces of each text, shape (n,)."""
         return np.fromiter(map(len, self.pieces), dtype=np.int64, count=len(self.pieces))
+
+    def compact(self) -> "TextBatch":
+        """Return the same with all pieces in one int32 array, and views of it for the texts."""
+        together: Any = np.concatenate([*self.pieces, np.empty(0, np.int64)]).astype(np.int32)
+        ends = np.cumsum(self.lengths())
+        return TextBatch(self.texts, [together[start:end] for start, end in pairwise([0, *ends])])
 
 
 def tokenise(texts: Sequence[str]) -> TextBatch:

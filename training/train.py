@@ -1,5 +1,6 @@
 """Train a router: read an outcome table, fit and measure a predictor, save the router and return a report."""
 
+import math
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -53,10 +54,9 @@ from router_model.training.table.bills import FROM_TOKENS
 from router_model.training.table.costs import fill_tokens, price_mismatches, realised_costs, tokens_per_piece
 from router_model.training.table.dominance import ModelRecord, model_records
 from router_model.training.table.frames import Table, sha256_of
-from router_model.training.table.groups import novelty_groups
 from router_model.training.table.outcomes import Outcomes, read_outcomes
 from router_model.training.table.prices import complete_catalog
-from router_model.training.table.split import N_FOLDS, Split, assign_folds, split_prompts
+from router_model.training.table.split import N_FOLDS, Split, assign_folds, sample_whole, split_prompts
 from router_model.training.table.targets import Targets, build_targets
 from router_model.wording import usd
 
@@ -71,6 +71,17 @@ STEPS = (
     "save",
 )  # fmt: skip
 """The steps that `advance` is called with, in order; tables without tokens and latencies skip ``amounts``."""
+
+MEASURED_PROMPTS = 30_000
+"""The most test prompts that are measured, and the most calibration prompts. Three times as many would narrow the
+interval of a success rate from 0.5 to 0.3 points. Those beyond are left out before features are computed."""
+
+PREDICTED_PAIRS = 500_000
+"""From a table with more graded pairs of prompts and models, some prompts are drawn that have so many of them. They are
+predicted out of fold, and boosters, blend and calibration are learned from these predictions."""
+
+PREDICTED_PROMPTS = (20_000, 40_000)
+"""The fewest and the most prompts that are drawn so."""
 
 _BLAS_THREADS = 1
 """With more, BLAS's threads spin between the many products of a fit, and our own wait (docs/decisions/0003)."""
@@ -240,6 +251,7 @@ def train(
     if folder is not None:
         refuse_foreign(folder)
     outcomes, warnings = learnable(join_near_duplicates(read_outcomes(table)))
+    outcomes = _without_surplus(outcomes, config, warnings)
     _check_size(split_prompts(outcomes.split_keys, seed=config.seed, holdout=config.holdout), outcomes)
     _check_safe_model(config.safe_model, outcomes.models)
     warnings += _text_warnings(outcomes, keep_prompts=config.keep_prompts)
@@ -333,6 +345,7 @@ class Run:
     def fit(self, advance: Callable[[str], None]) -> tuple[Router, Targets]:
         """Fit a predictor on the training prompts."""
         rows, targets = self.split.train, self.targets()
+        keys = [self.outcomes.split_keys[row] for row in rows]
         if len(np.unique(targets.outcome[targets.graded][:, : targets.n_bars])) < 2:  # noqa: PLR2004
             raise TrainingError(
                 "every graded answer succeeds, or every one fails, at every bar; there is nothing to learn"
@@ -342,15 +355,24 @@ class Run:
                 self.features.take(rows),
                 targets,
                 self.outcomes.models,
-                folds=assign_folds(self.outcomes.take(rows).split_keys, seed=self.config.seed),
-                groups=novelty_groups(
-                    [self.outcomes.tasks[row] for row in rows], self.features.embedding[rows], seed=self.config.seed
-                ),
+                folds=assign_folds(keys, seed=self.config.seed),
+                tasks=[self.outcomes.tasks[row] for row in rows],
                 config=self.config.fit,
                 seed=self.config.seed,
                 advance=advance,
+                predicted=self._predicted(keys, n_predicted(targets.graded)),
             )
         return Router.assemble(self._artifact(predictor, out_of_fold), self.encoder), targets
+
+    def _predicted(self, keys: Sequence[str], size: int) -> npt.NDArray[np.intp]:
+        """Return which training prompts are predicted out of fold: all, or some that have no twin in the bank.
+
+        The bank then stays whole while they are left out.
+        """
+        rows = sample_whole(keys, size, seed=self.config.seed)
+        in_bank = {keys[row] for row in bank_rows(len(keys), self.config.fit.evidence)}
+        apart = np.array([row for row in rows if keys[row] not in in_bank], dtype=np.intp)
+        return apart if len(rows) < len(keys) and len(apart) >= len(rows) / 3 else rows
 
     def compare(self, router: Router, former: str | Path | None, out: Path | None, warnings: list[str]) -> Moves | None:
         """Compare with the former router; None if there is none, or if it has other settings."""
@@ -374,21 +396,22 @@ class Run:
 
     def _artifact(self, predictor: Predictor, out_of_fold: OutOfFold) -> Artifact:
         rows = self.split.train
-        n_input_tokens = self.features.n_input_tokens[rows]
-        ratio = tokens_per_piece(self.outcomes.take(rows), n_input_tokens)
+        ratio = tokens_per_piece(self.outcomes.take(rows), self.features.n_input_tokens[rows])
+        predicted = rows[out_of_fold.rows]
+        known = self.outcomes.take(predicted)
         cost = expected_cost_usd(
             self.catalog,
             predictor.models,
-            n_input_tokens=n_input_tokens,
+            n_input_tokens=self.features.n_input_tokens[predicted],
             tokens_per_piece=ratio,
             output_tokens=out_of_fold.output_tokens,
-            n_images=self.features.n_images[rows],
+            n_images=self.features.n_images[predicted],
         )
         return Artifact(
             predictor=predictor,
             catalog=self.catalog,
             tokens_per_piece=ratio,
-            operating_point=self._operating_point(predictor, out_of_fold, cost),
+            operating_point=self._operating_point(predictor, out_of_fold, known, cost),
             encoder_name=self.encoder.name,
             encoder_hash=self.encoder.content_hash,
             seen_prompts=_hashes(self.outcomes, rows),
@@ -398,15 +421,12 @@ class Run:
             versions=installed_versions(),
             bank_prompts=self._bank_prompts(),
             sketches=sketch([self.outcomes.prompts[row] for row in rows]),
-            reference=fit_reference(
-                predictor.grid.mean(out_of_fold.p_success).astype(np.float64), self.outcomes.take(rows).quality
-            ),
+            reference=fit_reference(predictor.grid.mean(out_of_fold.p_success).astype(np.float64), known.quality),
         )
 
     def _operating_point(
-        self, predictor: Predictor, out_of_fold: OutOfFold, cost_usd: npt.NDArray[np.float64]
+        self, predictor: Predictor, out_of_fold: OutOfFold, known: Outcomes, cost_usd: npt.NDArray[np.float64]
     ) -> OperatingPoint:
-        known = self.outcomes.take(self.split.train)
         expected = predictor.grid.mean(out_of_fold.p_success).astype(np.float64)
         return choose_operating_point(
             expected,
@@ -538,6 +558,34 @@ def learnable(outcomes: Outcomes) -> tuple[Outcomes, list[str]]:
 def graded_prompts(outcomes: Outcomes) -> npt.NDArray[np.intp]:
     """Return the prompts with a graded answer."""
     return np.flatnonzero((~np.isnan(outcomes.quality)).any(axis=1))
+
+
+def _without_surplus(outcomes: Outcomes, config: TrainConfig, warnings: list[str]) -> Outcomes:
+    """Leave out held-out prompts beyond `MEASURED_PROMPTS` of a side, with a warning."""
+    split = split_prompts(outcomes.split_keys, seed=config.seed, holdout=config.holdout)
+    kept = [split.train]
+    for side in (split.calibration, split.test):
+        keys = [outcomes.split_keys[row] for row in side]
+        kept.append(side[sample_whole(keys, MEASURED_PROMPTS, seed=config.seed)])
+    rows = np.sort(np.concatenate(kept))
+    if len(rows) == len(outcomes):
+        return outcomes
+    warnings.append(
+        f"{len(outcomes) - len(rows):,} of {len(outcomes) - len(split.train):,} held-out prompts are not measured, "
+        f"because about {MEASURED_PROMPTS:,} for certificates and as many for figures are enough"
+    )
+    return outcomes.take(rows)
+
+
+def n_predicted(graded: npt.NDArray[np.bool_]) -> int:
+    """Return the number of training prompts to predict out of fold; `graded` has the shape (n, n_models).
+
+    >>> n_predicted(np.ones((1000, 5), bool)), n_predicted(np.ones((90_000, 10), bool))
+    (1000, 40000)
+    """
+    fewest, most = PREDICTED_PROMPTS
+    needed = math.ceil(PREDICTED_PAIRS / max(float(graded.sum(axis=1).mean()), 1.0))
+    return min(max(fewest, min(needed, most)), len(graded))
 
 
 def _check_size(split: Split, outcomes: Outcomes) -> None:

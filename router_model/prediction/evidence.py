@@ -176,12 +176,9 @@ class EvidenceModel:
         surface : shape (n, n_surface)
         coverage : shape (n,), share of each prompt's terms that the vocabulary has
         """
-        n, base = len(surface), self.bank.base
-        values = np.empty((n, *base.shape, len(self.names)), dtype=np.float32)
-        familiarity = np.empty((n, len(FAMILIARITY)), dtype=np.float32)
-        values[..., 0] = rounded_to(self.embedding.head.score(embedding), VALUE_STEPS)
-        values[..., 1] = rounded_to(self.bag.head.score(bags), VALUE_STEPS)
-        familiarity[:, 2] = coverage
+        evidence = self._with_heads(embedding, bags)
+        evidence.familiarity[:, 2] = coverage
+        n = len(surface)
         compare, compare_bags = comparer(self.embedding.index, n), comparer(self.bag.index, n)
 
         def fill(start: int) -> None:
@@ -189,9 +186,39 @@ class EvidenceModel:
             likeness = (compare(embedding[rows]), compare_bags(bags[rows]))
             for column, similarity in enumerate(likeness):
                 # one kind of prompts may fill a small bank; then there is no similar prompt outside it
-                familiarity[rows, column] = rounded_to(similarity.max(axis=1, initial=-1.0), FAMILIARITY_STEPS)
-            score = base[..., None] + self.kernel.score(*likeness, surface[rows])
-            values[rows, ..., 2:] = rounded_to(score, VALUE_STEPS)
+                nearest = similarity.max(axis=1, initial=-1.0)
+                evidence.familiarity[rows, column] = rounded_to(nearest, FAMILIARITY_STEPS)
+            self._add_kernel(evidence, rows, self.kernel.values(*likeness, surface[rows]))
 
         in_parallel(fill, range(0, n, _CHUNK))
+        return evidence
+
+    def evidence_from(
+        self, embedding: Vectors, bags: Vectors, kernel: FloatArray, *, familiarity: DoubleArray
+    ) -> Evidence:
+        """Collect the evidence for n prompts that were compared with the bank before.
+
+        Parameters
+        ----------
+        embedding, bags : vectors of the prompts in each space
+        kernel : shape (n, n_bank), kernel of the prompts with the bank's
+        familiarity : shape (n, 3), see `FAMILIARITY`
+        """
+        evidence = self._with_heads(embedding, bags)
+        evidence.familiarity[:] = familiarity
+        evidence.familiarity[:, :2] = rounded_to(familiarity[:, :2], FAMILIARITY_STEPS)
+        self._add_kernel(evidence, slice(None), kernel)
+        return evidence
+
+    def _with_heads(self, embedding: Vectors, bags: Vectors) -> Evidence:
+        """Return evidence of which only the heads' is there."""
+        n, base = embedding.shape[0], self.bank.base
+        values = np.empty((n, *base.shape, len(self.names)), dtype=np.float32)
+        values[..., 0] = rounded_to(self.embedding.head.score(embedding), VALUE_STEPS)
+        values[..., 1] = rounded_to(self.bag.head.score(bags), VALUE_STEPS)
+        familiarity = np.empty((n, len(FAMILIARITY)), dtype=np.float32)
         return Evidence(self.names, values, np.broadcast_to(base, (n, *base.shape)), familiarity)
+
+    def _add_kernel(self, evidence: Evidence, rows: slice, kernel: FloatArray) -> None:
+        score = self.bank.base[..., None] + self.kernel.deviations(kernel)
+        evidence.values[rows, ..., 2:] = rounded_to(score, VALUE_STEPS)

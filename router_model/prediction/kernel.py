@@ -276,15 +276,23 @@ class KernelHead:
         """Names of the kinds of evidence."""
         return tuple(f"kernel_{penalty:g}" for penalty in self.penalties)
 
-    def score(self, embedding: DoubleArray, bag: DoubleArray, surface: FloatArray) -> DoubleArray:
-        """Return the predicted deviations from the models' records, shape (n, n_models, n_targets, n_penalties).
+    def values(self, embedding: DoubleArray, bag: DoubleArray, surface: FloatArray) -> FloatArray:
+        """Return the kernel of prompts with the bank's, shape (n, n_bank).
 
         Parameters
         ----------
         embedding, bag : shape (n, n_bank), similarities with the bank's prompts; both are overwritten
         surface : shape (n, n_surface), surface features
         """
-        kernel = self.kernel.of(embedding, bag, self.scale.form(surface), self.logged_form)
+        return self.kernel.of(embedding, bag, self.scale.form(surface), self.logged_form)
+
+    def deviations(self, kernel: FloatArray) -> DoubleArray:
+        """Return the predicted deviations from the models' records, shape (n, n_models, n_targets, n_penalties).
+
+        Parameters
+        ----------
+        kernel : shape (n, n_bank), from `values`
+        """
         n_bank, *shape = self.weights.shape
         product = exact_product(kernel, self.weights.reshape(n_bank, math.prod(shape)))
         return product.reshape(len(kernel), *shape)

@@ -23,7 +23,6 @@ from router_model.training.fitting.fit import FitConfig, fit_predictor
 from router_model.training.measuring.operating_point import success_values
 from router_model.training.metrics import Points, Singles, aiq, log_loss, mean_auc
 from router_model.training.table.costs import fill_tokens, realised_costs
-from router_model.training.table.groups import novelty_groups
 from router_model.training.table.outcomes import Outcomes
 from router_model.training.table.split import assign_folds, split_prompts
 from router_model.training.table.targets import build_targets
@@ -78,7 +77,7 @@ def compare(
         build_targets(outcomes, (0.5,), rows).take(rows),
         outcomes.models,
         folds=assign_folds([outcomes.prompt_ids[row] for row in rows], seed=seed),
-        groups=novelty_groups([outcomes.tasks[row] for row in rows], train.embedding, seed=seed),
+        tasks=[outcomes.tasks[row] for row in rows],
         config=FitConfig(),
         seed=seed,
         advance=lambda _: None,

@@ -4,12 +4,19 @@
 own (as the command does) and prints seconds (of the clock and of the processor; on a machine that others use, only the
 latter can be compared), peak memory and the size of the artifact.
 
+``bench_scale.py --table DATA/mmlu_pro --prompts 1000000 --commands import,train,ope`` does so with commands on a table
+that is a real one resampled and perturbed (`resampled.py`): as the log of a service, with one model's outcome of each
+prompt, or with ``--whole`` with all outcomes. Each command is a process of its own. ``evaluate``, ``ope``, ``drift``
+and ``retrain`` need a router of the real table (``--router``). A table that was written before can be given instead of
+being made (``--made``), as making a million prompts takes half a minute.
+
 ``bench_scale.py --prompts 100000 --grouping`` only groups near duplicates: prompts of 60 words from 4,000, without
 names or numbers, a fifth of them copies with three other words. It prints the same and the share of copies found.
 """
 
 import argparse
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from resampled import write_resampled
 
 from router_model.training.near_duplicates.groups import near_duplicate_labels
 
@@ -30,27 +38,63 @@ def main() -> None:
     parser.add_argument("--models", type=int, default=50)
     parser.add_argument("--known", type=float, default=0.5, help="share of (prompt, model) pairs with an outcome")
     parser.add_argument("--graded", action="store_true", help="continuous qualities instead of right or wrong")
+    parser.add_argument(
+        "--table", type=Path, help="folder of the real table to resample: outcomes.parquet, catalog.toml"
+    )
+    parser.add_argument("--whole", action="store_true", help="all outcomes of each resampled prompt, not a log's one")
+    parser.add_argument("--made", type=Path, help="a table that `resampled.py` wrote before")
+    parser.add_argument("--commands", default="train", help="import, train, retrain, evaluate, ope, drift")
+    parser.add_argument("--router", type=Path, help="router of the real table")
     parser.add_argument("--grouping", action="store_true", help="group near duplicates, without training")
     options = parser.parse_args()
     if options.grouping:
         group(options.prompts)
         return
+    titles = "| command | prompts | models | outcomes | CPU seconds | seconds | peak GiB | artifact MB |"
+    print(titles, "|---" * 8 + "|", sep="\n")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        n_rows = write_table(folder, options.prompts, options.models, options.known, graded=options.graded)
-        command = [sys.executable, "-m", "router_model", "train", str(folder / "table.parquet")]
-        command += ["--catalog", str(folder / "catalog.toml"), "--out", str(folder / "router"), "--no-track", "--json"]
-        started = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        seconds = time.perf_counter() - started
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu_seconds, peak = used.ru_utime + used.ru_stime, peak_gib(resource.RUSAGE_CHILDREN)
-        size_mb = sum(path.stat().st_size for path in (folder / "router").iterdir()) / 1e6
-    print(
-        "| prompts | models | outcomes | CPU seconds | seconds | peak GiB | artifact MB |", "|---" * 7 + "|", sep="\n"
-    )
-    counts = f"{options.prompts:,} | {options.models} | {n_rows:,}"
-    print(f"| {counts} | {cpu_seconds:.0f} | {seconds:.0f} | {peak:.1f} | {size_mb:.0f} |")
+        if options.table is None:
+            n_rows = write_table(folder, options.prompts, options.models, options.known, graded=options.graded)
+            cost(folder, folder / "table.parquet", options, (options.prompts, options.models, n_rows))
+            return
+        table = options.made or folder / "table.parquet"
+        if options.made is None:
+            write_resampled(options.table / "outcomes.parquet", table, options.prompts, logged=not options.whole)
+        shutil.copy(options.table / "catalog.toml", folder)
+        counts = pl.scan_parquet(table).select(pl.n_unique("prompt_id", "model"), n=pl.len()).collect().row(0)
+        cost(folder, table, options, counts)
+
+
+def cost(folder: Path, table: Path, options: argparse.Namespace, counts: tuple[int, ...]) -> None:
+    """Run the commands, one after the other, and print what each took."""
+    arguments = {
+        "import": [str(table), "--out", str(folder / "imported.parquet")],
+        "train": [str(table), "--catalog", str(folder / "catalog.toml"), "--out", str(folder / "router"), "--no-track"],
+        "retrain": ["--log", str(table), "--base", str(options.router), "--out", str(folder / "router"), "--no-track"],
+        "evaluate": [str(options.router), str(table)],
+        "ope": [str(options.router), "--log", str(table), "--no-track"],
+        "drift": [str(options.router), "--log", str(table)],
+    }
+    arguments["retrain"] += ["--accept-moves", "--table", str(options.table and options.table / "outcomes.parquet")]
+    for command in options.commands.split(","):
+        called = [sys.executable, "-c", _CHILD, command, *arguments[command]]
+        printed = subprocess.run(called, check=True, stdout=subprocess.PIPE, text=True).stdout
+        cpu_seconds, seconds, peak = map(float, printed.split()[-3:])
+        size = sum(path.stat().st_size for path in (folder / "router").glob("*")) / 1e6
+        shown = " | ".join(f"{count:,}" for count in counts)
+        print(f"| {command} | {shown} | {cpu_seconds:.0f} | {seconds:.0f} | {peak:.1f} | {size:.0f} |", flush=True)
+
+
+_CHILD = """
+import resource, subprocess, sys, time
+started = time.perf_counter()
+done = subprocess.run([sys.executable, "-m", "router_model", *sys.argv[1:]], stdout=subprocess.DEVNULL)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, time.perf_counter() - started, used.ru_maxrss / 2**20)
+sys.exit(done.returncode if sys.argv[1] != "drift" else done.returncode // 2)
+"""
+"""Runs a command in a process between, so that what other commands used is not counted; `drift` may find something."""
 
 
 def group(n_prompts: int) -> None:

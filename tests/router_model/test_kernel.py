@@ -85,7 +85,7 @@ def head_of(weights):
 def test_a_score_is_the_kernel_times_the_weights():
     """Kernels 1 and e^-4 with two logged prompts, weights 0.5 and -1 under one penalty, 0 and 2 under the other."""
     head = head_of([[0.5, 0], [-1, 2]])
-    found = head.score(similarity(1, 0), similarity(1, 1), np.zeros((1, 1), f32))
+    found = head.deviations(head.values(similarity(1, 0), similarity(1, 1), np.zeros((1, 1), f32)))
     assert found.shape == (1, 1, 1, 2)
     assert found.ravel() == pytest.approx([0.5 - np.exp(-4), 2 * np.exp(-4)], abs=2 * STEP)
     assert head.names == ("kernel_0.5", "kernel_2")

@@ -65,11 +65,14 @@ def test_unknown_outcomes_count_nothing():
     assert np.array_equal(one.log_likelihood, other.log_likelihood)
 
 
-def test_kinds_are_small_groups_of_similar_prompts():
+@pytest.mark.parametrize("most_clustered", [20_000, 150])
+def test_kinds_are_small_groups_of_similar_prompts(most_clustered, monkeypatch):
+    """All prompts are clustered, or some, and the others belong to the nearest cluster."""
+    monkeypatch.setattr("router_model.training.fitting.uncertainty._MOST_CLUSTERED", most_clustered)
     rng = np.random.default_rng(0)
     embedding = np.repeat(np.eye(4, 8, dtype=f32), 100, axis=0) + 0.01 * rng.normal(size=(400, 8)).astype(f32)
-    kinds = kinds_of(embedding, seed=0)
-    assert 4 <= len(set(kinds)) <= 8
+    kinds = kinds_of(embedding, seed=0, prompts_per_kind=30)
+    assert 4 <= len(set(kinds)) <= 14
     assert all(len(set(np.repeat(np.arange(4), 100)[kinds == kind])) <= 2 for kind in set(kinds))
 
 

@@ -51,7 +51,7 @@ def world():
 def test_a_fold_is_predicted_as_new_prompts_are(world, max_bank):
     """A router trained on the other folds says the same of them, whether the bank keeps all prompts or some."""
     features, learned, folds = world
-    fitter = EvidenceFitter.prepare(features, learned, folds, replace(CONFIG, max_bank=max_bank))
+    fitter = EvidenceFitter.prepare(features, learned, folds, replace(CONFIG, max_bank=max_bank), folds % 2)
     found = fitter.out_of_fold(folds)
     for fold in range(3):
         inside = np.flatnonzero(folds == fold)

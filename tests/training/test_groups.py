@@ -1,6 +1,6 @@
 import numpy as np
 
-from router_model.training.table.groups import N_CLUSTERS, group_folds, novelty_groups
+from router_model.training.table.split import N_CLUSTERS, group_folds, novelty_groups
 
 EMBEDDING = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
 

@@ -11,7 +11,6 @@ from router_model.features import load_encoder
 from router_model.features.featuriser import featurise
 from router_model.training.fitting.fit import FitConfig, fit_predictor
 from router_model.training.fitting.uncertainty import kinds_of
-from router_model.training.table.groups import novelty_groups
 from router_model.training.table.outcomes import read_outcomes
 from router_model.training.table.split import assign_folds, split_prompts
 from router_model.training.table.targets import build_targets
@@ -74,7 +73,7 @@ def fitted(outcomes, features, split, n_prompts, seed):
         build_targets(outcomes, (0.5,), rows).take(rows),
         outcomes.models,
         folds=assign_folds([outcomes.prompt_ids[row] for row in rows], seed=seed),
-        groups=novelty_groups([outcomes.tasks[row] for row in rows], features.embedding[rows], seed=seed),
+        tasks=[outcomes.tasks[row] for row in rows],
         config=FitConfig(),
         seed=seed,
         advance=lambda _: None,

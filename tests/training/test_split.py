@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_model.training.table.split import assign_folds, split_prompts
+from router_model.training.table.split import assign_folds, sample_whole, split_prompts
 
 IDS = [f"prompt-{i}" for i in range(2000)]
 
@@ -57,3 +57,12 @@ def test_prompts_of_one_id_stay_together():
     assert sum(map(len, sides)) == 100
     assert len(set(zip(sessions, folds.tolist(), strict=True))) == 100
     assert np.bincount(folds).tolist() == [60] * 5
+
+
+def test_a_sample_keeps_prompts_of_one_key_together():
+    keys = [f"k{i // 3}" for i in range(3000)]
+    rows = sample_whole(keys, 900, seed=0)
+    chosen = {keys[row] for row in rows}
+    assert 800 <= len(rows) <= 1000
+    assert [row for row, key in enumerate(keys) if key in chosen] == rows.tolist()
+    assert len(sample_whole(keys, 3000, seed=0)) == 3000

@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from router_model import Catalog, Router, TrainingError
 from router_model.training import train as training
 from router_model.training.fitting.boosters import BoosterConfig
+from router_model.training.fitting.evidence import EvidenceConfig
 from router_model.training.fitting.fit import FitConfig
 from router_model.training.train import TrainConfig, train
 
@@ -70,14 +71,24 @@ def test_same_table_seed_and_version_give_the_same_bytes(catalog, tmp_path):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
-def test_partial_logs_train_the_same_predictor(fit):
+def test_partial_logs_train_the_same_predictor(fit, monkeypatch):
     """One model a prompt, chosen at random and logged with its propensity: probabilities stay near the truth.
 
+    The log is beyond every bound: some prompts are held out of the evidence, in the bank, clustered and measured.
     Nothing is certified, and the report says so.
     """
+    monkeypatch.setattr(training, "MEASURED_PROMPTS", 100)
+    monkeypatch.setattr(training, "PREDICTED_PROMPTS", (200, 300))
+    monkeypatch.setattr("router_model.training.fitting.evidence._VOCABULARY_PROMPTS", 400)
+    monkeypatch.setattr("router_model.training.fitting.uncertainty._MOST_CLUSTERED", 100)
+    monkeypatch.setattr("router_model.features.featuriser._AT_ONCE", 64)
+    bounded = replace(QUICK, fit=replace(QUICK.fit, evidence=EvidenceConfig(max_bank=300)))
     full = simulate(1500, seed=3)
     logged = full.sample(fraction=1.0, shuffle=True, seed=0).unique("prompt_id", keep="first", maintain_order=True)
-    report, router = fit(logged.with_columns(propensity=pl.lit(1 / 3)))
+    report, router = fit(logged.with_columns(propensity=pl.lit(1 / 3)), bounded)
+    assert report.n_train > 800
+    assert report.n_test < 150
+    assert any("held-out prompts are not measured" in warning for warning in report.warnings)
     assert report.held_out.n_incomplete == report.held_out.n_prompts == report.n_test
     assert report.held_out.best_single == "large"
     new = simulate(200, seed=9).filter(pl.col("task") == "poetry").unique("prompt_id", maintain_order=True)

@@ -5,7 +5,7 @@ than it is, and the booster would learn to trust it too much. Therefore the evid
 heads and kernels that were fitted on the other folds (stacking; Wolpert 1992).
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,18 +18,22 @@ from router_model.prediction.evidence import Bank, Evidence, EvidenceModel, Spac
 from router_model.prediction.kernel import Kernel, KernelHead, SurfaceScale, by_feature
 from router_model.prediction.similarity import Vectors
 from router_model.training.distributed.engine import spread
-from router_model.training.fitting.heads import fit_head
-from router_model.training.fitting.kernel import fit_weights, kernel_matrix
+from router_model.training.fitting.heads import Design, fit_head
+from router_model.training.fitting.kernel import compare_all, fit_weights
 from router_model.training.table.targets import Targets
 
 FloatArray = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
+Folds = npt.NDArray[np.int64]
 
 MAX_SHARPNESS = 1000.0
 """The largest sharpness of a kernel: beyond it, the kernel of any two different prompts is 0."""
 
 _PENALTY_PROMPTS = 20_000
 """Number of prompts that choose the penalties; more would not choose better among values a factor of four apart."""
+
+_VOCABULARY_PROMPTS = 100_000
+"""The most prompts that are counted to choose terms. What few of so many have says little about any model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,7 @@ class EvidenceFitter:
     ----------
     vocabulary : BagVocabulary
     vectors : space -> vectors of all n prompts
+    designs : space -> the same, prepared for its head
     n_terms : shape (n,), number of different terms of each prompt
     targets : of all n prompts
     penalties : space -> penalty of its head
@@ -110,11 +115,15 @@ class EvidenceFitter:
     in_bank : indices of the prompts that the bank keeps, ascending
     matrix : float32 array, shape (n_bank, n_bank)
         Kernel of the bank's prompts with each other.
+    partitions : ways to divide the n prompts into folds, each shape (n,)
+    nearest : of each partition, how similar each prompt is to the nearest of each fold
+        As of `router_model.training.fitting.kernel.compare_all`; none unless the bank keeps all prompts.
     config : EvidenceConfig
     """
 
     vocabulary: BagVocabulary
     vectors: dict[str, Vectors]
+    designs: dict[str, Design]
     n_terms: npt.NDArray[np.int64]
     targets: Targets
     penalties: dict[str, float]
@@ -122,11 +131,13 @@ class EvidenceFitter:
     scale: SurfaceScale
     in_bank: Rows
     matrix: FloatArray
+    partitions: tuple[Folds, ...]
+    nearest: list[npt.NDArray[np.float64]]
     config: EvidenceConfig
 
     @classmethod
     def prepare(
-        cls, features: PromptFeatures, targets: Targets, folds: npt.NDArray[np.int64], config: EvidenceConfig
+        cls, features: PromptFeatures, targets: Targets, folds: Folds, config: EvidenceConfig, *others: Folds
     ) -> "EvidenceFitter":
         """Choose terms and penalties.
 
@@ -134,27 +145,37 @@ class EvidenceFitter:
         ----------
         features, targets : of n prompts
         folds : shape (n,); the prompts of the first fold choose the penalties
+        others : further ways to divide the prompts, for which `out_of_fold` is fast, too
         """
-        vocabulary = BagVocabulary.fit(
-            features.pieces, min_prompts=config.min_prompts_per_term, max_terms=config.max_terms
-        )
+        counted = features.pieces[:: -(-len(folds) // _VOCABULARY_PROMPTS)]
+        vocabulary = BagVocabulary.fit(counted, min_prompts=config.min_prompts_per_term, max_terms=config.max_terms)
         bags = vocabulary.transform(features.pieces)
         vectors: dict[str, Vectors] = {"embedding": features.embedding, "bag": bags.vectors}
         some = _sample(len(folds), _PENALTY_PROMPTS)
         few, few_folds = targets.take(some), folds[some]
         penalties = {label: _choose_penalty(v[some], few, few_folds, config) for label, v in vectors.items()}
         scale, kept = SurfaceScale.of(features.surface), bank_rows(len(folds), config)
-        logged_form = by_feature(scale.form(features.surface[kept]))
+        logged_form, partitions = by_feature(scale.form(features.surface[kept])), (folds, *others)
+        matrix, nearest = compare_all(
+            config.kernel,
+            features.embedding[kept],
+            bags.vectors[kept],
+            logged_form,
+            [each[kept] for each in partitions] if len(kept) == len(folds) else [],
+        )
         return cls(
             vocabulary=vocabulary,
             vectors=vectors,
+            designs={label: Design.of(v) for label, v in vectors.items()},
             n_terms=bags.n_terms,
             targets=targets,
             penalties=penalties,
             surface=features.surface,
             scale=scale,
             in_bank=kept,
-            matrix=kernel_matrix(config.kernel, features.embedding[kept], bags.vectors[kept], logged_form),
+            matrix=matrix,
+            partitions=partitions,
+            nearest=nearest,
             config=config,
         )
 
@@ -162,7 +183,24 @@ class EvidenceFitter:
         """Fit on all prompts."""
         return self.fit_outside(np.zeros(len(self.surface), dtype=np.bool_))
 
-    def out_of_fold(self, folds: npt.NDArray[np.int64], asked: Rows | None = None) -> Evidence:
+    def take(self, rows: Rows) -> "EvidenceFitter":
+        """Return a fitter that knows some of the prompts only, by ascending indices, with all of the bank's."""
+        if len(rows) == len(self.surface):
+            return self
+        vectors: dict[str, Vectors] = {label: v[rows] for label, v in self.vectors.items()}
+        return replace(
+            self,
+            vectors=vectors,
+            designs={label: Design.of(v) for label, v in vectors.items()},
+            n_terms=self.n_terms[rows],
+            targets=self.targets.take(rows),
+            surface=self.surface[rows],
+            in_bank=np.searchsorted(rows, self.in_bank),
+            partitions=(),
+            nearest=[],
+        )
+
+    def out_of_fold(self, folds: Folds, asked: Rows | None = None) -> Evidence:
         """Return the evidence for each prompt, computed from the prompts of the other folds.
 
         Parameters
@@ -177,7 +215,7 @@ class EvidenceFitter:
         joined: Evidence | None = None
         labels = np.unique(folds[asked])
         places = [np.flatnonzero(folds[asked] == fold) for fold in labels]
-        pieces = ((folds == fold, asked[at]) for fold, at in zip(labels, places, strict=True))
+        pieces = ((folds, int(fold), asked[at]) for fold, at in zip(labels, places, strict=True))
         for at, part in zip(places, spread(EvidenceFitter.evidence_from_outside, self, pieces), strict=True):
             joined = joined or _empty_like(part, len(asked))
             for whole, rows in zip(_arrays(joined), _arrays(part), strict=True):
@@ -186,15 +224,27 @@ class EvidenceFitter:
             raise TrainingError("got no prompt to compute evidence for; expected at least one")
         return joined
 
-    def evidence_from_outside(self, fold: tuple[npt.NDArray[np.bool_], Rows]) -> Evidence:
-        """Return the evidence for some prompts of a fold, fitted outside it; the fold is a mask of shape (n,)."""
-        inside, asked = fold
-        return self.fit_outside(inside).evidence_of(
-            self.vectors["embedding"][asked],
-            self.vectors["bag"][asked],
-            self.surface[asked],
-            coverage=self._coverage_from_outside(inside, asked),
-        )
+    def evidence_from_outside(self, piece: tuple[Folds, int, Rows]) -> Evidence:
+        """Return the evidence for some prompts of a fold, fitted outside it; the piece is folds, the fold, and rows."""
+        folds, fold, asked = piece
+        inside = folds == fold
+        model = self.fit_outside(inside)
+        pairs = zip(self.partitions, self.nearest, strict=False)  # nothing is near unless the bank keeps all prompts
+        compared = [near for known, near in pairs if np.array_equal(known, folds)]
+        if not compared:
+            return self.evidence_by(model, inside, asked)
+        # All prompts are in the bank, so they were compared with each other before.
+        vectors = self.vectors["embedding"][asked], self.vectors["bag"][asked]
+        coverage = self._coverage_from_outside(inside, asked)
+        nearest = np.delete(compared[0][asked], fold, axis=1).max(axis=1, initial=-1.0)
+        matrix = self.matrix[np.ix_(asked, np.flatnonzero(~inside))]
+        return model.evidence_from(*vectors, matrix, familiarity=np.column_stack([nearest, coverage]))
+
+    def evidence_by(self, model: EvidenceModel, inside: npt.NDArray[np.bool_], asked: Rows) -> Evidence:
+        """Return the evidence for asked prompts by a model that was fitted on those that are not `inside`."""
+        vectors = self.vectors["embedding"][asked], self.vectors["bag"][asked]
+        coverage = self._coverage_from_outside(inside, asked)
+        return model.evidence_of(*vectors, self.surface[asked], coverage=coverage)
 
     def _coverage_from_outside(self, inside: npt.NDArray[np.bool_], asked: Rows) -> FloatArray:
         """Return the share of each asked prompt's terms that enough prompts of other folds have, shape (n_asked,)."""
@@ -206,12 +256,11 @@ class EvidenceFitter:
 
     def fit_outside(self, inside: npt.NDArray[np.bool_]) -> EvidenceModel:
         """Fit on the prompts outside a fold; `inside` is a mask of shape (n,)."""
-        rows = np.flatnonzero(~inside)
-        bank = _bank(self.targets, rows)
+        bank = _bank(self.targets, ~inside)
         within = np.flatnonzero(~inside[self.in_bank])  # rows of the matrix
         kept = self.in_bank[within]
         spaces = {
-            label: Space.of(fit_head(v[rows], bank, penalty=self.penalties[label]), v[kept])
+            label: Space.of(fit_head(self.designs[label], bank, penalty=self.penalties[label]), v[kept])
             for label, v in self.vectors.items()
         }
         logged = Bank(self.targets.outcome[kept], self.targets.weight[kept], bank.base)
@@ -232,9 +281,10 @@ def bank_rows(n: int, config: EvidenceConfig) -> Rows:
     return _sample(n, config.max_bank)
 
 
-def _bank(targets: Targets, rows: Rows) -> Bank:
-    outcome, weight = targets.outcome[rows], targets.weight[rows]
-    return Bank(outcome, weight, overall_record(outcome, weight, targets.prior))
+def _bank(targets: Targets, learned: npt.NDArray[np.bool_]) -> Bank:
+    """Return the outcomes of all n prompts, with weight 0 where they are not learned from; `learned` has shape (n,)."""
+    weight = targets.weight * learned[:, None, None]
+    return Bank(targets.outcome, weight, overall_record(targets.outcome, weight, targets.prior))
 
 
 def _sample(n: int, size: int) -> Rows:
@@ -256,11 +306,11 @@ def _empty_like(part: Evidence, n: int) -> Evidence:
 def _choose_penalty(vectors: Vectors, targets: Targets, folds: npt.NDArray[np.int64], config: EvidenceConfig) -> float:
     """Return the penalty with the least weighted squared error on one held-out fold."""
     held_out = folds == folds.min()
-    inside = np.flatnonzero(held_out)
-    bank = _bank(targets, np.flatnonzero(~held_out))
+    inside, design = np.flatnonzero(held_out), Design.of(vectors)
+    bank = _bank(targets, ~held_out)
     errors = []
     for penalty in config.head_penalties:
-        score = fit_head(vectors[~held_out], bank, penalty=penalty).score(vectors[inside])
+        score = fit_head(design, bank, penalty=penalty).score(vectors[inside])
         error = (score - targets.outcome[inside]) ** 2
         errors.append(float((targets.weight[inside] * error)[:, :, : targets.n_bars].sum()))
     return config.head_penalties[int(np.argmin(errors))]

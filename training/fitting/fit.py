@@ -4,6 +4,7 @@ All choices (head penalties, number of boosting rounds, blend, calibration) are 
 prompts. Calibration and test prompts are not used here.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,17 +29,22 @@ from router_model.training.fitting.boosters import (
     out_of_fold_scores,
 )
 from router_model.training.fitting.calibrate import HeldOut, fit_blend, fit_calibration
-from router_model.training.fitting.evidence import EvidenceConfig, EvidenceFitter
+from router_model.training.fitting.evidence import EvidenceConfig, EvidenceFitter, bank_rows
 from router_model.training.fitting.uncertainty import fit_uncertainty, small_kinds
-from router_model.training.table.groups import group_folds
+from router_model.training.table.split import group_folds, novelty_groups
 from router_model.training.table.targets import Targets
 
 FloatArray = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
 Advance = Callable[[str], None]
 
-UNLIKE_PROMPTS = 20_000
+UNLIKE_PROMPTS = 8_000
 """The most prompts for which evidence from other groups is computed; it only fits the four numbers of the trust."""
+
+LEFT_OUT = 0.3
+"""The largest share of the prompts that is left out at once, to compute evidence for it from the others."""
+
+_GROUP_FOLDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +62,12 @@ class OutOfFold:
 
     Attributes
     ----------
+    rows : indices of these prompts among the training prompts, ascending, shape (n,)
     p_success : float32 array, shape (n, n_models, n_bars)
     output_tokens : float32 array, shape (n, n_models)
     """
 
+    rows: Rows
     p_success: FloatArray
     output_tokens: FloatArray
 
@@ -70,10 +78,11 @@ def fit_predictor(
     models: tuple[str, ...],
     *,
     folds: npt.NDArray[np.int64],
-    groups: npt.NDArray[np.int64],
+    tasks: Sequence[str],
     config: FitConfig,
     seed: int,
     advance: Advance,
+    predicted: Rows | None = None,
 ) -> tuple[Predictor, OutOfFold]:
     """Fit evidence, boosters, blend and calibration on training prompts.
 
@@ -82,35 +91,76 @@ def fit_predictor(
     features, targets : of n prompts
     models : ids, in the order of the targets' model axis
     folds : shape (n,)
-    groups : shape (n,)
-        Groups of dissimilar prompts (`router_model.training.table.groups`), to learn how far to trust predictions on
-        new kinds of prompts.
+    tasks : n labels, empty where unknown
+        Groups of dissimilar prompts (`router_model.training.table.split`) tell how far to trust predictions on new
+        kinds of prompts.
     advance : called with the name of each finished step
+    predicted : indices of the prompts that are predicted out of fold, ascending; default: all
+        Boosters, blend and calibration are learned from these predictions. If they are few of all prompts, evidence is
+        learned once, from the others, so that it is out of fold for them and the one that is served.
     """
-    features = replace(features, surface=without_unused(features.surface))
-    fitter = EvidenceFitter.prepare(features, targets, folds, config.evidence)
-    evidence = fitter.out_of_fold(folds)
+    features, n = replace(features, surface=without_unused(features.surface)), len(folds)
+    rows = np.arange(n) if predicted is None else predicted
+    parts = parts_to_leave_out(folds, rows)
+    # What other kinds of prompts say is learned from some of these and the bank's prompts.
+    some = _sample(len(rows), UNLIKE_PROMPTS, seed)
+    known = np.arange(n) if len(rows) == n else np.union1d(rows[some], bank_rows(n, config.evidence))
+    groups = novelty_groups([tasks[row] for row in known], features.embedding[known], seed=seed)
+    far_folds = group_folds(groups, n_folds=_GROUP_FOLDS)
+    everywhere = (parts, far_folds) if len(rows) == n else ()
+    fitter = EvidenceFitter.prepare(features, targets, folds, config.evidence, *everywhere)
+    if len(rows) < n and parts.max() == 0:  # they only teach what stands on the evidence, so it is fitted once
+        served = fitter.fit_outside(parts == 0)
+        evidence = fitter.evidence_by(served, parts == 0, rows)
+    else:
+        evidence, served = fitter.out_of_fold(parts, rows), fitter.fit()
     advance("evidence")
-    some = _sample(len(folds), UNLIKE_PROMPTS, seed)
-    unlike = fitter.out_of_fold(group_folds(groups, n_folds=len(np.unique(folds))), some)
-    evidence_model = fitter.fit()
+    unlike = fitter.take(known).out_of_fold(far_folds, np.searchsorted(known, rows[some]))
     del fitter  # the largest arrays of a training; workers forget them, too, at the next step
     advance("other tasks")
-    stage = _Stage(features, targets, folds, evidence, seed, advance)
+    stage = _Stage(features.take(rows), targets.take(rows), folds[rows], evidence, seed, advance)
     boosters = stage.fit_success(config.boosters)
-    fitted = stage.fit_probabilities(boosters, unlike, some, groups)
+    fitted = stage.fit_probabilities(boosters, unlike, some, groups[np.searchsorted(known, rows[some])])
     amounts, output_tokens = stage.fit_amounts(config.amount_boosters)
     predictor = Predictor(
         models=models,
         grid=targets.grid,
-        evidence_model=evidence_model,
+        evidence_model=served,
         boosters=boosters.boosters,
         blend=fitted.blend,
         calibration=fitted.calibration,
         uncertainty=fitted.uncertainty,
         amounts=amounts,
     )
-    return predictor, OutOfFold(fitted.p_success, output_tokens)
+    return predictor, OutOfFold(rows, fitted.p_success, output_tokens)
+
+
+def parts_to_leave_out(folds: npt.NDArray[np.int64], rows: Rows) -> npt.NDArray[np.int64]:
+    """Return the part with which each prompt is left out, shape (n,); -1 for prompts that are always learned from.
+
+    Where all prompts are predicted, the parts are the folds. Where few are, several folds are left out at once, as
+    evidence is learned once a part.
+
+    Parameters
+    ----------
+    folds : shape (n,)
+    rows : indices of the prompts to predict
+
+    Examples
+    --------
+    >>> folds = np.arange(10) % 5
+    >>> parts_to_leave_out(folds, np.arange(10)).tolist()
+    [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]
+    >>> parts_to_leave_out(folds, np.array([0, 9])).tolist()
+    [0, -1, -1, -1, -1, -1, -1, -1, -1, 0]
+    """
+    if len(rows) == len(folds):
+        return folds
+    n_folds = int(folds.max(initial=0)) + 1
+    n_parts = min(math.ceil(len(rows) / (LEFT_OUT * len(folds))), n_folds)
+    parts = np.full(len(folds), -1)
+    parts[rows] = folds[rows] * n_parts // n_folds
+    return parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +225,7 @@ class _Stage:
         ----------
         boosters : fitted on the out-of-fold evidence
         unlike : evidence for the prompts `rows`, computed from other groups of prompts
-        groups : shape (n,)
+        groups : of the prompts `rows`
         """
         n_bars, names = self.targets.n_bars, ("record", *self.evidence.names, "booster")
         success, weight = self.targets.outcome[:, :, :n_bars], self.targets.weight[:, :, :n_bars]
@@ -196,12 +246,12 @@ class _Stage:
         )
         calibration = fit_calibration(alike, far)
         # One fold at a time: over all folds, deviations of a kind cancel, as each fold is predicted from the others.
-        kinds = (small_kinds(self.features.embedding[rows], seed=self.seed), groups[rows])
+        kinds = (small_kinds(self.features.embedding[rows], seed=self.seed), groups)
         in_folds = [each * (int(self.folds.max()) + 1) + self.folds[rows] for each in kinds]
         return _Probabilities(
             blend,
             calibration,
-            fit_uncertainty(calibration, (alike.take(rows), in_folds), (far, groups[rows])),
+            fit_uncertainty(calibration, (alike.take(rows), in_folds), (far, groups)),
             calibration.correct(alike.p, alike.record, alike.familiarity),
         )
 

@@ -5,6 +5,7 @@ dense and bags are sparse; both work.
 """
 
 import itertools
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,27 +19,69 @@ from router_model.training.fitting.conjugate_gradients import Product, solve
 FloatArray = npt.NDArray[np.float32]
 
 _TOLERANCE = 0.03
+_FEW = 0.15  # share of known pairs below which it is faster to read each model's own prompts than all at once
 _N_BLOCKS = 4  # blocks of a sparse matrix; more than threads, because terms differ in how fast they are read
 
 
-def fit_head(vectors: Vectors, bank: Bank, *, penalty: float) -> LinearHead:
+@dataclass(frozen=True, slots=True)
+class Design:
+    """The vectors of n prompts, prepared once for many heads that learn from all or some of them.
+
+    Attributes
+    ----------
+    vectors : shape (n, dimension)
+    forward, backward : products with the vectors and with their transpose
+    centre : float32 array, shape (dimension,), or None
+        The mean, which is taken off dense vectors, so that the record stays the intercept. Sparse ones would become
+        dense.
+    """
+
+    vectors: Vectors
+    forward: Product
+    backward: Product
+    centre: FloatArray | None
+
+    @classmethod
+    def of(cls, vectors: Vectors, centre: FloatArray | None = None) -> "Design":
+        """Prepare vectors of shape (n, dimension); the centre of dense ones is their mean, unless one is given."""
+        forward, backward = _products(vectors)
+        if sp.issparse(vectors):
+            return cls(vectors, forward, backward, None)
+        centre = np.asarray(vectors.mean(axis=0)) if centre is None else centre
+
+        def centred(right: FloatArray) -> FloatArray:
+            return forward(right) - centre @ right
+
+        def centred_back(left: FloatArray) -> FloatArray:
+            return backward(left) - np.outer(centre, left.sum(axis=0))
+
+        return cls(vectors, centred, centred_back, centre)
+
+
+def fit_head(design: Design, bank: Bank, *, penalty: float) -> LinearHead:
     """Fit a linear head on the outcomes of a bank, with the models' overall record as intercept.
 
     Parameters
     ----------
-    vectors : shape (n, dimension), aligned with the bank
+    design : of the bank's n prompts; those of weight 0 are not learned from
     penalty : float
         Penalty of the squared weights.
     """
-    residual = (bank.outcome - bank.base).reshape(len(bank.outcome), -1)
-    weight = bank.weight.reshape(len(residual), -1)
-    # Dense vectors are centred, so that the record stays the intercept. Sparse ones would become dense by centring.
-    centre = None if sp.issparse(vectors) else np.asarray(vectors.mean(axis=0))
-    flat = solve_ridge(vectors if centre is None else vectors - centre, residual, weight, penalty=penalty)
-    offset = 0.0 if centre is None else (centre @ flat).reshape(bank.base.shape)
-    return LinearHead(
-        weights=flat.reshape(vectors.shape[1], *bank.base.shape), bias=(bank.base - offset).astype(np.float32)
-    )
+    known = np.asarray(bank.weight.any(axis=2))
+    dimension = design.vectors.shape[1]
+    if known.mean() > _FEW:
+        residual = (bank.outcome - bank.base).reshape(len(known), -1)
+        flat = _solve(design, residual, bank.weight.reshape(len(known), -1), penalty=penalty, tolerance=_TOLERANCE)
+        weights = flat.reshape(dimension, *bank.base.shape)
+    else:
+        weights = np.empty((dimension, *bank.base.shape), dtype=np.float32)
+        for model, base in enumerate(bank.base):
+            rows = np.flatnonzero(known[:, model])
+            own = Design.of(design.vectors[rows], design.centre)
+            residual, weight = bank.outcome[rows, model] - base, bank.weight[rows, model]
+            weights[:, model] = _solve(own, residual, weight, penalty=penalty, tolerance=_TOLERANCE)
+    offset = 0.0 if design.centre is None else np.tensordot(design.centre, weights, axes=1)
+    return LinearHead(weights=weights, bias=(bank.base - offset).astype(np.float32))
 
 
 def solve_ridge(
@@ -58,16 +101,19 @@ def solve_ridge(
     -------
     float32 array, shape (dimension, n_outputs)
     """
-    forward, backward = _products(vectors)
+    design = Design(vectors, *_products(vectors), None)
+    return _solve(design, target, weight, penalty=penalty, tolerance=tolerance)
 
+
+def _solve(design: Design, target: FloatArray, weight: FloatArray, *, penalty: float, tolerance: float) -> FloatArray:
     def product(direction: FloatArray) -> FloatArray:
-        image = forward(direction)
+        image = design.forward(direction)
         image *= weight
-        image = backward(image)
+        image = design.backward(image)
         image += penalty * direction
         return image
 
-    return solve(product, backward(weight * target), tolerance=tolerance)
+    return solve(product, design.backward(weight * target), tolerance=tolerance)
 
 
 def _products(vectors: Vectors) -> tuple[Product, Product]:

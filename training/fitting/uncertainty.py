@@ -11,15 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster.vq import kmeans2
+from scipy.cluster.vq import kmeans2, vq
+from scipy.spatial.distance import cdist
 
 from router_model.prediction.calibration import Calibration, logit
 from router_model.prediction.uncertainty import Uncertainty
 from router_model.training.fitting.calibrate import HeldOut
 
 FloatArray = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
 
 _PROMPTS_PER_KIND = 100
+_MOST_CLUSTERED = 20_000  # of more prompts, so many are clustered, and the others belong to the nearest cluster
 _LEAST_PER_KIND = 10
 _MIN_KINDS = 20
 _FAMILIAR_SHARE = 0.9
@@ -40,13 +43,43 @@ def small_kinds(embedding: FloatArray, *, seed: int) -> npt.NDArray[np.int64]:
 
 
 def kinds_of(embedding: FloatArray, *, seed: int, prompts_per_kind: int = _PROMPTS_PER_KIND) -> npt.NDArray[np.int64]:
-    """Return small clusters of similar prompts, shape (n,); no more than there are different embeddings."""
-    n_kinds = max(min(len(embedding) // prompts_per_kind, len(np.unique(embedding, axis=0))), 1)
-    centred = embedding.astype(np.float64) - embedding.mean(axis=0)
+    """Return small clusters of similar prompts, shape (n,); no more than there are different embeddings.
+
+    Of more than `_MOST_CLUSTERED` prompts, clusters are larger, because there are no more of them.
+    """
+    rng, n = np.random.default_rng(seed), len(embedding)
+    some = np.arange(n) if n <= _MOST_CLUSTERED else np.sort(rng.choice(n, _MOST_CLUSTERED, replace=False))
+    n_kinds = max(min(len(some) // prompts_per_kind, len(np.unique(embedding[some], axis=0))), 1)
+    centre = embedding.mean(axis=0)
+    centred = embedding[some].astype(np.float64) - centre
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # kmeans2 warns about an empty cluster; there are fewer kinds then
-        _, labels = kmeans2(centred, n_kinds, minit="++", rng=np.random.default_rng(seed))
+        centres, labels = kmeans2(centred, _distant(centred, n_kinds, rng), minit="matrix")
+    if len(some) < n:
+        labels = _nearest(centres, embedding, centre)
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+
+
+def _distant(points: Float64Array, n_kinds: int, rng: np.random.Generator) -> Float64Array:
+    """Return points that k-means starts from, shape (n_kinds, dimension): k-means++ (Arthur & Vassilvitskii 2007).
+
+    The same as scipy's, which computes all distances again for each point that it adds.
+    """
+    chosen = [int(rng.integers(len(points)))]
+    distance = np.full(len(points), np.inf)
+    for _ in range(n_kinds - 1):
+        np.minimum(distance, cdist(points[chosen[-1:]], points, metric="sqeuclidean")[0], out=distance)
+        chosen.append(int(np.searchsorted((distance / distance.sum()).cumsum(), rng.uniform())))
+    return points[chosen]
+
+
+def _nearest(centres: Float64Array, embedding: FloatArray, origin: FloatArray) -> npt.NDArray[np.int64]:
+    """Return the nearest centre of each embedding less the origin, shape (n,)."""
+    labels = np.empty(len(embedding), dtype=np.int64)
+    for start in range(0, len(embedding), _MOST_CLUSTERED):
+        rows = slice(start, start + _MOST_CLUSTERED)
+        labels[rows] = vq(embedding[rows].astype(np.float64) - origin, centres)[0]
+    return labels
 
 
 @dataclass(frozen=True, slots=True)

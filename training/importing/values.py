@@ -431,6 +431,8 @@ def safe_json(value: object) -> str:
 
 def _each(series: pl.Series, read: Callable[[Any], Any], dtype: Any) -> Cleaned:
     """Read values one by one; a value for which `read` raises one of its errors is marked as bad."""
+    if series.null_count() == len(series):  # most columns of most tables are not there
+        return _nulls(series, dtype), _none_of(series)
     clean: list[Any] = []
     bad: list[bool] = []
     for value in series.to_list():

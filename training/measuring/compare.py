@@ -298,7 +298,7 @@ def _compared(
 def _cost_difference(chosen: Choices, reference: Choices, cost: Float64Array, drawn: Resampling) -> Estimate:
     rows = np.arange(len(cost))
     values = cost[rows, chosen] - cost[rows, reference]
-    return Estimate(float(values.mean()), *interval(drawn.mean(values)))
+    return Estimate(float(values.mean()), *interval(drawn.means(values)[0]))
 
 
 def _aiq_difference(

@@ -8,6 +8,7 @@ called. So a router gets more careful with fewer prompts, and not bolder (docs/d
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,11 +54,12 @@ def choose_operating_point(
     max_quality_loss : the margin, a difference of mean quality
     """
     rows, eligible = np.arange(len(quality)), np.ones(quality.shape, dtype=bool)
+    groups: Any = np.unique(np.asarray(together), return_inverse=True)[1]  # numbers sort faster than names
     n_graded = np.count_nonzero(~np.isnan(quality), axis=0)
     logged, weight = np.any(np.isfinite(propensity), axis=1), _inverse_propensity(quality, propensity)
     quality = dr_outcomes(quality, propensity, expected_quality)
     may_be_best = np.broadcast_to(_enough(n_graded), quality.shape)
-    best = best_single_model(quality, n_graded, together, prompt_shares(may_be_best, logged, weight))
+    best = best_single_model(quality, n_graded, groups, prompt_shares(may_be_best, logged, weight))
     passed = None
     means: dict[float, float] = {}
     for value in reversed(success_values(cost_usd)):
@@ -67,7 +69,7 @@ def choose_operating_point(
         reads[rows, chosen] = reads[:, best] = True
         share = prompt_shares(reads & (chosen != best)[:, None], logged, weight)
         means[value] = float(share @ difference)
-        if means[value] - margin_of_error(difference, together, share) < -max_quality_loss - 1e-12:
+        if means[value] - margin_of_error(difference, groups, share) < -max_quality_loss - 1e-12:
             break
         passed = value
     if passed is not None:

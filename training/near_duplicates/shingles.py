@@ -16,7 +16,13 @@ from scipy import sparse
 
 SHINGLE_CHARS: Final = 5
 
-_LABEL: Final = re.compile(r"(?:(?<=\s)|^)\(?[a-p][.):]\s")
+MOST_SHINGLES: Final = 40_000_000
+"""Of texts with more characters in all, some shingles are compared; each takes 20 bytes while texts are grouped."""
+
+FEWEST_KEPT: Final = 16
+"""A text that would keep fewer shingles keeps all: too little of it would be left to compare."""
+
+_LABEL: Final = re.compile(r" \(?[a-p][.):](?= )")  # begins with a fixed character, so that few places are tried
 _GAP: Final = "\0" * (SHINGLE_CHARS - 1)
 _TEXTS_AT_ONCE: Final = 1000  # texts hashed at once, which bounds memory; the number fits into 10 bits
 _SHINGLES_AT_ONCE: Final = 2_000_000
@@ -39,12 +45,14 @@ def normalised(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def shingle_sets(texts: Sequence[str]) -> sparse.csr_array:
+def shingle_sets(texts: Sequence[str], *, most: int = MOST_SHINGLES) -> sparse.csr_array:
     """Return the shingles of each text as a sparse matrix.
 
     Parameters
     ----------
     texts : n normalised texts
+    most : if they have more characters, about so many shingles are kept, those whose hashes are multiples of a number
+        Texts that share a shingle keep it both or not at all, so that their similarity stays the same on average.
 
     Returns
     -------
@@ -52,7 +60,7 @@ def shingle_sets(texts: Sequence[str]) -> sparse.csr_array:
         Columns are in order of the shingles' hashes. One simplification: shingles are identified by 54-bit hashes.
         Among a million different ones, two are taken for one with a probability of about 1 in 30,000.
     """
-    hashes, n_of_text = shingle_hashes(texts)
+    hashes, n_of_text = shingle_hashes(texts, one_in=1 + sum(map(len, texts)) // (most + 1))
     # One range of hashes after the other: sorted at once, those of 100,000 long texts would take a gigabyte.
     n_ranges = 1 + len(hashes) // _SHINGLES_AT_ONCE
     range_of = (hashes // np.uint64(2 ** int(_HASH_BITS) // n_ranges + 1)).astype(np.uint16)
@@ -68,26 +76,35 @@ def shingle_sets(texts: Sequence[str]) -> sparse.csr_array:
     return sparse.csr_array((np.ones(len(columns), np.int8), columns, starts), shape=(len(texts), n_distinct))
 
 
-def shingle_hashes(texts: Sequence[str]) -> tuple[HashArray, npt.NDArray[np.int64]]:
-    """Return the hashes of each text's different shingles, one text after another, and their number for each text."""
-    hashes = np.empty(sum(map(len, texts)), dtype=np.uint64)  # a text has at most as many shingles as characters
-    n_of_text, end = np.zeros(len(texts), dtype=np.int64), 0
+def shingle_hashes(texts: Sequence[str], *, one_in: int = 1) -> tuple[HashArray, npt.NDArray[np.int64]]:
+    """Return the hashes of each text's different shingles, one text after another, and their number for each text.
+
+    Parameters
+    ----------
+    one_in : keep the hashes that are multiples of it, and those of texts with fewer than `FEWEST_KEPT` times as many
+        characters
+    """
+    hashes, n_of_text = [np.empty(0, dtype=np.uint64)], np.zeros(len(texts), dtype=np.int64)
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
-        found, n_of_text[start : start + _TEXTS_AT_ONCE] = _hashes(texts[start : start + _TEXTS_AT_ONCE])
-        hashes[end : end + len(found)] = found
-        end += len(found)
-    return hashes[:end], n_of_text
+        found, n_of_text[start : start + _TEXTS_AT_ONCE] = _hashes(texts[start : start + _TEXTS_AT_ONCE], one_in)
+        hashes.append(found)
+    return np.concatenate(hashes), n_of_text
 
 
-def _hashes(texts: Sequence[str]) -> tuple[HashArray, npt.NDArray[np.int64]]:
+def _hashes(texts: Sequence[str], one_in: int) -> tuple[HashArray, npt.NDArray[np.int64]]:
     """Return the different shingles of each text, one text after another, and their number for each text."""
-    marked = [_GAP.join([*_LABEL.split(text.replace("\0", "")), ""]).replace(" ", "") for text in texts]
+    marked = [_GAP.join([*_LABEL.split(" " + text.replace("\0", "")), ""]).replace(" ", "") for text in texts]
     codes = np.frombuffer("".join([_GAP, *marked, _GAP]).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     starts = np.flatnonzero(_is_shingle(codes))
     ends = np.cumsum([len(_GAP), *map(len, marked)])
     text_of = np.searchsorted(ends, starts, side="right").astype(np.uint64) - np.uint64(1)
+    hashes = _mixed(codes, starts) >> (np.uint64(64) - _HASH_BITS)
+    if one_in > 1:
+        is_short = np.array([len(text) < FEWEST_KEPT * one_in for text in marked])
+        kept = (hashes % np.uint64(one_in) == 0) | is_short[text_of]
+        text_of, hashes = text_of[kept], hashes[kept]
     # Text and hash share one number, because sorting by one number is several times as fast as by two.
-    found = np.sort((text_of << _HASH_BITS) | (_mixed(codes, starts) >> (np.uint64(64) - _HASH_BITS)))
+    found = np.sort((text_of << _HASH_BITS) | hashes)
     found = found[np.append(True, found[1:] != found[:-1])[: len(found)]]
     n_of_text = np.bincount((found >> _HASH_BITS).astype(np.int64), minlength=len(texts))
     return found & ((np.uint64(1) << _HASH_BITS) - np.uint64(1)), n_of_text.astype(np.int64)

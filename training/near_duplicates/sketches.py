@@ -16,6 +16,9 @@ from router_model.training.near_duplicates.weighted_sets import MOST_RARE, RARE_
 LEAST_EQUAL: Final = 0.8
 """The share of equal bins from which prompts count as near duplicates."""
 
+COMMON_OF: Final = 50_000
+"""The most prompts that are counted to find common shingles."""
+
 _FEWEST_BINS: Final = 10  # shorter prompts say too little; they are found by their exact hash alone
 _ROWS_AT_ONCE: Final = 1024
 
@@ -24,16 +27,20 @@ HashArray = npt.NDArray[np.uint64]
 
 
 def sketch(prompts: Sequence[PromptLike]) -> TextSketches:
-    """Sketch training prompts. Shingles that more than 1 % of them have, and more than 20, count as common."""
-    hashes, n_of_text = shingle_hashes(_texts(prompts))
+    """Sketch training prompts. Shingles that more than 1 % of them have, and more than 20, count as common.
+
+    Of more than `COMMON_OF` prompts, so many, evenly spread, say what is common.
+    """
+    some = prompts[:: -(-len(prompts) // COMMON_OF) or 1]
+    hashes, _ = shingle_hashes(_texts(some))
     distinct, frequency = np.unique(hashes, return_counts=True)
-    common = distinct[frequency > max(MOST_RARE, RARE_SHARE * len(prompts))]
-    return TextSketches(_minima(hashes, n_of_text, common), common)
+    common = distinct[frequency > max(MOST_RARE, RARE_SHARE * len(some))]
+    return TextSketches(_minima(prompts, common), common)
 
 
 def add_sketches(known: TextSketches, prompts: Sequence[PromptLike]) -> TextSketches:
     """Return the sketches with those of further prompts."""
-    added = _minima(*shingle_hashes(_texts(prompts)), known.common)
+    added = _minima(prompts, known.common)
     return replace(known, minima=np.concatenate([known.minima, added]))
 
 
@@ -44,7 +51,7 @@ def near_sketched(known: TextSketches, prompts: Sequence[PromptLike]) -> npt.NDA
     >>> near_sketched(known, ["name the capital of France and say how many people live there today, please!", "Hello"])
     array([ True, False])
     """
-    minima = _minima(*shingle_hashes(_texts(prompts)), known.common)
+    minima = _minima(prompts, known.common)
     found = np.zeros(len(minima), dtype=np.bool_)
     tokens = np.unique(_tokens(known.minima))
     logged = _membership(known.minima, tokens).T.tocsr()
@@ -63,15 +70,26 @@ def _texts(prompts: Sequence[PromptLike]) -> list[str]:
     return ["" if isinstance(prompt, LoggedPrompt) else normalised(Prompt.parse(prompt).text) for prompt in prompts]
 
 
-def _minima(hashes: HashArray, n_of_text: npt.NDArray[np.int64], common: HashArray) -> Minima:
-    text_of = np.repeat(np.arange(len(n_of_text)), n_of_text)
-    rare = ~np.isin(hashes, common)
+def _minima(prompts: Sequence[PromptLike], common: HashArray) -> Minima:
+    """Return the sketches of prompts, some at a time, because all shingles of many prompts would not fit memory."""
+    minima = np.full((len(prompts), N_BINS), EMPTY, dtype=np.uint16)
+    for start in range(0, len(prompts), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        minima[rows] = _minima_of(*shingle_hashes(_texts(prompts[rows])), common)
+    return minima
+
+
+def _minima_of(hashes: HashArray, n_of_text: npt.NDArray[np.int64], common: HashArray) -> Minima:
     # The hashes have 54 bits: six choose the bin, the next 32 give the order, and of the least, 16 bits are kept.
-    value = (hashes[rare] >> np.uint64(6)) & np.uint64(2**32 - 1)
-    least = np.full((len(n_of_text), N_BINS), 2**32, dtype=np.uint64)
-    np.minimum.at(least, (text_of[rare], (hashes[rare] % np.uint64(N_BINS)).astype(np.intp)), value)
-    kept = least % np.uint64(EMPTY)  # below EMPTY
-    return np.where(least == 2**32, np.uint64(EMPTY), kept).astype(np.uint16)
+    text_of = np.repeat(np.arange(len(n_of_text)), n_of_text)
+    place = np.searchsorted(common, hashes)
+    rare = np.append(common, np.uint64(2**64 - 1))[place] != hashes
+    text_of, hashes = text_of[rare], hashes[rare]
+    value = (hashes >> np.uint64(6)) & np.uint64(2**32 - 1)
+    least = np.full(len(n_of_text) * N_BINS, 2**32, dtype=np.uint64)
+    np.minimum.at(least, text_of * N_BINS + (hashes % np.uint64(N_BINS)).astype(np.intp), value)
+    kept = np.where(least == 2**32, np.uint64(EMPTY), least % np.uint64(EMPTY))  # numbers are below EMPTY
+    return kept.astype(np.uint16).reshape(-1, N_BINS)
 
 
 def _tokens(minima: Minima) -> npt.NDArray[np.int64]:

@@ -33,7 +33,7 @@ from router_model.router import Router
 from router_model.saved.artifact import Artifact, hash_of
 from router_model.spend_curve import SpendCurve
 from router_model.training.fitting.amounts import residual_quantiles, smearing
-from router_model.training.fitting.heads import fit_head
+from router_model.training.fitting.heads import Design, fit_head
 from router_model.training.fitting.kernel import fit_weights, kernel_matrix
 from router_model.training.metrics import mean_auc
 from router_model.training.near_duplicates.sketches import add_sketches
@@ -298,7 +298,7 @@ def _head(model: EvidenceModel, label: str, bank: Bank, answers: Answers, mean_l
             np.concatenate([bank.weight, known.astype(np.float32)]),
             bank.base,
         )
-    return fit_head(vectors, bank, penalty=_HEAD_PENALTY)
+    return fit_head(Design.of(vectors), bank, penalty=_HEAD_PENALTY)
 
 
 def _vectors(model: EvidenceModel, label: str, features: PromptFeatures) -> Vectors:

@@ -143,7 +143,7 @@ def _kept(challenger: Router, certificate: Certificate, held_out: HeldOut) -> Es
         return Estimate(np.nan, np.nan, np.nan)
     bar, found = certificate.quality_bar, quality[rows]
     reached = found if bar is None else succeeds(found, bar).astype(np.float64)
-    return Estimate(float(reached.mean()), *interval(held_out.drawn(rows).mean(reached)))
+    return Estimate(float(reached.mean()), *interval(held_out.drawn(rows).means(reached)[0]))
 
 
 def flips(evidence: Evidence | None) -> Check:

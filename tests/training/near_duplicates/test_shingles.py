@@ -85,3 +85,16 @@ def test_no_texts_and_empty_texts_have_no_shingles():
 
 def test_a_lone_surrogate_is_a_character():
     assert shingle_sets(["\ud800"]).nnz == 1
+
+
+def test_of_many_shingles_some_stand_for_all():
+    """A quarter of the shingles is kept, the same of equal stretches; short texts keep theirs."""
+    rng = np.random.default_rng(0)
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    long = ["".join(rng.choice(letters, 2000)) for _ in range(4)]
+    texts = [*long, long[0][:1500] + long[1][:500], "a short one"]
+    whole, some = shingle_sets(texts), shingle_sets(texts, most=sum(map(len, texts)) // 4)
+    assert 0.2 <= some.nnz / whole.nnz <= 0.3
+    assert some[[5]].nnz == whole[[5]].nnz
+    shared = [sets[[0]].multiply(sets[[4]]).sum() / sets[[4]].sum() for sets in (whole, some)]
+    assert shared == pytest.approx([0.75, 0.75], abs=0.05)

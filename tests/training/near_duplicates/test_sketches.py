@@ -63,3 +63,12 @@ def test_wrong_sketches_are_refused(changed):
 def test_an_older_router_has_none():
     assert TextSketches.pop({}) is None
     assert sketch([""]).minima.tolist() == [[EMPTY] * N_BINS]
+
+
+def test_sketches_in_parts_are_the_same(monkeypatch):
+    whole = sketch(LOGGED)
+    monkeypatch.setattr("router_model.training.near_duplicates.sketches._ROWS_AT_ONCE", 7)
+    assert np.array_equal(sketch(LOGGED).minima, whole.minima)
+    monkeypatch.setattr("router_model.training.near_duplicates.sketches.COMMON_OF", 30)
+    of_some = sketch(LOGGED)
+    assert near_sketched(of_some, [LOGGED[3] + " Thanks.", TEMPLATE + question(1000)]).tolist() == [True, False]
