@@ -35,6 +35,7 @@ from router_model.saved.artifact import (
     sealed,
 )
 from router_model.saved.bank_prompts import BankPrompts
+from router_model.screening.constraint_checks import UNKNOWN_WINDOW
 from router_model.spend_curve import SpendCurve
 from router_model.summary import Summarised, Summary
 from router_model.training.distributed.prompts import featurise_all
@@ -509,8 +510,8 @@ def _price_warnings(outcomes: Outcomes, catalog: Catalog) -> list[str]:
     windows = [card.model for card in catalog.cards.values() if card.context_window is None]
     if windows:
         said.append(
-            f"context window unknown of {', '.join(windows)}: prompts of any length may go to them; give "
-            "context_window in the catalog"
+            f"context window unknown of {', '.join(windows)}: prompts of more than {UNKNOWN_WINDOW:,} tokens go to "
+            "them only where no other model is left; give context_window in the catalog"
         )
     return said + [
         f"{model}: billed costs are {ratio:.2g} times the catalog's prices; check its price and units"

@@ -23,6 +23,8 @@ Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 _NAMED: Final = 5
+UNKNOWN_WINDOW: Final = 32_768
+"""Tokens that a model is assumed to take in and write together, where the catalog does not say its window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,22 @@ def _overflow(case: Case, row: int, column: int) -> str:
     read, wrote = case.n_input_tokens[row, column], case.n_output_tokens[row]
     parts = f" ({read:,.0f} in, {wrote:,.0f} out)" if wrote else ""
     return f"needs {read + wrote:,.0f} tokens{parts}, has {case.cards[column].context_window:,}"
+
+
+def _is_long(case: Case) -> bool:
+    """Tell whether a prompt is longer than a model of unknown window is trusted with, and there is such a model."""
+    longest = (case.n_input_tokens + case.n_output_tokens[:, None]).max(initial=0.0)
+    return bool(longest > UNKNOWN_WINDOW and np.isinf(case.table.context_window).any())
+
+
+def _may_overflow(case: Case) -> BoolArray:
+    needed = case.n_input_tokens + case.n_output_tokens[:, None]
+    return np.asarray((needed > UNKNOWN_WINDOW) & np.isinf(case.table.context_window))
+
+
+def _may_be_too_small(case: Case, row: int, column: int) -> str:
+    needed = case.n_input_tokens[row, column] + case.n_output_tokens[row]
+    return f"needs {needed:,.0f} tokens; its context window is not in the catalog, and {UNKNOWN_WINDOW:,} are assumed"
 
 
 def _writes_less(case: Case) -> BoolArray:
@@ -289,8 +307,19 @@ CHECKS: Final = (
     _price_check("usd_per_request", "USD per request"),
     Check("max_cost_usd", "raise it", _given("max_cost_usd"), _costs_more, _cost, per_prompt=True),
     Check("max_latency_s", "raise it", _given("max_latency_s"), _slower, _latency, per_prompt=True),
+    Check(
+        "unknown_window",
+        "say the models' context_window in the catalog",
+        _is_long,
+        _may_overflow,
+        _may_be_too_small,
+        per_prompt=True,
+    ),
 )
-"""All checks; a model that breaks several is left out for the first."""
+"""All checks; a model that breaks several is left out for the first.
+
+The last one rests on a guess, so it leaves out no model where no other is left (`router_model.screening.screening`).
+"""
 
 
 def _some(names: Sequence[str]) -> str:

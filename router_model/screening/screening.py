@@ -197,4 +197,6 @@ def screen(
     broken = np.empty((len(checks), *shape), dtype=bool)
     for check, found in zip(checks, broken, strict=True):
         found[:] = check.broken(case)
+    if checks and checks[-1] is CHECKS[-1]:  # a guess must not take the last candidate
+        broken[-1, np.all(broken.any(axis=0), axis=1)] = False
     return Screening(case, checks, broken)

@@ -306,6 +306,8 @@ def relaxed(reason, constraints, prompts, cards, known):
         prompts = [replace(prompt, reasoning_effort=None) for prompt in prompts]
     elif reason == "context_window":
         cards = [replace(card, context_window=None) for card in cards]
+    elif reason == "unknown_window":
+        known = known | {"n_input_tokens": np.ones_like(known["n_input_tokens"])}
     elif reason == "max_output_tokens":
         constraints = replace(constraints, max_output_tokens=1)  # ask for less
     else:
@@ -351,3 +353,21 @@ def test_an_effort_that_a_request_asks_for_is_that_of_the_candidates_that_have_o
     assert [(one.model, one.detail) for one in low.exclusions(0)] == [
         ("x:high", "the request asks for the effort low, this is x with high")
     ]
+
+
+def test_a_model_of_unknown_window_gets_a_long_prompt_only_where_no_other_can():
+    """719,000 tokens went to a model of which nobody had said what it reads."""
+    known, unknown = (
+        ModelCard("a", Decimal(1), Decimal(2), context_window=50_000),
+        ModelCard("b", Decimal(1), Decimal(2)),
+    )
+    tokens = np.array([[32_768.0] * 2, [32_769.0] * 2, [719_000.0] * 2])
+    found = screen(
+        Constraints(), [Prompt("x", 1)] * 3, [known, unknown], n_input_tokens=tokens, expected_cost_usd=np.ones((3, 2))
+    )
+    assert found.eligible.tolist() == [[True, True], [True, False], [False, True]]
+    (left_out,) = found.exclusions(1)
+    assert (left_out.reason, left_out.detail) == (
+        "unknown_window",
+        "needs 32,769 tokens; its context window is not in the catalog, and 32,768 are assumed",
+    )
