@@ -68,6 +68,8 @@ ENDPOINTS: Final = (
     *derived_surfaces.ENDPOINTS,
     *openrouter.ENDPOINTS,
 )
+_LOG_OPENS_S: Final = 2.0
+"""How long requests wait for the log, once there is a router."""
 _GAUGES_EVERY_S: Final = 1.0
 _COLLECT_EVERY: Final = 20_000  # objects that were made and not freed; Python's own figure is 700
 _CORS: Final[Any] = {
@@ -192,8 +194,10 @@ async def _start(parts: Parts) -> None:
                 parts.proxy.start()
             # Looking through what was loaded would stop requests for 0.2 s, so it is left out of collections.
             gc.freeze()
+            # A store that does not answer takes ten seconds, and decisions do not need it.
+            await asyncio.wait({log}, timeout=_LOG_OPENS_S)
             parts.started.set()
-            await log  # a store that does not answer takes ten seconds, and decisions do not need it
+            await log
         finally:
             await _stop(log)
     except Exception as exc:

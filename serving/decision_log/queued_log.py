@@ -125,7 +125,8 @@ class QueuedLog:
         # A daemon, so that a store that hangs does not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="decision-log", daemon=True)
         self._thread.start()
-        await asyncio.wrap_future(self._opened)
+        # Shielded: whoever stops waiting must not cancel what the writer's thread is about to set.
+        await asyncio.shield(asyncio.wrap_future(self._opened))
 
     async def flush(self, deadline_s: float) -> None:
         """Return when everything put so far is in the store or the spool.

@@ -91,6 +91,23 @@ def test_what_is_put_is_written(tmp_path):
     assert files(tmp_path) == []
 
 
+def test_a_start_that_nobody_waits_for_loses_nothing(tmp_path):
+    """A service may be stopped while its log opens."""
+
+    async def run():
+        store = FaultyStore()
+        log = log_over(store, tmp_path)
+        starting = asyncio.create_task(log.start())
+        await asyncio.sleep(0)  # the writer's thread is on its way
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        log.put(decision(1))
+        await log.close(PATIENT_S)
+        assert list(store.rows[Kind.DECISION]) == ids(1)
+
+    asyncio.run(run())
+
+
 def test_a_conversation_is_found_wherever_its_responses_are_on_their_way(tmp_path):
     """a is in the store, b in the spool, c in the queue, with a note that b was deleted; unwritten ones end it."""
     store = FaultyStore()
