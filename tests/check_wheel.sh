@@ -11,7 +11,7 @@ if [ -n "${WHEEL:-}" ]; then wheel=$WHEEL; else
 fi
 constraints=$(pwd)/constraints.txt
 data=$(find features router_model serving training -type f ! -name '*.py' ! -path '*/__pycache__/*' \
-  ! -path '*/compiled/native/*' ! -name '*.new') # C sources are not shipped, and the module that they make is
+  ! -path '*/native/*' ! -name '*.new') # C sources are not shipped, and the modules that they make are
 "$python" -m venv "$work/env"
 "$work/env/bin/python" -m pip install --quiet --disable-pip-version-check --constraint "$constraints" "$wheel"
 mkdir "$work/project"
@@ -36,7 +36,8 @@ assert tops == {"router_model"}, tops
 assert "router_model/serving/decision_log/migrations/env.py" in names  # a script in a folder that is no package
 for path in sys.argv[2:]:  # templates, tables, pictures: whatever stands beside the code
     assert f"router_model/{path.removeprefix('router_model/')}" in names, f"{path} is missing"
-assert any(name.endswith("compiled/_native.abi3.so") for name in names), "the extension module was not compiled"
+for module in ("prediction/compiled", "features"):
+    assert f"router_model/{module}/_native.abi3.so" in names, f"the extension module of {module} was not compiled"
 assert "-cp311-abi3-" in sys.argv[1], sys.argv[1]
 assert PROCESSORS[-1] == "baseline", PROCESSORS
 assert len(sys.argv) > 40  # else the files were not found
