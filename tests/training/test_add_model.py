@@ -90,6 +90,14 @@ def test_the_other_models_keep_their_evidence(added, router):
     assert np.array_equal(after.base[:2], before.base)
 
 
+def test_of_many_graded_prompts_some_are_drawn(router, table, monkeypatch):
+    """Time and memory grow with their product with the bank: 12,000 took more than 8 GB."""
+    monkeypatch.setattr("router_model.training.new_model.add_model.MOST_PROMPTS", 60)
+    found = add_model(router, answers(table, 120), CODER)
+    assert (found.n_prompts, found.n_left_out) == (60, 60)
+    assert found.raw_record == pytest.approx(answers(table, 120).quality[:, 0].mean(), abs=0.2)
+
+
 def test_the_change_is_recorded_and_promises_are_dropped(added):
     (change,) = added.artifact.provenance["changes"]
     assert (change["added"], change["table_sha256"], change["n_prompts"]) == ("coder", "abc", 120)

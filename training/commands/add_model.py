@@ -160,6 +160,11 @@ def _show(added: "Added", card: "ModelCard", n_dropped: int) -> None:
         f"It succeeded on {added.raw_record:.3f} of them; on all prompts of the bank it is expected to succeed on "
         f"{added.record:.3f} (standard error {added.standard_error:.3f})."
     )
+    if added.n_left_out:
+        click.echo(
+            f"note: {added.n_left_out:,} more graded prompts, drawn at random, were left out; "
+            "'router-model train' learns from all of them"
+        )
     if added.auc is None:
         click.echo("Its AUC could not be measured: 20 graded prompts that the router was not trained on are needed.")
     else:

@@ -54,6 +54,8 @@ BoolArray = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
 
 MIN_PROMPTS = 50
+MOST_PROMPTS = 2000
+"""Graded prompts that are learned from, at most: time and memory grow with their product with the bank."""
 """The least number of graded prompts; with fewer, even the record would be uncertain by 7 points and more."""
 
 _HEAD_PENALTY = 4.0  # the middle of the values that training tries; predicted outcomes have less noise than real ones
@@ -83,6 +85,8 @@ class Added:
         AUC of P(success) on prompts that the router never saw, each predicted without its own answer. None if there are
         too few of them, or if all answers are equally good.
     n_unseen : int
+    n_left_out : int
+        Further graded prompts, beyond `MOST_PROMPTS`.
     """
 
     artifact: Artifact
@@ -94,11 +98,12 @@ class Added:
     raw_record: float
     auc: float | None
     n_unseen: int
+    n_left_out: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything but the artifact as plain JSON types."""
         names = (
-            "model", "n_prompts", "n_known", "record", "standard_error", "raw_record", "auc", "n_unseen",
+            "model", "n_prompts", "n_known", "record", "standard_error", "raw_record", "auc", "n_unseen", "n_left_out",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
@@ -120,6 +125,10 @@ def add_model(router: Router, outcomes: Outcomes, card: ModelCard, *, table_sha2
         If the router has the model already, or the table has fewer than `MIN_PROMPTS` graded answers of it.
     """
     graded = graded_prompts(router, outcomes, card.model)
+    n_left_out = max(len(graded) - MOST_PROMPTS, 0)
+    if n_left_out:
+        drawn = np.random.default_rng(0).choice(len(graded), MOST_PROMPTS, replace=False)
+        graded = graded.take(np.sort(drawn))
     features = featurise(graded.prompts, router.encoder)
     hashes = _hashes(graded)
     seen = np.isin(hashes, router.artifact.seen_prompts)
@@ -157,6 +166,7 @@ def add_model(router: Router, outcomes: Outcomes, card: ModelCard, *, table_sha2
         raw_record=float(answers.outcome[:, bar].mean()),
         auc=_auc(answers.outcome[~seen, bar], p_success[~seen, bar]),
         n_unseen=int((~seen).sum()),
+        n_left_out=n_left_out,
     )
 
 
