@@ -28,7 +28,7 @@ OPSET = 17
 _EXAMPLE = 16  # pieces; any number, as the length is a free dimension of the graph
 
 
-class MeanOfPieces(torch.nn.Module):
+class MeanOfPieces(torch.nn.Module):  # type: ignore[misc]  # torch is not looked into
     """MiniLM and the mean over pieces, for a single text without padding."""
 
     def __init__(self, model: PreTrainedModel) -> None:

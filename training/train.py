@@ -351,29 +351,23 @@ class Run:
             raise TrainingError(
                 "every graded answer succeeds, or every one fails, at every bar; there is nothing to learn"
             )
+        folds = assign_folds(keys, seed=self.config.seed)
+        # Conversations and near duplicates whole, so that they stay on one side; and all folds have some of them.
+        predicted = sample_whole(keys, n_predicted(targets.graded), seed=self.config.seed)
+        folds[predicted] = assign_folds([keys[row] for row in predicted], seed=self.config.seed)
         with threadpool_limits(_BLAS_THREADS, user_api="blas"):
             predictor, out_of_fold = fit_predictor(
                 self.features.take(rows),
                 targets,
                 self.outcomes.models,
-                folds=assign_folds(keys, seed=self.config.seed),
+                folds=folds,
                 tasks=[self.outcomes.tasks[row] for row in rows],
                 config=self.config.fit,
                 seed=self.config.seed,
                 advance=advance,
-                predicted=self._predicted(keys, n_predicted(targets.graded)),
+                predicted=predicted,
             )
         return Router.assemble(self._artifact(predictor, out_of_fold), self.encoder), targets
-
-    def _predicted(self, keys: Sequence[str], size: int) -> npt.NDArray[np.intp]:
-        """Return which training prompts are predicted out of fold: all, or some that have no twin in the bank.
-
-        The bank then stays whole while they are left out.
-        """
-        rows = sample_whole(keys, size, seed=self.config.seed)
-        in_bank = {keys[row] for row in bank_rows(len(keys), self.config.fit.evidence)}
-        apart = np.array([row for row in rows if keys[row] not in in_bank], dtype=np.intp)
-        return apart if len(rows) < len(keys) and len(apart) >= len(rows) / 3 else rows
 
     def compare(self, router: Router, former: str | Path | None, out: Path | None, warnings: list[str]) -> Moves | None:
         """Compare with the former router; None if there is none, or if it has other settings."""
@@ -420,7 +414,7 @@ class Run:
             safe_model=self.config.safe_model or None,
             provenance=_provenance(self.table, self.outcomes, self.split, self.config),
             versions=installed_versions(),
-            bank_prompts=self._bank_prompts(),
+            bank_prompts=self._bank_prompts(out_of_fold.rows),
             sketches=sketch([self.outcomes.prompts[row] for row in rows]),
             reference=fit_reference(predictor.grid.mean(out_of_fold.p_success).astype(np.float64), known.quality),
         )
@@ -440,9 +434,9 @@ class Run:
             max_quality_loss=self.config.max_quality_loss,
         )
 
-    def _bank_prompts(self) -> BankPrompts:
+    def _bank_prompts(self, predicted: npt.NDArray[np.intp]) -> BankPrompts:
         rows = self.split.train
-        kept = rows[bank_rows(len(rows), self.config.fit.evidence)]
+        kept = rows[bank_rows(len(rows), self.config.fit.evidence, predicted)]
         ids = tuple(self.outcomes.prompt_ids[row] for row in kept)
         if not self.config.keep_prompts or any(isinstance(self.outcomes.prompts[row], LoggedPrompt) for row in kept):
             return BankPrompts(ids)

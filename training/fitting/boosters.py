@@ -112,11 +112,13 @@ class FoldBoosters:
     Attributes
     ----------
     boosters : one for each fold
+    folds : their labels, ascending
     out_of_fold : float64 array, shape (n_prompts, n_outputs)
         Scores on the logit (or log) scale.
     """
 
     boosters: tuple[lgb.Booster, ...]
+    folds: npt.NDArray[np.int64]
     out_of_fold: npt.NDArray[np.float64]
 
 
@@ -141,23 +143,25 @@ def fit_boosters(
         config=config,
         seed=seed,
     )
-    grown = []
-    for one in spread(_Sample.grow, sample, np.unique(table.folds)):
+    grown, folds = [], np.unique(table.folds)
+    for one in spread(_Sample.grow, sample, folds):
         grown.append(one)
         advance()
     n_rounds = _best_rounds([curve for _, curve in grown])
     boosters = tuple(_cut(booster, n_rounds) for booster, _ in grown)
-    return FoldBoosters(boosters, out_of_fold_scores(boosters, table))
+    return FoldBoosters(boosters, folds, out_of_fold_scores(boosters, table, folds=folds))
 
 
-def out_of_fold_scores(boosters: Sequence[lgb.Booster], table: PairTable) -> npt.NDArray[np.float64]:
+def out_of_fold_scores(
+    boosters: Sequence[lgb.Booster], table: PairTable, *, folds: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
     """Return each prompt's scores from the booster that did not see its fold, shape (n_prompts, n_outputs).
 
     Parameters
     ----------
-    boosters : one for each fold of the table, in order
+    boosters : one for each of `folds`, in order
+    folds : labels; the table may lack some of them
     """
-    folds = np.unique(table.folds)
     placed = [
         (place, prompts)
         for place, fold in enumerate(folds)
@@ -210,13 +214,14 @@ class _Sample:
         self.parameters, self.config, self.seed = parameters, config, seed
         self._binned: lgb.Dataset | None = None
         self._binning = Lock()
+        self._is_sent = False
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a worker needs: it bins the rows itself, into the same bins."""
         return {**self.__dict__, "_binned": None, "_binning": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _binning=Lock())
+        self.__dict__.update(state, _binning=Lock(), _is_sent=True)
 
     def grow(self, fold: int) -> tuple[lgb.Booster, list[float]]:
         """Fit on the other folds until the fold's loss has not fallen for `patience` rounds; also return its curve."""
@@ -245,7 +250,8 @@ class _Sample:
                     feature_name=self.names,
                     params=self.parameters,
                 ).construct()
-                self.rows = None
+                if not self._is_sent:  # a worker may be asked for them by another one
+                    self.rows = None
             return self._binned
 
 

@@ -137,7 +137,13 @@ class EvidenceFitter:
 
     @classmethod
     def prepare(
-        cls, features: PromptFeatures, targets: Targets, folds: Folds, config: EvidenceConfig, *others: Folds
+        cls,
+        features: PromptFeatures,
+        targets: Targets,
+        folds: Folds,
+        config: EvidenceConfig,
+        *others: Folds,
+        in_bank: Rows | None = None,
     ) -> "EvidenceFitter":
         """Choose terms and penalties.
 
@@ -146,6 +152,7 @@ class EvidenceFitter:
         features, targets : of n prompts
         folds : shape (n,); the prompts of the first fold choose the penalties
         others : further ways to divide the prompts, for which `out_of_fold` is fast, too
+        in_bank : indices of the prompts that the bank keeps, ascending; default: `bank_rows`
         """
         counted = features.pieces[:: -(-len(folds) // _VOCABULARY_PROMPTS)]
         vocabulary = BagVocabulary.fit(counted, min_prompts=config.min_prompts_per_term, max_terms=config.max_terms)
@@ -154,7 +161,8 @@ class EvidenceFitter:
         some = _sample(len(folds), _PENALTY_PROMPTS)
         few, few_folds = targets.take(some), folds[some]
         penalties = {label: _choose_penalty(v[some], few, few_folds, config) for label, v in vectors.items()}
-        scale, kept = SurfaceScale.of(features.surface), bank_rows(len(folds), config)
+        scale = SurfaceScale.of(features.surface)
+        kept = bank_rows(len(folds), config) if in_bank is None else in_bank
         logged_form, partitions = by_feature(scale.form(features.surface[kept])), (folds, *others)
         matrix, nearest = compare_all(
             config.kernel,
@@ -276,9 +284,19 @@ class EvidenceFitter:
         return EvidenceModel(self.vocabulary, spaces["embedding"], spaces["bag"], logged, kernel)
 
 
-def bank_rows(n: int, config: EvidenceConfig) -> Rows:
-    """Return the indices of those of `n` training prompts that `EvidenceFitter.fit` keeps in the bank, in its order."""
-    return _sample(n, config.max_bank)
+def bank_rows(n: int, config: EvidenceConfig, predicted: Rows | None = None) -> Rows:
+    """Return the indices of those of `n` training prompts that `EvidenceFitter.fit` keeps in the bank, in its order.
+
+    Prompts that are `predicted` out of fold are not among them if there are enough others: the bank then stays whole
+    while they are left out.
+
+    >>> bank_rows(6, EvidenceConfig(max_bank=3), np.array([0, 2, 4])).tolist()
+    [1, 3, 5]
+    """
+    others = np.arange(n) if predicted is None else np.setdiff1d(np.arange(n), predicted)
+    return (
+        others[_sample(len(others), config.max_bank)] if len(others) >= config.max_bank else _sample(n, config.max_bank)
+    )
 
 
 def _bank(targets: Targets, learned: npt.NDArray[np.bool_]) -> Bank:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 
@@ -104,14 +103,18 @@ def fit_predictor(
     parts = parts_to_leave_out(folds, rows)
     # What other kinds of prompts say is learned from some of these and the bank's prompts.
     some = _sample(len(rows), UNLIKE_PROMPTS, seed)
-    known = np.arange(n) if len(rows) == n else np.union1d(rows[some], bank_rows(n, config.evidence))
+    in_bank = bank_rows(n, config.evidence, rows)
+    known = np.arange(n) if len(rows) == n else np.union1d(rows[some], in_bank)
     groups = novelty_groups([tasks[row] for row in known], features.embedding[known], seed=seed)
     far_folds = group_folds(groups, n_folds=_GROUP_FOLDS)
     everywhere = (parts, far_folds) if len(rows) == n else ()
-    fitter = EvidenceFitter.prepare(features, targets, folds, config.evidence, *everywhere)
-    if len(rows) < n and parts.max() == 0:  # they only teach what stands on the evidence, so it is fitted once
-        served = fitter.fit_outside(parts == 0)
-        evidence = fitter.evidence_by(served, parts == 0, rows)
+    fitter = EvidenceFitter.prepare(features, targets, folds, config.evidence, *everywhere, in_bank=in_bank)
+    left_out = parts == 0
+    if (
+        len(rows) < n and parts.max() == 0 and not left_out[in_bank].any()
+    ):  # they only teach what stands on the evidence, so it is fitted once
+        served = fitter.fit_outside(left_out)
+        evidence = fitter.evidence_by(served, left_out, rows)
     else:
         evidence, served = fitter.out_of_fold(parts, rows), fitter.fit()
     advance("evidence")
@@ -157,7 +160,8 @@ def parts_to_leave_out(folds: npt.NDArray[np.int64], rows: Rows) -> npt.NDArray[
     if len(rows) == len(folds):
         return folds
     n_folds = int(folds.max(initial=0)) + 1
-    n_parts = min(math.ceil(len(rows) / (LEFT_OUT * len(folds))), n_folds)
+    most = LEFT_OUT * len(folds) / max(len(rows), 1)  # share of the folds that may be one part
+    n_parts = next((k for k in range(1, n_folds) if math.ceil(n_folds / k) <= most * n_folds), n_folds)
     parts = np.full(len(folds), -1)
     parts[rows] = folds[rows] * n_parts // n_folds
     return parts
@@ -238,7 +242,7 @@ class _Stage:
             blend.combine(members), self.evidence.record[:, :, :n_bars], self.evidence.familiarity, success, weight
         )
         far = HeldOut(
-            blend.combine(self._take(rows, unlike).members(boosters.boosters)),
+            blend.combine(self._take(rows, unlike).members(boosters)),
             unlike.record[:, :, :n_bars],
             unlike.familiarity,
             success[rows],
@@ -255,9 +259,10 @@ class _Stage:
             calibration.correct(alike.p, alike.record, alike.familiarity),
         )
 
-    def members(self, boosters: tuple[lgb.Booster, ...]) -> FloatArray:
+    def members(self, boosters: FoldBoosters) -> FloatArray:
         """Return the members of the blend; each prompt's booster is the one that did not see its fold."""
-        scores = out_of_fold_scores(boosters, self.pairs(range(self.targets.n_bars), self.folds))
+        table = self.pairs(range(self.targets.n_bars), self.folds)
+        scores = out_of_fold_scores(boosters.boosters, table, folds=boosters.folds)
         return member_probabilities(self.evidence, self._boosted(scores))
 
     def _take(self, rows: Rows, evidence: Evidence) -> "_Stage":

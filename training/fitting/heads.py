@@ -6,6 +6,7 @@ dense and bags are sparse; both work.
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +57,10 @@ class Design:
             return backward(left) - np.outer(centre, left.sum(axis=0))
 
         return cls(vectors, centred, centred_back, centre)
+
+    def __reduce__(self) -> tuple[Any, tuple[Vectors, FloatArray | None]]:
+        """Return what a worker prepares again: products cannot be sent."""
+        return Design.of, (self.vectors, self.centre)
 
 
 def fit_head(design: Design, bank: Bank, *, penalty: float) -> LinearHead:

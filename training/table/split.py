@@ -78,14 +78,20 @@ def assign_folds(prompt_ids: Sequence[str], *, seed: int, n_folds: int = N_FOLDS
 def sample_whole(keys: Sequence[str], size: int, *, seed: int) -> Rows:
     """Return the indices of about `size` prompts, ascending, with all that share their keys; of all if they are fewer.
 
+    Keys are drawn until there are so many prompts, and at least as many keys as four for each fold: a few long
+    conversations would say little.
+
     >>> len(sample_whole([f"p{i}" for i in range(1000)], 200, seed=0))
-    189
+    200
     """
     if len(keys) <= size:
         return np.arange(len(keys))
-    parts = 2**32
-    number = np.array([_hash(f"{key}:sample:{seed}") % parts for key in keys], dtype=np.int64)
-    return np.flatnonzero(number < size / len(keys) * parts)
+    names, of_row, counts = np.unique(np.array(keys), return_inverse=True, return_counts=True)
+    order = np.argsort([_hash(f"{name}:sample:{seed}") for name in names.tolist()], kind="stable")
+    n_drawn = max(int(np.searchsorted(np.cumsum(counts[order]), size)) + 1, 4 * N_FOLDS)
+    drawn = np.zeros(len(names), dtype=bool)
+    drawn[order[:n_drawn]] = True
+    return np.flatnonzero(drawn[of_row])
 
 
 def novelty_groups(tasks: Sequence[str], embedding: npt.NDArray[np.float32], *, seed: int) -> npt.NDArray[np.int64]:
