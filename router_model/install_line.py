@@ -31,4 +31,5 @@ def _checkout() -> str | None:
     except PackageNotFoundError:
         return None
     url = "" if noted is None else str(loads(noted).get("url", ""))
-    return unquote(urlsplit(url).path) if url.startswith("file:") else url or None
+    path = unquote(urlsplit(url).path) if url.startswith("file:") else ""
+    return path if path and Path(path).exists() else None  # in an image the wheel that was installed is gone

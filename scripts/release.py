@@ -88,6 +88,8 @@ def build() -> None:
         _say(f"checking {wheel.name} with {python}")
         path = shutil.which(python) or python
         _run("sh", "tests/check_wheel.sh", env={"PYTHON": path, "WHEEL": str(wheel)})
+    if not checked:
+        raise ReleaseError(f"none of {', '.join(PYTHONS)} is here, so nothing was checked")
     (OUT / "notes.md").write_text(notes)
     _run("make", "sbom")
     shutil.copy(ROOT / "build" / "sbom.cdx.json", OUT)

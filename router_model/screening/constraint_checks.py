@@ -24,7 +24,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 _NAMED: Final = 5
 UNKNOWN_WINDOW: Final = 32_768
-"""Tokens that a model is assumed to take in and write together, where the catalog does not say its window."""
+"""Tokens of a prompt that a model is assumed to take, where the catalog does not say its context window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +135,18 @@ def _overflow(case: Case, row: int, column: int) -> str:
 
 def _is_long(case: Case) -> bool:
     """Tell whether a prompt is longer than a model of unknown window is trusted with, and there is such a model."""
-    longest = (case.n_input_tokens + case.n_output_tokens[:, None]).max(initial=0.0)
+    longest = case.n_input_tokens.max(initial=0.0)
     return bool(longest > UNKNOWN_WINDOW and np.isinf(case.table.context_window).any())
 
 
 def _may_overflow(case: Case) -> BoolArray:
-    needed = case.n_input_tokens + case.n_output_tokens[:, None]
-    return np.asarray((needed > UNKNOWN_WINDOW) & np.isinf(case.table.context_window))
+    # The prompt alone: agents allow 32,000 tokens of output and more for answers of a line.
+    return np.asarray((case.n_input_tokens > UNKNOWN_WINDOW) & np.isinf(case.table.context_window))
 
 
 def _may_be_too_small(case: Case, row: int, column: int) -> str:
-    needed = case.n_input_tokens[row, column] + case.n_output_tokens[row]
-    return f"needs {needed:,.0f} tokens; its context window is not in the catalog, and {UNKNOWN_WINDOW:,} are assumed"
+    read = case.n_input_tokens[row, column]
+    return f"the prompt has {read:,.0f} tokens; its window is not in the catalog, so {UNKNOWN_WINDOW:,} are assumed"
 
 
 def _writes_less(case: Case) -> BoolArray:

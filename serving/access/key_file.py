@@ -24,6 +24,7 @@ It is replaced as a whole, by a rename: a reader sees the old file or the new on
 """
 
 import os
+import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -261,7 +262,15 @@ def edit_key_file(path: Path, change: Callable[[KeyFile], KeyFile]) -> None:
 
 
 def _keep_owner(handle: int, target: Path) -> None:
-    """Give the new file to the old one's owner: an administrator's edit must not lock the service out."""
-    if target.exists() and hasattr(os, "geteuid") and os.geteuid() == 0:
-        status = target.stat()
+    """Give the new file the old one's owner and group: an administrator's edit must not lock the service out.
+
+    A file that others could read is its owner's alone from then on.
+    """
+    if not target.exists() or not hasattr(os, "geteuid"):
+        return
+    status = target.stat()
+    if os.geteuid() == 0:
         os.fchown(handle, status.st_uid, status.st_gid)
+    mode = stat.S_IMODE(status.st_mode)
+    if not mode & 0o007:
+        os.fchmod(handle, mode)

@@ -66,5 +66,6 @@ def _check_insecure(settings: Settings) -> None:
 
 
 def _warn_if_readable(path: Path) -> None:
-    if os.name == "posix" and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
-        logger.warning("%s: others can read it (mode %03o); run: chmod 600 %s", path, mode, path)
+    # That the group reads it is how a service's user gets a file of root's.
+    if os.name == "posix" and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o027:
+        logger.warning("%s: others can read or change it (mode %03o); run: chmod o-rwx,g-w %s", path, mode, path)

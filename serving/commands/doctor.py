@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,19 +90,17 @@ def _providers(settings: "Settings") -> "tuple[tuple[Provider, ...], list[Findin
 
 
 def _access(settings: "Settings") -> "Iterator[Finding]":
-    from router_model.serving.access.authentication import Access  # noqa: PLC0415
     from router_model.serving.access.start import check_access  # noqa: PLC0415
     from router_model.serving.common.service_errors import SettingsError  # noqa: PLC0415
     from router_model.serving.doctor.finding import Finding, Level  # noqa: PLC0415
 
     try:
         keyring = check_access(settings)
-        Access.of(settings, keyring).close()  # opens the file of budgets, if there are any
     except SettingsError as exc:
         yield Finding("keys", Level.ERROR, str(exc), "the service does not start like this")
         return
     if keyring is None:
         yield Finding("keys", Level.UNKNOWN, "not asked for: everybody on this machine may call (--insecure)")
     else:
-        n = sum(key.revoked is None for key in keyring.all_keys)
+        n = sum(key.ended(datetime.now(UTC)) is None for key in keyring.all_keys)
         yield Finding("keys", Level.GOOD, f"{settings.keys} has {n} valid keys")

@@ -5,6 +5,7 @@ decision and no call here had the same answer.
 """
 
 import tempfile
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -17,8 +18,9 @@ from router_model.serving.decision_log.store import Period, Store
 
 _FIELDS: Final = (
     *("attempt_id", "decision_id", "created_at", "model", "provider", "response_id"),
-    *("cost_usd", "input_tokens", "output_tokens", "key_id", "authority"),
+    *("cost_usd", "input_tokens", "output_tokens", "key_id", "authority", "error_type"),
 )
+_REPORTED_WITHIN: Final = timedelta(days=1)
 _MADE_HERE: Final = pl.col("authority").is_null()
 
 
@@ -54,15 +56,17 @@ async def spent(store: Store, period: Period, by: tuple[By, ...]) -> list[dict[s
     Returns
     -------
     list of dict
-        One for each group: a value for each of `by` (None where a call has none), ``usd``, ``calls``, ``unpriced``
-        (the calls that nobody knows the cost of), ``input_tokens``, ``output_tokens``, and ``last_used`` (UTC).
+        One for each group: a value for each of `by` (None where a call has none), ``usd``, ``calls``, ``unpriced`` (the
+        answered calls that nobody knows the cost of), ``input_tokens``, ``output_tokens``, and ``last_used`` (UTC).
     """
     with tempfile.TemporaryDirectory(prefix="router-spend-") as name:
-        files = await store.stage(Kind.ATTEMPT, period, Path(name), fields=_FIELDS)
+        # Reports come later than what they are about, so calls from before the period are looked at, too.
+        since = None if period.since is None else period.since - _REPORTED_WITHIN
+        files = await store.stage(Kind.ATTEMPT, Period(since, period.until), Path(name), fields=_FIELDS)
         if not files:
             return []
-        calls = scan(Kind.ATTEMPT, files).select(_FIELDS).unique("attempt_id").filter(*_within(period))
-        return _grouped(_counted(calls), by).collect().to_dicts()
+        calls = scan(Kind.ATTEMPT, files).select(_FIELDS).unique("attempt_id")
+        return _grouped(_counted(calls).filter(*_within(period)), by).collect().to_dicts()
 
 
 def _within(period: Period) -> list[pl.Expr]:
@@ -85,7 +89,7 @@ def _grouped(calls: pl.LazyFrame, by: tuple[By, ...]) -> pl.LazyFrame:
     found = calls.group_by(_COLUMNS[one].alias(one) for one in by).agg(
         usd=pl.col("cost_usd").sum(),
         calls=pl.len(),
-        unpriced=pl.col("cost_usd").is_null().sum(),
+        unpriced=(pl.col("cost_usd").is_null() & pl.col("error_type").is_null()).sum(),
         input_tokens=pl.col("input_tokens").sum(),
         output_tokens=pl.col("output_tokens").sum(),
         last_used=pl.col("created_at").max(),

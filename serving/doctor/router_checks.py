@@ -9,6 +9,7 @@ from router_model.errors import RouterModelError
 from router_model.features import FeatureError, load_encoder
 from router_model.router import Router
 from router_model.saved.artifact import MANIFEST
+from router_model.screening.constraint_checks import UNKNOWN_WINDOW
 from router_model.serving.common.settings import Settings
 from router_model.serving.doctor.finding import Finding, Level, some
 from router_model.serving.engine.artifact_source import ArtifactSource
@@ -50,7 +51,7 @@ def _router(settings: Settings, found: list[Finding]) -> Router | None:
         router = Router.load(folder, catalog=settings.catalog, encoder=encoder)
         check_router(router)
         took_s = time.process_time() - began
-    except (RouterModelError, FeatureError) as exc:
+    except (RouterModelError, FeatureError, ImportError) as exc:
         falls_back = bool(settings.default_plan)
         do = "restore the folder from a backup, or publish another router ('router-model promote')"
         if falls_back:
@@ -81,7 +82,8 @@ def _catalog(cards: Sequence[ModelCard], today: date) -> Iterator[Finding]:
         yield Finding(
             "context windows",
             Level.WARNING,
-            f"unknown: {some(unknown)}; a prompt of any length may go there",
+            f"unknown: {some(unknown)}; a prompt of more than {UNKNOWN_WINDOW:,} tokens goes there only where no other "
+            "model is left",
             "write 'context_window' (tokens) into the catalog",
         )
     else:

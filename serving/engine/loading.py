@@ -105,4 +105,4 @@ def in_words(exc: Exception) -> str:
     """Say why a router was not loaded, without what only a developer understands."""
     if isinstance(exc, DeadlineMissedError):
         return f"it was not loaded within {LOAD_DEADLINE_S:.0f} s"
-    return str(exc) if isinstance(exc, RouterModelError | FeatureError) else type(exc).__name__
+    return str(exc) if isinstance(exc, RouterModelError | FeatureError | ImportError) else type(exc).__name__

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context
 from typing import Final, NamedTuple
 
 from router_model.features.featuriser import PromptFeatures
@@ -104,7 +105,7 @@ class Shadow:
             return
         self._waiting.append(waiting)
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._work(), name="shadow")
+            self._task = asyncio.create_task(self._work(), name="shadow", context=Context())  # works for many requests
 
     def _has_time(self, contender: Contender) -> bool:
         """Return whether the challenger may take more of the processor; what it took late counts, too."""

@@ -7,6 +7,7 @@ they come every few seconds, and say nothing.
 import logging
 import time
 from typing import Any, Final
+from urllib.parse import quote
 
 from starlette.types import Message, Scope, Send
 
@@ -71,7 +72,7 @@ class AccessLine:
             "bytes": self._n_bytes,
             "duration_s": round(time.perf_counter() - self._began, 6),
         }
-        shown = path[:_LONGEST_PATH].encode("unicode_escape").decode()
+        shown = quote(path[:_LONGEST_PATH])  # a space would look like the beginning of a field
         _logger.info(
             "%s %s %d", self._scope["method"], shown, self._status,
             extra={FIELDS: {"method": self._scope["method"], "path": shown, "status": self._status} | fields},

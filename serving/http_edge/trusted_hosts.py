@@ -58,9 +58,12 @@ class TrustedHosts:
 
     @classmethod
     def of(cls, settings: Settings) -> "TrustedHosts":
-        """Return those of the settings: loopback's and the address listened on, unless they name others."""
+        """Return those of the settings: loopback's, unless they name others, and the address that was called.
+
+        An orchestrator's probes name a pod by its address, which nobody knows ahead.
+        """
         if settings.trusted_hosts:
-            return cls(settings.trusted_hosts)
+            return cls(settings.trusted_hosts, own_address=settings.host in ANYWHERE)
         if settings.host in ANYWHERE:
             return cls(LOOPBACK, own_address=True)
         return cls([*LOOPBACK, settings.host])

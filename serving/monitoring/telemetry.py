@@ -165,8 +165,7 @@ class Telemetry:
         self._canary_running = self._gauge("router_canary_running", "1 while a canary runs.", mode="livemax")
         self._canary_looks = self._counter("router_canary_looks_total", "Looks at the canary.", ("result",))
         self._canary_stops = self._counter("router_canary_stops_total", "Canaries stopped by themselves.", ("metric",))
-        for metric in METRICS:  # from 0 on: of a counter that appears with 1 Prometheus sees no increase
-            self._canary_stops.labels(metric)
+        self._begin_at_0()
         self._feedback = self._counter("router_feedback_total", "Feedback taken.")
         self._level_shifts = self._gauge(
             "router_level_shift",
@@ -184,6 +183,13 @@ class Telemetry:
         self._log_counters = {name: self._counter(*about) for name, about in _LOG_COUNTERS.items()}
         self._log_available = self._gauge("router_log_unavailable", "Workers whose store did not take the last batch.")
         self._seen: dict[str, float] = {}
+
+    def _begin_at_0(self) -> None:
+        """Show counters before they count: of one that appears with its first number Prometheus sees no increase."""
+        for counter in (self._saved, self._added):
+            counter.labels(BEST_SINGLE)
+        for metric in METRICS:
+            self._canary_stops.labels(metric)
 
     def observe(self, query: Query, routed: Routed) -> None:
         """Count a decision, its time, and what it is expected to save; an observer of the engine."""

@@ -19,17 +19,17 @@ class Installed:
     ("note", "line"),
     [
         (None, "pip install 'router-model[serve]'"),
-        ('{"url": "file:///srv/my%20checkout"}', "pip install '/srv/my checkout[serve]'"),
-        (
-            '{"url": "file:///srv/router_model-0.1.0-cp311.whl"}',
-            "pip install '/srv/router_model-0.1.0-cp311.whl[serve]'",
-        ),
+        ('{{"url": "file://{folder}/my%20checkout"}}', "pip install '{folder}/my checkout[serve]'"),
+        ('{{"url": "file://{folder}/gone.whl"}}', "pip install 'router-model[serve]'"),
+        ('{{"url": "https://github.com/a/b.git"}}', "pip install 'router-model[serve]'"),
     ],
 )
 def test_the_line_names_what_the_package_was_installed_from(monkeypatch, tmp_path, note, line):
     monkeypatch.setattr(module, "__file__", str(tmp_path / "router_model" / "install_line.py"))
+    (tmp_path / "my checkout").mkdir()
+    note = None if note is None else note.format(folder=tmp_path)
     monkeypatch.setattr(module, "distribution", lambda _: Installed(note))
-    assert install_line("serve") == line
+    assert install_line("serve") == line.format(folder=tmp_path)
 
 
 def test_in_a_checkout_it_is_the_checkout(monkeypatch, tmp_path):

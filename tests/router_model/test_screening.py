@@ -369,5 +369,5 @@ def test_a_model_of_unknown_window_gets_a_long_prompt_only_where_no_other_can():
     (left_out,) = found.exclusions(1)
     assert (left_out.reason, left_out.detail) == (
         "unknown_window",
-        "needs 32,769 tokens; its context window is not in the catalog, and 32,768 are assumed",
+        "the prompt has 32,769 tokens; its window is not in the catalog, so 32,768 are assumed",
     )

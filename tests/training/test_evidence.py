@@ -1,5 +1,6 @@
 """Evidence of training prompts, and that of new ones, by the same path."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -110,3 +111,11 @@ def test_the_bank_keeps_its_share_and_heads_learn_from_all(world):
 def test_settings_that_cannot_be_used_are_refused(changes, match):
     with pytest.raises(TrainingError, match=match):
         EvidenceConfig(**changes)
+
+
+def test_what_workers_need_can_be_sent(world):
+    """Products of a head's vectors are closures: a worker makes them again."""
+    features, learned, folds = world
+    fitter = EvidenceFitter.prepare(features, learned, folds, CONFIG)
+    sent = pickle.loads(pickle.dumps(fitter))
+    assert np.array_equal(sent.out_of_fold(folds).values, fitter.out_of_fold(folds).values)

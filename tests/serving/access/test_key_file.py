@@ -133,6 +133,9 @@ def test_a_link_stays_a_link(tmp_path):
     edit_key_file(link, lambda before: before)
     assert link.is_symlink()
     assert real.stat().st_mode & 0o777 == 0o600
+    real.chmod(0o640)  # of root's, for the group of the service's user
+    edit_key_file(link, lambda before: before)
+    assert real.stat().st_mode & 0o777 == 0o640
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):

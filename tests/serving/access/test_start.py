@@ -72,5 +72,5 @@ def test_files_that_others_can_read_are_warned_of(folder, caplog, which):
     path.chmod(0o644)
     check_access(settings_of(keys=folder.path))
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
-        (logging.WARNING, f"{path}: others can read it (mode 644); run: chmod 600 {path}")
+        (logging.WARNING, f"{path}: others can read or change it (mode 644); run: chmod o-rwx,g-w {path}")
     ]

@@ -31,7 +31,7 @@ def test_each_request_has_a_line_with_its_ids_and_a_good_probe_has_none(logged):
     said = [json.loads(JsonLines().format(line)) for line in lines]
     assert [(one["method"], one["path"], one["status"]) for one in said] == [
         ("POST", "/v1/route", 200),
-        ("GET", "/v1/no\\nsuch", refused.status_code),
+        ("GET", "/v1/no%0Asuch", refused.status_code),
     ]
     assert said[0]["request_id"] == decided.headers["x-request-id"]
     assert said[0]["decision_id"] == decided.json()["id"]

@@ -45,9 +45,10 @@ def test_by_default_loopback_and_the_address_listened_on_are_trusted(host, trust
     assert not hosts.trusts(b"10.0.0.8")
 
 
-def test_listening_everywhere_the_address_called_is_trusted():
+@pytest.mark.parametrize("names", [(), ("router.internal",)])
+def test_listening_everywhere_the_address_called_is_trusted(names):
     """Probes of containers call them by address; no name can be rebound to an address in the header."""
-    hosts = TrustedHosts.of(settings_of(host="0.0.0.0", trusted_hosts=()))
+    hosts = TrustedHosts.of(settings_of(host="0.0.0.0", trusted_hosts=names))
     assert hosts.trusts(b"172.17.0.2:8484", ("172.17.0.2", 8484))
     assert not hosts.trusts(b"172.17.0.2:8484", ("172.17.0.3", 8484))
     assert not hosts.trusts(b"evil.org", ("172.17.0.2", 8484))
