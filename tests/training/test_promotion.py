@@ -26,7 +26,7 @@ from router_model.training.table.outcomes import read_outcomes
 
 TOLERANT = Limits(max_quality_loss=0.1)
 TODAY = date(2026, 11, 29)
-N_LOGGED = 1200
+N_LOGGED = 1500
 
 
 @pytest.fixture(scope="module")
@@ -296,7 +296,7 @@ def logs(valued, tmp_path_factory):
 def test_a_challenger_is_published_by_what_a_log_shows(place, valued, logs):
     found = promote(valued["weighing"], place.folder, log=logs / "weighing.parquet", limits=TOLERANT)
     checks = checks_of(found)
-    assert found.promoted
+    assert found.promoted, found.sentence
     assert checks["gain"].said.startswith("the challenger is better: it saves ")
     assert checks["gain"].said.endswith(" decisions of the log)")
     assert checks["leak audit"].said.startswith(f"none of {N_LOGGED:,} prompts is a training prompt of either")

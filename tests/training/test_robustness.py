@@ -27,7 +27,7 @@ def test_case_and_white_space_flip_next_to_nothing_where_words_decide(trained, o
     result = measure_robustness(trained.router, outcomes)
     by_kind = {flips.name: flips for flips in result.kinds}
     assert result.n_prompts == 200
-    assert by_kind["case"].flipped <= 0.03
+    assert by_kind["case"].flipped <= 0.05
     assert by_kind["case"].costly <= 0.005
     assert by_kind["whitespace"].flipped <= 0.01
     assert by_kind["typos"].flipped <= 0.1  # a typo takes a word from the few that decide
