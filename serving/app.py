@@ -193,7 +193,8 @@ async def _start(parts: Parts) -> None:
             if parts.proxy is not None:
                 parts.proxy.start()
             # Looking through what was loaded would stop requests for 0.2 s, so it is left out of collections.
-            gc.freeze()
+            if _has_process():
+                gc.freeze()
             # A store that does not answer takes ten seconds, and decisions do not need it.
             await asyncio.wait({log}, timeout=_LOG_OPENS_S)
             parts.started.set()
@@ -202,11 +203,16 @@ async def _start(parts: Parts) -> None:
             await _stop(log)
     except Exception as exc:
         _logger.critical("the start failed: %s", exc)
-        if threading.current_thread() is threading.main_thread():
+        if _has_process():
             signal.raise_signal(signal.SIGTERM)
         raise
     finally:
         parts.started.set()  # who waits gets an answer, whatever it is
+
+
+def _has_process() -> bool:
+    """Tell whether this process is the service's own: a server runs in the main thread."""
+    return threading.current_thread() is threading.main_thread()
 
 
 async def _stop(task: asyncio.Task[None]) -> None:
@@ -227,8 +233,11 @@ def _seldom_collecting() -> Iterator[None]:
     """Collect the garbage of imports now, before the server listens, and let later collections be seldom.
 
     A decision among 400 candidates makes objects enough for several, and next to none of them is garbage that
-    reference counts do not find.
+    reference counts do not find. Where a program has the service in a thread, its objects are not ours to look through.
     """
+    if not _has_process():
+        yield
+        return
     gc.collect()
     threshold, *others = gc.get_threshold()
     gc.set_threshold(max(threshold, _COLLECT_EVERY), *others)
@@ -245,7 +254,7 @@ def _draining_on_signals(parts: Parts) -> Iterator[None]:
 
     Calls that are still under way when the drain is over get a proper end, before the server ends them by force.
     """
-    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+    if not _has_process():  # signals are the main thread's
         yield
         return
     loop = asyncio.get_running_loop()
