@@ -8,7 +8,6 @@ import pickle
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -126,14 +125,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def pytest_collection_finish() -> None:
     """Let garbage collections pass over what was imported: 800,000 objects, half a second each time.
 
-    The service does the same for itself when it starts. Hundreds of tests start one in this process, so it is done
-    once, here. Services in processes of their own still do it.
+    The service does the same for itself where it has a process of its own.
     """
     gc.collect()
     gc.freeze()
-    app = sys.modules.get("router_model.serving.app")
-    if app is not None:
-        app._spared_by_the_collector = nullcontext
 
 
 @pytest.fixture(scope="session")

@@ -103,6 +103,7 @@ def test_a_bad_artifact_is_refused_and_the_old_one_stays(settings, trained, tmp_
     pointer = tmp_path / "current"
     pointer.write_text(str(trained.path))
     with serve({**settings, "artifact": pointer}, insecure=True, reload_every_s=60) as client:
+        assert client.post("/v1/route", json=BODY).status_code == 200  # the first one is loaded
         pointer.write_text(str(tmp_path))
         refused = client.post("/admin/reload")
         after = client.post("/v1/route", json=BODY).json()
