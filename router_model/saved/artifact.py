@@ -212,12 +212,17 @@ def copy_artifact(source: str | Path, path: str | Path) -> str:
     refuse_foreign(target)
     manifest = read_manifest(folder)
     files = {name: _verified(folder, name, digest) for name, digest in _listed(folder, manifest).items()}
-    _install({**files, MANIFEST: _json(manifest)}, target)  # these are its bytes: `read_manifest` compared them
+    written_at = (folder / MANIFEST).stat().st_mtime  # a copy is as old as what it is of
+    # The manifest's are its bytes: `read_manifest` compared them.
+    _install({**files, MANIFEST: _json(manifest)}, target, written_at=written_at)
     return str(manifest["content_hash"])
 
 
-def _install(files: Mapping[str, bytes], target: Path) -> None:
-    """Write the files of an artifact beside `target`, and put the folder in its place in one step."""
+def _install(files: Mapping[str, bytes], target: Path, *, written_at: float | None = None) -> None:
+    """Write the files of an artifact beside `target`, and put the folder in its place in one step.
+
+    `written_at` (seconds since 1970) becomes the time of the manifest, which says how old an artifact is.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -226,6 +231,8 @@ def _install(files: Mapping[str, bytes], target: Path) -> None:
     try:
         for name, payload in files.items():
             _write(staging / name, payload)
+        if written_at is not None:
+            os.utime(staging / MANIFEST, (written_at, written_at))
         staging.chmod(0o755)
         _swap(staging, target)
     except OSError as exc:

@@ -15,6 +15,7 @@ from router_model.serving.doctor.finding import Finding, Level, some
 from router_model.serving.engine.artifact_source import ArtifactSource
 from router_model.serving.engine.self_check import check_router
 from router_model.serving.providers.provider import Provider
+from router_model.starter import start
 
 _DAY_S = 86_400
 
@@ -27,6 +28,15 @@ def router_findings(settings: Settings, providers: Sequence[Provider], *, today:
     if settings.artifact is not None:
         router = _router(settings, found)
         cards = [] if router is None else [router.catalog[model] for model in router.models]
+    elif settings.starts and settings.catalog is not None:
+        try:
+            catalog = Catalog.load(settings.catalog)
+            found.append(
+                Finding("artifact", Level.UNKNOWN, f"none is named; a starter decides, which {start(catalog).why}")
+            )
+            cards = list(catalog.cards.values())
+        except RouterModelError as exc:
+            found.append(Finding("catalog", Level.ERROR, str(exc), "correct the file that --catalog names"))
     else:
         plan = some(settings.default_plan) if settings.default_plan else "what the providers name"
         found.append(Finding("artifact", Level.UNKNOWN, f"none is named; 'auto' is {plan}"))

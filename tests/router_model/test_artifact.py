@@ -1,4 +1,5 @@
 import json
+import os
 import random
 import shutil
 from dataclasses import replace
@@ -10,7 +11,15 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as save_tensors
 
 from router_model import ArtifactError, Router
-from router_model.saved.artifact import MANIFEST, _digest, _sealed, load_artifact, prompt_hash, save_artifact
+from router_model.saved.artifact import (
+    MANIFEST,
+    _digest,
+    _sealed,
+    copy_artifact,
+    load_artifact,
+    prompt_hash,
+    save_artifact,
+)
 
 
 @pytest.fixture
@@ -217,3 +226,11 @@ def test_another_encoder_is_refused(trained):
 def test_prompt_hash_is_blind_to_case_and_space_only():
     assert prompt_hash("Hello  world\n") == prompt_hash("hello World")
     assert prompt_hash("hello world") != prompt_hash("hello worlds")
+
+
+def test_a_copy_is_as_old_as_what_it_is_of(trained, tmp_path):
+    """An artifact's age is that of its manifest, which alerts and the doctor read."""
+    manifest = shutil.copytree(trained.path, tmp_path / "old") / MANIFEST
+    os.utime(manifest, (1e9, 1e9))
+    copy_artifact(tmp_path / "old", tmp_path / "published")
+    assert (tmp_path / "published" / MANIFEST).stat().st_mtime == 1e9
