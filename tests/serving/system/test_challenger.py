@@ -51,7 +51,8 @@ def test_sessions_stay_in_their_arm_across_workers_and_restarts(valued, tmp_path
     for n_starts in (1, 2):
         with system(folder, place, workers=2, reload_every_s=0.5) as service:
             key = service.key = key or service.key  # sessions are those of a key
-            wait_for(service, "canary")
+            for _ in range(20):  # of both workers: each answer is some worker's
+                wait_for(service, "canary")
             for _ in range(2):
                 for i in range(N_SESSIONS):
                     service.route(**QUESTION, session_id=str(i))

@@ -182,11 +182,11 @@ def test_the_terminal_tells_of_tasks_never_seen():
 
 
 def test_a_metric_reached_in_some_trials_is_starred_and_one_in_none_said():
-    """ridge + cost reaches the best single model's quality with seeds 0 and 2, its mean is 24.4%; cheapest never."""
+    """ridge + cost reaches the best single model's quality with seeds 0 and 2, its mean is 24.4 %; cheapest never."""
     rows = {row.cells[0].text: row for row in tables.best_on_test(fake_results(), ROUTING).rows}
     column = 2 + ROUTING.index("cost_save")
     ridge, cheapest = rows["ridge + cost"].cells[column], rows["cheapest"].cells[column]
-    assert (ridge.text, ridge.note[:24]) == ("24.4%*", "reached in 2 of 3 trials")
+    assert (ridge.text, ridge.note[:24]) == ("24.4 %*", "reached in 2 of 3 trials")
     assert cheapest.text == "not reached"
 
 
