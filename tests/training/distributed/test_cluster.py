@@ -29,8 +29,9 @@ def bucket(tmp_path_factory):
         patch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
         for name, value in (("DEFAULT_REGION", "us-east-1"), ("ACCESS_KEY_ID", "key"), ("SECRET_ACCESS_KEY", "x")):
             patch.setenv(f"AWS_{name}", value)
-        fsspec = pytest.importorskip("fsspec")
-        files = fsspec.filesystem("s3")
+        s3fs = pytest.importorskip("s3fs")
+        s3fs.S3FileSystem.clear_instance_cache()  # one that another test made knows another server
+        files = s3fs.S3FileSystem()
         files.mkdir(BUCKET)
         rows = simulate(300)
         for day, part in enumerate(rows.iter_slices(300), start=1):
@@ -38,6 +39,7 @@ def bucket(tmp_path_factory):
             part.write_parquet(path)
             files.put_file(str(path), f"{BUCKET}/log/day=2026-11-{day:02}/outcomes.parquet")
         yield f"s3://{BUCKET}/log"
+        s3fs.S3FileSystem.clear_instance_cache()
     server.stop()
 
 
