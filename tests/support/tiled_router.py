@@ -26,6 +26,7 @@ def tiled(artifact: Artifact, n_models: int) -> Artifact:
     }
     return replace(
         artifact,
+        reference=None,  # it has a column for each model that was graded
         predictor=_with_columns(predictor, columns, models),
         catalog=Catalog(cards),
         tokens_per_piece=artifact.tokens_per_piece[columns],
