@@ -75,7 +75,7 @@ _FILL_FIELDS = {each.name: PlanStep.__dict__[each.name].__set__ for each in fiel
 class Plan(Sequence[PlanStep]):
     """Candidates, best first: a sequence of `PlanStep`, each made when it is read.
 
-    A decision among 400 models has 400 steps, of which most callers read one. So whoever reads one field of all
+    A decision among 400 models has 400 steps, and most callers read one of them. Whoever reads one field of all
     candidates asks for `column`, which makes no steps.
 
     Attributes

@@ -211,7 +211,7 @@ class EvidenceModel:
         return evidence
 
     def _with_heads(self, embedding: Vectors, bags: Vectors) -> Evidence:
-        """Return evidence of which only the heads' is there."""
+        """Return evidence with the values of the heads; the others are not filled in yet."""
         n, base = embedding.shape[0], self.bank.base
         values = np.empty((n, *base.shape, len(self.names)), dtype=np.float32)
         values[..., 0] = rounded_to(self.embedding.head.score(embedding), VALUE_STEPS)

@@ -70,7 +70,7 @@ def show_cost_and_worth(router: Router, long: TextBatch) -> None:
 
 
 def milliseconds(encoder: Encoder, long: TextBatch, n: int) -> str:
-    """Return the least and the median time of a text of n word pieces, two of which MiniLM adds itself."""
+    """Return the least and the median time of a text of n word pieces; MiniLM itself adds the first and the last."""
     n_chars = next(
         end for end in range(2 * n, len(long.texts[0])) if len(tokenise([long.texts[0][:end]]).pieces[0]) == n - 2
     )

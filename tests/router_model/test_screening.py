@@ -356,7 +356,7 @@ def test_an_effort_that_a_request_asks_for_is_that_of_the_candidates_that_have_o
 
 
 def test_a_model_of_unknown_window_gets_a_long_prompt_only_where_no_other_can():
-    """719,000 tokens went to a model of which nobody had said what it reads."""
+    """A prompt of 719,000 tokens once went to a model whose context window was not in the catalog."""
     known, unknown = (
         ModelCard("a", Decimal(1), Decimal(2), context_window=50_000),
         ModelCard("b", Decimal(1), Decimal(2)),

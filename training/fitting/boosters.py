@@ -12,6 +12,7 @@ import numpy.typing as npt
 from router_model.errors import TrainingError
 from router_model.prediction.predictor import raw_scores
 from router_model.training.distributed.engine import spread
+from router_model.training.table.split import sample_rows
 
 FloatArray = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
@@ -132,7 +133,8 @@ def fit_boosters(
     objective : ``binary`` or ``regression_l1``
     advance : called after each booster, for a progress bar
     """
-    pairs = _sampled(np.flatnonzero(table.weight.reshape(-1) > 0), config.max_rows, seed)
+    known = np.flatnonzero(table.weight.reshape(-1) > 0)
+    pairs = known[sample_rows(len(known), config.max_rows, seed=seed)]
     sample = _Sample(
         rows=table.gather(pairs),
         target=table.target.reshape(-1)[pairs],
@@ -178,13 +180,6 @@ def _scores(boosters: tuple[lgb.Booster, ...], piece: tuple[int, Callable[[], Fl
     """Return one booster's scores of the rows that are laid out here."""
     place, lay_out = piece
     return raw_scores(boosters[place], lay_out())
-
-
-def _sampled(pairs: Rows, size: int, seed: int) -> Rows:
-    """Return `size` of the ascending indices, drawn without replacement, or all of them if they are fewer."""
-    if len(pairs) <= size:
-        return pairs
-    return np.sort(np.random.default_rng(seed).choice(pairs, size, replace=False))
 
 
 class _Sample:

@@ -20,6 +20,7 @@ from router_model.prediction.similarity import Vectors
 from router_model.training.distributed.engine import spread
 from router_model.training.fitting.heads import Design, fit_head
 from router_model.training.fitting.kernel import compare_all, fit_weights
+from router_model.training.table.split import sample_rows
 from router_model.training.table.targets import Targets
 
 FloatArray = npt.NDArray[np.float32]
@@ -158,7 +159,7 @@ class EvidenceFitter:
         vocabulary = BagVocabulary.fit(counted, min_prompts=config.min_prompts_per_term, max_terms=config.max_terms)
         bags = vocabulary.transform(features.pieces)
         vectors: dict[str, Vectors] = {"embedding": features.embedding, "bag": bags.vectors}
-        some = _sample(len(folds), _PENALTY_PROMPTS)
+        some = sample_rows(len(folds), _PENALTY_PROMPTS)
         few, few_folds = targets.take(some), folds[some]
         penalties = {label: _choose_penalty(v[some], few, few_folds, config) for label, v in vectors.items()}
         scale = SurfaceScale.of(features.surface)
@@ -295,7 +296,9 @@ def bank_rows(n: int, config: EvidenceConfig, predicted: Rows | None = None) -> 
     """
     others = np.arange(n) if predicted is None else np.setdiff1d(np.arange(n), predicted)
     return (
-        others[_sample(len(others), config.max_bank)] if len(others) >= config.max_bank else _sample(n, config.max_bank)
+        others[sample_rows(len(others), config.max_bank)]
+        if len(others) >= config.max_bank
+        else sample_rows(n, config.max_bank)
     )
 
 
@@ -303,13 +306,6 @@ def _bank(targets: Targets, learned: npt.NDArray[np.bool_]) -> Bank:
     """Return the outcomes of all n prompts, with weight 0 where they are not learned from; `learned` has shape (n,)."""
     weight = targets.weight * learned[:, None, None]
     return Bank(targets.outcome, weight, overall_record(targets.outcome, weight, targets.prior))
-
-
-def _sample(n: int, size: int) -> Rows:
-    """Return all of ``range(n)``, or `size` numbers of it drawn with a fixed seed, ascending."""
-    if n <= size:
-        return np.arange(n)
-    return np.sort(np.random.default_rng(0).choice(n, size, replace=False))
 
 
 def _arrays(evidence: Evidence) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -30,7 +30,7 @@ from router_model.training.fitting.boosters import (
 from router_model.training.fitting.calibrate import HeldOut, fit_blend, fit_calibration
 from router_model.training.fitting.evidence import EvidenceConfig, EvidenceFitter, bank_rows
 from router_model.training.fitting.uncertainty import fit_uncertainty, small_kinds
-from router_model.training.table.split import group_folds, novelty_groups
+from router_model.training.table.split import group_folds, novelty_groups, sample_rows
 from router_model.training.table.targets import Targets
 
 FloatArray = npt.NDArray[np.float32]
@@ -102,7 +102,7 @@ def fit_predictor(
     rows = np.arange(n) if predicted is None else predicted
     parts = parts_to_leave_out(folds, rows)
     # What other kinds of prompts say is learned from some of these and the bank's prompts.
-    some = _sample(len(rows), UNLIKE_PROMPTS, seed)
+    some = sample_rows(len(rows), UNLIKE_PROMPTS, seed=seed)
     in_bank = bank_rows(n, config.evidence, rows)
     known = np.arange(n) if len(rows) == n else np.union1d(rows[some], in_bank)
     groups = novelty_groups([tasks[row] for row in known], features.embedding[known], seed=seed)
@@ -175,11 +175,6 @@ class _Probabilities:
     calibration: Calibration
     uncertainty: Uncertainty
     p_success: FloatArray
-
-
-def _sample(n: int, size: int, seed: int) -> Rows:
-    """Return all of ``range(n)``, or `size` numbers drawn from it, ascending."""
-    return np.arange(n) if n <= size else np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,15 @@ def sample_whole(keys: Sequence[str], size: int, *, seed: int) -> Rows:
     return np.flatnonzero(drawn[of_row])
 
 
+def sample_rows(n: int, size: int, *, seed: int = 0) -> Rows:
+    """Return all of ``range(n)``, or `size` numbers drawn from it without replacement, ascending.
+
+    >>> sample_rows(3, 5).tolist(), len(set(sample_rows(100, 5).tolist()))
+    ([0, 1, 2], 5)
+    """
+    return np.arange(n) if n <= size else np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
+
+
 def novelty_groups(tasks: Sequence[str], embedding: npt.NDArray[np.float32], *, seed: int) -> npt.NDArray[np.int64]:
     """Return a group for each prompt, shape (n,): its task or, if the table has fewer than two tasks, its cluster.
 
