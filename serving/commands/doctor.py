@@ -12,6 +12,7 @@ import click
 from router_model.help_pages import Command
 from router_model.serving.commands.serve import SECTIONS, settings_options
 from router_model.serving.common.lean_imports import import_lightgbm_alone
+from router_model.wording import counted
 
 if TYPE_CHECKING:
     from router_model.serving.common.settings import Settings
@@ -44,11 +45,15 @@ def command(*, offline: bool, as_json: bool, **options: Any) -> None:
     what to do. The exit status is 0 if all is well, 1 if there are warnings,
     and 2 if there are errors.
     """
-    from router_model.serving.common.settings import read_settings  # noqa: PLC0415  (--help stays fast)
-    from router_model.serving.doctor.finding import exit_status  # noqa: PLC0415
+    from router_model.serving.common.service_errors import SettingsError  # noqa: PLC0415  (--help stays fast)
+    from router_model.serving.common.settings import read_settings  # noqa: PLC0415
+    from router_model.serving.doctor.finding import Finding, Level, exit_status  # noqa: PLC0415
 
     import_lightgbm_alone()
-    found = list(examine(read_settings(**options), offline=offline))
+    try:
+        found = list(examine(read_settings(**options), offline=offline))
+    except SettingsError as exc:
+        found = [Finding("settings", Level.ERROR, str(exc), "give the options, or the variables, that 'serve' gets")]
     if as_json:
         click.echo(json.dumps({"status": exit_status(found), "findings": [asdict(one) for one in found]}))
     else:
@@ -103,4 +108,8 @@ def _access(settings: "Settings") -> "Iterator[Finding]":
         yield Finding("keys", Level.UNKNOWN, "not asked for: everybody on this machine may call (--insecure)")
     else:
         n = sum(key.ended(datetime.now(UTC)) is None for key in keyring.all_keys)
-        yield Finding("keys", Level.GOOD, f"{settings.keys} has {n} valid keys")
+        said = f"{settings.keys} has {counted(n, 'valid key')}"
+        if n:
+            yield Finding("keys", Level.GOOD, said)
+        else:
+            yield Finding("keys", Level.ERROR, f"{said}, so every call is refused", "router-model keys create")

@@ -137,7 +137,7 @@ def _sql_store(url: str, driver: str) -> Store:
     except (ArgumentError, ValueError) as exc:
         raise SettingsError(f"got the log {masked_url(url)!r}, which cannot be read; {_EXPECTED}") from exc
     if driver.startswith("sqlite"):
-        _make_parent(parsed.database)
+        _check_parent(parsed.database)
     elif "sslmode" in parsed.query:  # libpq's name for what asyncpg calls ssl
         mode = parsed.query["sslmode"]
         parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
@@ -146,16 +146,15 @@ def _sql_store(url: str, driver: str) -> Store:
     return store
 
 
-def _make_parent(database: str | None) -> None:
+def _check_parent(database: str | None) -> None:
     if not database or database == ":memory:":
         raise SettingsError(
             "a log in memory is lost with the process; give a file, such as sqlite:///path, or use none"
         )
-    parent = Path(database).parent
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise SettingsError(f"the log {database} cannot be made: {parent}: {exc.strerror}") from exc
+    parent = Path(database).absolute().parent
+    existing = next(one for one in (parent, *parent.parents) if one.exists())
+    if not existing.is_dir():  # the folder is made when the log is
+        raise SettingsError(f"the log {database} cannot be made: {existing}: not a folder")
 
 
 def _need(*packages: str, why: str) -> None:

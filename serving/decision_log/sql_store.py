@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -29,9 +30,9 @@ from router_model.serving.decision_log.partitions import (
 )
 from router_model.serving.decision_log.rolled_hours import forget_hours, late_hours, spent_usd
 from router_model.serving.decision_log.rows import ID_FIELD, NEWEST_COUNTS, TIME_FIELD, Batch, Kind, Row
-from router_model.serving.decision_log.schema import migrate
+from router_model.serving.decision_log.schema import migrate, not_a_log
 from router_model.serving.decision_log.store import LogReader, Period, Selection, SpoolBatching
-from router_model.serving.decision_log.tables import TABLES, Insertion
+from router_model.serving.decision_log.tables import TABLES, VERSION_TABLE, Insertion
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class SqlStore:
         self._days_again_at = datetime.min.replace(tzinfo=UTC)
 
     async def open(self, *, create: bool = True) -> None:
-        """Reach the database and migrate its tables.
+        """Reach the database and migrate its tables; what is not to be made has to be a log already.
 
         A large log may take minutes to migrate. Who gives up waiting does not stop it, and the next call waits for the
         same.
@@ -74,13 +75,13 @@ class SqlStore:
         if self.url.get_backend_name() == "sqlite":
             self._prepare_file(create=create)
         if self._opening is None or self._opening.done():
-            self._opening = asyncio.create_task(self._open())
+            self._opening = asyncio.create_task(self._open(create=create))
         await asyncio.shield(self._opening)
 
-    async def _open(self) -> None:
+    async def _open(self, *, create: bool) -> None:
         with database_failures("open"):
             async with self._writing(self._patient) as connection:
-                await connection.run_sync(migrate)
+                await connection.run_sync(migrate, create=create)
             await self._make_days()
 
     async def write(self, batch: Batch, name: str) -> None:
@@ -193,8 +194,15 @@ class SqlStore:
     def _prepare_file(self, *, create: bool) -> None:
         """Make a file that only its owner can read, because it holds prompts; or raise if it has to exist already."""
         path = Path(self.url.database or "")
-        if not create and not path.is_file():
-            raise SettingsError(f"{path}: no such log; give the file the service writes, as sqlite:///path")
+        if not create:
+            if not path.is_file():
+                raise SettingsError(f"{path}: no such log; give the file the service writes, as sqlite:///path")
+            _require_log(path)
+            return  # who may read it is not ours to change
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise SettingsError(f"the log {path} cannot be made: {path.parent}: {exc.strerror}") from exc
         with database_failures("make"):
             make_private(path)
 
@@ -256,6 +264,22 @@ class SqlStore:
             async with self._engine.connect() as connection:
                 plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
                 await plain.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _require_log(path: Path) -> None:
+    """Refuse a file that is no decision log, before connecting changes how it is written (its journal).
+
+    Raises
+    ------
+    SettingsError
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            found = database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (VERSION_TABLE,)).fetchone()
+    except sqlite3.Error:
+        return  # what is wrong with the file is said when it is opened
+    if found is None:
+        raise not_a_log()
 
 
 def _newest_of_each(kind: Kind, rows: Sequence[Row]) -> list[Row]:

@@ -34,18 +34,24 @@ def _store(settings: Settings) -> Finding:
         file = _file(settings.log)
         if file is not None and not file.exists():
             return _to_be_made(file)
+        if file is not None and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK | os.X_OK)):
+            do = f"let the service's user write it and its folder: chown {file} {file.parent}, or give another --log"
+            return Finding("log", Level.ERROR, f"this user may not write {file} and its folder", do)
         asyncio.run(_open(settings.log))
     except (SettingsError, ImportError) as exc:
         return Finding("log", Level.ERROR, str(exc), "the service does not start like this: correct --log")
     except (StoreError, RouterModelError, OSError, TimeoutError) as exc:
         said = str(exc) or f"no answer within {_WITHIN_S:.0f} s"
         do = "start the database, or correct the address and password; until then records go to the spool"
+        if _file(settings.log) is not None:
+            do = "see whether this is the file that the service writes; until it is, records go to the spool"
         return Finding("log", Level.WARNING, f"{shown} cannot be reached: {said}", do)
     return Finding("log", Level.GOOD, f"{shown} answers")
 
 
 async def _open(url: str) -> None:
     from router_model.serving.decision_log.database_errors import database_failures  # noqa: PLC0415
+    from router_model.serving.decision_log.schema import check_version  # noqa: PLC0415
     from router_model.serving.decision_log.sql_store import SqlStore  # noqa: PLC0415  (a log in Parquet needs no SQL)
 
     store = open_store(url)
@@ -54,7 +60,7 @@ async def _open(url: str) -> None:
             if isinstance(store, SqlStore):  # opening it would migrate its tables, which is the service's to do
                 with database_failures("read"):
                     async with store.reading() as connection:
-                        await connection.exec_driver_sql("SELECT 1")
+                        await connection.run_sync(check_version)
             else:
                 await store.open(create=False)
     finally:
@@ -77,6 +83,9 @@ def _to_be_made(path: Path) -> Finding:
 
 
 def _spool(folder: Path) -> Finding:
+    if folder.exists() and not folder.is_dir():
+        said = f"{folder} is a file, so records are lost while the log is away"
+        return Finding("spool", Level.ERROR, said, "give a folder as --log-spool")
     nearest = _nearest(folder)
     if not os.access(nearest, os.W_OK | os.X_OK):
         do = f"let the service's user write {nearest}, or give another --log-spool"

@@ -14,6 +14,7 @@ from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.common.settings import Settings
 from router_model.serving.doctor.finding import Finding, Level
 from router_model.serving.server import claim, in_url
+from router_model.wording import counted
 
 FILES_NEEDED: Final = 1024
 """Of one worker: connections of callers and to providers, the log and the artifact."""
@@ -92,8 +93,10 @@ def _memory(workers: int) -> Finding:
         return Finding("memory", Level.UNKNOWN, "this system does not say how much is free")
     needed = workers * WORKER_MB
     if free >= needed:
-        return Finding("memory", Level.GOOD, f"{free:,} MB are free; {workers} workers take about {needed:,} MB")
-    said = f"{free:,} MB are free, and {workers} workers take about {needed:,} MB"
+        return Finding(
+            "memory", Level.GOOD, f"{free:,} MB are free; {counted(workers, 'worker')} may take {needed:,} MB"
+        )
+    said = f"{free:,} MB are free, and {counted(workers, 'worker')} may take {needed:,} MB"
     return Finding("memory", Level.WARNING, said, "raise the limit of the container or unit, or take fewer --workers")
 
 

@@ -1,7 +1,7 @@
 """The access log: one line for each request that was answered, with its ids, so that logs can be joined.
 
-The line has the path without its query, which may hold a key. Probes and metrics that were answered well are left out:
-they come every few seconds, and say nothing.
+The line has the path without its query, which may hold a key; a key in the path itself is masked. Probes and metrics
+that were answered well are left out: they come every few seconds, and say nothing.
 """
 
 import logging
@@ -13,6 +13,7 @@ from starlette.types import Message, Scope, Send
 
 from router_model.serving.access.authentication import KEY_ID
 from router_model.serving.common.log_lines import FIELDS
+from router_model.serving.http_edge.log_redaction import redacted
 from router_model.serving.http_edge.surface_errors import REQUEST_ID
 
 CLIENT_GONE: Final = 499
@@ -72,7 +73,7 @@ class AccessLine:
             "bytes": self._n_bytes,
             "duration_s": round(time.perf_counter() - self._began, 6),
         }
-        shown = quote(path[:_LONGEST_PATH])  # a space would look like the beginning of a field
+        shown = quote(redacted(path)[:_LONGEST_PATH], safe="/*")  # a space would look like the beginning of a field
         _logger.info(
             "%s %s %d", self._scope["method"], shown, self._status,
             extra={FIELDS: {"method": self._scope["method"], "path": shown, "status": self._status} | fields},

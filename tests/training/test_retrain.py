@@ -78,6 +78,12 @@ def test_a_log_alone_is_not_enough(trained, service, tmp_path):
     assert (done.returncode, "no --table given" in done.stderr) == (2, True)
 
 
+def test_a_table_that_is_no_log_is_refused_before_anything_is_trained(trained, table, tmp_path):
+    with pytest.raises(TableError, match="got a table without 'propensity', expected one of 'router-model log export'"):
+        retrain(table, trained.path, tmp_path / "router", tables=[table])
+    assert not (tmp_path / "router").exists()
+
+
 def test_tables_of_another_router_are_refused(trained, table, service, tmp_path):
     url, spool = service
     pl.read_parquet(table).with_columns(pl.col("model") + "-v2").write_parquet(tmp_path / "other.parquet")

@@ -3,7 +3,10 @@
 import json
 import os
 import socket
+import sqlite3
 import time
+from contextlib import closing
+from datetime import UTC, datetime
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from unittest.mock import patch
@@ -105,6 +108,32 @@ def test_a_log_that_is_away_is_a_warning_because_the_spool_keeps_its_records(fil
     found, status = examined(trained.path, *files, "--offline", "--log", "postgresql://me:secret@127.0.0.1:1/log")
     assert (found["log"]["level"], status) == ("warning", 1)
     assert "me:***@" in found["log"]["said"]
+
+
+def test_what_looks_well_and_is_not_is_an_error(trained, tmp_path, monkeypatch):
+    """A log that a newer version has migrated, keys that have all ended, a spool that is a file."""
+    monkeypatch.chdir(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "newer.db")) as database:
+        database.execute("CREATE TABLE router_log_version (version_num VARCHAR(32))")
+        database.execute("INSERT INTO router_log_version VALUES ('9999')")
+        database.commit()
+    create_key(tmp_path / "ended.toml", name="old", roles=[Role.DECIDE], expires=datetime(2020, 1, 1, tzinfo=UTC))
+    (tmp_path / "file").touch()
+    options = ("--log", "sqlite:///newer.db", "--keys", "ended.toml", "--log-spool", "file", "--port", "0", "--offline")
+    found, _ = examined(trained.path, *options)
+    assert {name: found[name]["level"] for name in ("log", "keys", "spool")} == dict.fromkeys(
+        ("log", "keys", "spool"), "error"
+    )
+    assert "a newer router-model has migrated them" in found["log"]["said"]
+    assert "0 valid keys, so every call is refused" in found["keys"]["said"]
+
+
+def test_looking_makes_no_folder_and_wrong_options_are_findings(files, trained, tmp_path):
+    found, _ = examined(trained.path, *files, "--offline", "--log", "sqlite:///below/log.db")
+    assert found["log"]["level"] == "good"
+    assert not (tmp_path / "below").exists()
+    found, status = examined("--offline")
+    assert (found["settings"]["level"], status) == ("error", 2)
 
 
 @pytest.mark.parametrize(("free_mb", "level"), [(50_000, Level.GOOD), (1_000, Level.WARNING), (100, Level.ERROR)])

@@ -1,6 +1,8 @@
 """What calls cost, from each kind of log, and ``router-model spend``."""
 
 import json
+import sqlite3
+from contextlib import closing
 from decimal import Decimal
 
 import pytest
@@ -77,3 +79,16 @@ def test_the_command_names_keys_and_says_what_is_left_of_budgets(tmp_path):
     told = json.loads(run("--json"))
     assert [one["left_usd"] for one in told["budgets"]] == [0.5]
     assert told["spend"][0]["key"] == key.id
+
+
+def test_a_database_of_somebody_else_is_not_made_a_log(tmp_path):
+    """A mistyped path once got seven tables and other rights."""
+    theirs = tmp_path / "grafana.db"
+    with closing(sqlite3.connect(theirs)) as database:
+        database.execute("CREATE TABLE dashboards (id INTEGER)")
+    theirs.chmod(0o664)
+    before = theirs.read_bytes()
+    done = CliRunner().invoke(group, ["spend", "--log", f"sqlite:///{theirs}", "--spool", str(tmp_path / "spool")])
+    assert done.exit_code != 0
+    assert "has no decision log in it, and nothing was changed" in str(done.exception)
+    assert (theirs.read_bytes(), theirs.stat().st_mode & 0o777) == (before, 0o664)

@@ -20,7 +20,7 @@ def logged(router, caplog):
     with client_of(parts) as client:
         answers = [
             client.post("/v1/route", json=BODY),
-            client.get("/v1/no%0Asuch?key=secret"),
+            client.get(f"/v1/no%0Asuch/rm_k7f3q9xw2m4t_{'A' * 43}/chat?key=secret"),
             client.get("/readyz"),
         ]
     return answers, [record for record in caplog.records if record.name == "router_model.access"]
@@ -31,14 +31,15 @@ def test_each_request_has_a_line_with_its_ids_and_a_good_probe_has_none(logged):
     said = [json.loads(JsonLines().format(line)) for line in lines]
     assert [(one["method"], one["path"], one["status"]) for one in said] == [
         ("POST", "/v1/route", 200),
-        ("GET", "/v1/no%0Asuch", refused.status_code),
+        ("GET", "/v1/no%0Asuch/rm_k7f3q9xw2m4t_***/chat", refused.status_code),
     ]
     assert said[0]["request_id"] == decided.headers["x-request-id"]
     assert said[0]["decision_id"] == decided.json()["id"]
     assert said[0]["bytes"] == len(decided.content)
     assert 0 < said[0]["duration_s"] < 60
     assert probe.status_code == 200
-    assert "secret" not in json.dumps(said)
+    assert "secret" not in json.dumps(said)  # of the query
+    assert "AAAA" not in json.dumps(said)  # of a key that a client put into its base URL
 
 
 def test_a_line_of_text_is_one_line_and_a_json_line_keeps_the_traceback():
