@@ -150,7 +150,7 @@ class Adapter:
             None,
             Assembly(self.provider.assembler()),
             self.provider.read_answer,
-            joins_texts=True,
+            assembles=True,
         )
 
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
@@ -186,7 +186,7 @@ class AnswerStream:
         *,
         sent: Sent = NOTHING_SENT,
         first_call: FirstCall | None = None,
-        joins_texts: bool = False,
+        assembles: bool = False,
     ) -> None:
         self.facts = reader.facts
         self.n_events = 0
@@ -198,7 +198,7 @@ class AnswerStream:
         self._parser = EventParser()
         self._read_answer = read_answer
         self._first_call = first_call
-        self._joins_texts = joins_texts
+        self._assembles = assembles
         self._sent_to_provider = sent
         self._before_events: bytes | None = b""
 
@@ -216,7 +216,7 @@ class AnswerStream:
             self._before_events += data[:_MAX_BODY_BYTES]
             if len(self._before_events) > _MAX_BODY_BYTES:
                 self._before_events = None
-        for several in self._parser.feed(joined_texts(data) if self._joins_texts else data):
+        for several in self._parser.feed(joined_texts(data) if self._assembles else data):
             self._before_events = None
             # The body is a stream, so nobody will want to read its beginning as a whole answer.
             for event in events_in(several):
@@ -258,7 +258,8 @@ class AnswerStream:
             raise UpstreamFailure(FailureKind.TRUNCATED, "the provider's stream ended before its answer did")
         if not facts.has_content and facts.finish_reason is None:
             raise UpstreamFailure(FailureKind.MALFORMED, "the provider's stream contained no answer")
-        settle(facts, self._target, self._sent_to_provider)
+        if not self._assembles:  # the whole answer is settled, once it is read
+            settle(facts, self._target, self._sent_to_provider)
         if self._translation is not None:
             for event in self._translation.end(facts):
                 sent += self._writer.write(event)
