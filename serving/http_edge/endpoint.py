@@ -112,7 +112,7 @@ class DirectPaths:
             (method, route.path): route
             for route in reversed(routes)  # of two with the same path, the framework takes the first
             if isinstance(route, DirectRoute) and not route.param_convertors
-            for method in route.methods
+            for method in route.methods or ()
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -129,7 +129,7 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._factory = partial(_ResponseHandler, loop=self._loop)
+        self._factory: Any = partial(_ResponseHandler, loop=self._loop)
         self._lines: dict[Any, _Line] = {}
 
     async def connect(
