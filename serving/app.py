@@ -46,7 +46,7 @@ from router_model.serving.decision_log.opening import open_log
 from router_model.serving.engine.engine import Engine
 from router_model.serving.http_edge.bodies import BodyReader
 from router_model.serving.http_edge.body_limits import BodyLimits
-from router_model.serving.http_edge.endpoint import add_endpoint, complete_document
+from router_model.serving.http_edge.endpoint import DirectPaths, add_endpoint, complete_document
 from router_model.serving.http_edge.error_answers import answer_http_exception, answer_unexpected
 from router_model.serving.http_edge.guard import Guard
 from router_model.serving.http_edge.log_redaction import redact_server_logs
@@ -116,6 +116,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         telemetry=_NO_TELEMETRY,
         exception_handlers={HTTPException: answer_http_exception, Exception: answer_unexpected},
     )
+    app.add_middleware(DirectPaths, routes=app.router.routes)
     app.add_middleware(operations.AfterTheStart, parts=parts)
     # In front of all but the answer to exceptions that nobody expected: a refused request costs next to nothing.
     app.add_middleware(Guard, settings=parts.settings)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from router_model.serving.common.turn_marks import pieces_of
-from router_model.serving.formats.assembling import Assembly
+from router_model.serving.formats.assembling import Assembly, joined_texts
 from router_model.serving.formats.fitting.effort import with_effort
 from router_model.serving.formats.fitting.fit import FIRST_CALL, FirstCall, fitted, keeps_first_call, untranslatable
 from router_model.serving.formats.fitting.fitting import Fitted
@@ -145,7 +145,12 @@ class Adapter:
     def assembly(self, target: Target) -> "AnswerStream":
         """Return what reads one stream and sends nothing; its end is the body of the provider's whole answer."""
         return AnswerStream(
-            target, self.provider.reader(), None, Assembly(self.provider.assembler()), self.provider.read_answer
+            target,
+            self.provider.reader(),
+            None,
+            Assembly(self.provider.assembler()),
+            self.provider.read_answer,
+            assembles=True,
         )
 
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
@@ -181,6 +186,7 @@ class AnswerStream:
         *,
         sent: Sent = NOTHING_SENT,
         first_call: FirstCall | None = None,
+        assembles: bool = False,
     ) -> None:
         self.facts = reader.facts
         self.n_events = 0
@@ -192,6 +198,7 @@ class AnswerStream:
         self._parser = EventParser()
         self._read_answer = read_answer
         self._first_call = first_call
+        self._assembles = assembles
         self._sent_to_provider = sent
         self._before_events: bytes | None = b""
 
@@ -209,7 +216,7 @@ class AnswerStream:
             self._before_events += data[:_MAX_BODY_BYTES]
             if len(self._before_events) > _MAX_BODY_BYTES:
                 self._before_events = None
-        for several in self._parser.feed(data):
+        for several in self._parser.feed(joined_texts(data) if self._assembles else data):
             self._before_events = None
             # The body is a stream, so nobody will want to read its beginning as a whole answer.
             for event in events_in(several):
@@ -251,7 +258,8 @@ class AnswerStream:
             raise UpstreamFailure(FailureKind.TRUNCATED, "the provider's stream ended before its answer did")
         if not facts.has_content and facts.finish_reason is None:
             raise UpstreamFailure(FailureKind.MALFORMED, "the provider's stream contained no answer")
-        settle(facts, self._target, self._sent_to_provider)
+        if not self._assembles:  # the whole answer is settled, once it is read
+            settle(facts, self._target, self._sent_to_provider)
         if self._translation is not None:
             for event in self._translation.end(facts):
                 sent += self._writer.write(event)

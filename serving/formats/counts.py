@@ -20,6 +20,8 @@ def count_of(value: object) -> int:
     >>> [count_of(value) for value in (7, "7", 7.0, "1,234", -7, True, None, "many", float("nan"))]
     [7, 7, 7, 1234, 0, 0, 0, 0, 0]
     """
+    if value is None:  # what most are
+        return 0
     number = _number(value)
     return 0 if number is None or number <= 0 else int(min(number, _MOST))
 

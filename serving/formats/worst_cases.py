@@ -38,7 +38,7 @@ def worst_cases_usd(call: Call, targets: Sequence[Target]) -> list[Decimal]:
     body = call.body
     content = orjson.dumps(body)
     n_images = len(_IMAGE.findall(content))
-    most, n_answers = _asked_for(call.surface, body)
+    most, n_answers = asked_for(call)
     sent = Sent(content)
     sent.count(body)
     caches_1h = _ONE_HOUR in content
@@ -59,7 +59,15 @@ def _n_input(target: Target, sent: Sent, *, unseen: bool) -> int:
     return max(sent.n_words_bytes, window or 0) if unseen else sent.n_words_bytes
 
 
-def _asked_for(surface: Surface, body: Mapping[str, Any]) -> tuple[int | None, int]:
+def asked_for(call: Call) -> tuple[int | None, int]:
+    """Return the most tokens that an answer may have, None if the body does not say, and how many answers it wants.
+
+    Examples
+    --------
+    >>> asked_for(Call(Surface.CHAT, {"max_tokens": 100, "n": 2})), asked_for(Call(Surface.MESSAGES, {}))
+    ((100, 2), (None, 1))
+    """
+    surface, body = call.surface, call.body
     if surface is Surface.RESPONSES:
         return _with_thoughts(_largest(body, "max_output_tokens"), mapping(body.get("reasoning")).get("max_tokens")), 1
     return _generated(body) if surface is Surface.GENERATE else _written(body)

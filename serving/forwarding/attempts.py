@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from random import randbytes
 from typing import Any, Final
 
 from router_model.serving.common.error_location import error_location
@@ -41,7 +42,7 @@ _CUT: Final = _ABANDONED | {FailureKind.TRUNCATED.value, FailureKind.CONNECTION.
 _HTML: Final = "text/html"
 """The content type that proxies and login pages answer with, but no model does."""
 _logger = logging.getLogger(__name__)
-_make_id: Final = IdMaker("att_")
+_make_id: Final = IdMaker("att_", random_bytes=randbytes)  # nobody's secret
 _throttle: Final = LogThrottle(60.0)
 _PARTS: Final = re.compile(r"[-_:@\s]+")
 _QUALIFIER: Final = re.compile(r"0|\d\d|\d{3,}|v\d+|latest|preview|exp|experimental|beta|stable")

@@ -71,9 +71,9 @@ async def _whole_by_stream(attempt: Attempt, transport: Transport) -> Reply:
         return await _whole(attempt, content)
     if not is_over:
         await _rest(attempt, answer, [])
-    content = b"".join(answer.end({}))
-    attempt.is_better_plain = OUTPUT in answer.facts.estimated
-    return await _whole(attempt, content, _JSON)
+    reply = await _whole(attempt, b"".join(answer.end({})), _JSON)
+    attempt.is_better_plain = OUTPUT in attempt.facts.estimated
+    return reply
 
 
 async def _whole(attempt: Attempt, content: bytes, content_type: str | None = None) -> Reply:

@@ -23,6 +23,7 @@ from router_model.serving.common.remembered import Remembered
 from router_model.serving.formats.format import Call
 from router_model.serving.forwarding.rules import Bounds, PatienceRules
 from router_model.serving.forwarding.thinking import Thinking, thinking_of
+from router_model.serving.forwarding.whole_answers import is_short
 from router_model.serving.providers.provider import Target
 
 _SHARE: Final = 0.99
@@ -100,10 +101,12 @@ class _Seen:
     first: _Series
     idle: _Series
     whole: _Series
+    short: _Series
+    """Of whole answers that may not be long."""
 
     @property
     def is_blank(self) -> bool:
-        return not any(one.times or one.widened > 1.0 for one in (self.first, self.idle, self.whole))
+        return not any(one.times or one.widened > 1.0 for one in (self.first, self.idle, self.whole, self.short))
 
 
 @dataclass(slots=True)
@@ -150,10 +153,12 @@ class Patience:
         seen = self._seen.of((target.provider.name, target.served_model, thinking))
         scale = min(1.0 + n_bytes // rules.bytes_a_step, rules.most_scale)
         first, idle = rules.first[thinking], rules.idle[thinking]
+        # All of a short answer is waited for as the first token of a long one.
+        whole, of_whole = (seen.short, first) if is_short(call, target) else (seen.whole, rules.whole)
         return Waits(
             self._wait(seen.first, first, limits.first_token_s, scale, is_eager=has_others),
             self._wait(seen.idle, idle, limits.idle_s, 1.0, is_eager=has_others and not is_live),
-            self._wait(seen.whole, rules.whole, None, scale, is_eager=has_others),
+            self._wait(whole, of_whole, None, scale, is_eager=has_others),
         )
 
     def _wait(self, series: _Series, bounds: Bounds, said_s: float | None, scale: float, *, is_eager: bool) -> Wait:
@@ -168,4 +173,4 @@ class Patience:
         return Wait(usual * series.widened * scale, series, scale, series.widened)
 
     def _new(self) -> _Seen:
-        return _Seen(*(_Series(deque(maxlen=self.rules.window)) for _ in range(3)))
+        return _Seen(*(_Series(deque(maxlen=self.rules.window)) for _ in range(4)))

@@ -35,6 +35,11 @@ _EFFORT: Final = "reasoning_effort"
 _NEVER: Final = frozenset({CONTENT, REASONING_HISTORY})
 """Refusals of one request that say nothing about the next request."""
 _NONE: Final[frozenset[str]] = frozenset()
+_BY_CARD: Final = (
+    *(("tools", "tools"), ("images", "vision"), ("audio", "audio")),
+    ("response_format", "structured_output"),
+)
+"""What a request may ask for, and the field of the catalog's card that says whether a model has it."""
 
 
 @dataclass(slots=True)
@@ -68,9 +73,9 @@ class Refusals:
         self._rules = rules
         self._entries: OrderedDict[tuple[str, str], dict[str, _Entry]] = OrderedDict()
 
-    def knows(self, target: Target) -> Iterable[str]:
+    def knows(self, target: Target) -> Collection[str]:
         """Return the names of all that a model was seen to refuse."""
-        return self._entries.get(_key(target), {}).keys()
+        return self._entries.get(_key(target), _NONE)
 
     def of(self, target: Target, names: Iterable[str], now: float) -> frozenset[str]:
         """Return what a model is known to refuse of these names; of one whose time is over, this is the probe."""
@@ -126,6 +131,7 @@ class Wishes:
         self._kind = KIND_OF_SURFACE.get(call.surface, Kind.ECHO)
         self._refused: dict[tuple[str, str], frozenset[str]] = {}
         self._probed: dict[tuple[str, str], frozenset[str]] = {}
+        self._asked_for: dict[str, bool] = {}
 
     @cached_property
     def _names(self) -> frozenset[str]:
@@ -141,7 +147,8 @@ class Wishes:
         """Return what a model is known to refuse, of what this order asks for, and of hints."""
         key = _key(target)
         if key not in self._refused:
-            names = frozenset(name for name in self._refusals.knows(target) if self._concerns(name, target))
+            known = self._refusals.knows(target)
+            names = frozenset(name for name in known if self._concerns(name, target)) if known else _NONE
             self._refused[key] = self._refusals.of(target, names, now)
             self._probed[key] = names - self._refused[key]
         return self._refused[key]
@@ -174,23 +181,29 @@ class Wishes:
 
     def _is_unmet(self, target: Target, now: float) -> bool:
         """Tell whether a model lacks something, as far as the table, the catalog and its own refusals say."""
-        lacks = set(self.refused(target, now))
+        lacks: set[str] = set()
         if target.provider.kind is not Kind.ECHO:
-            host = host_of(target)
-            lacks |= family_of(target).lacks | (_NONE if host is None else host.lacks)
+            family, host = family_of(target), host_of(target)
+            if family.max_stops is not None and self._most_stops > family.max_stops:
+                return True
+            lacks |= family.lacks if host is None else family.lacks | host.lacks
         if (card := target.card) is not None:
-            has = {"tools": card.tools, "images": card.vision, "audio": card.audio}
-            has["response_format"] = card.structured_output
-            lacks |= {name for name, has_it in has.items() if has_it is False}
-        return any(self._asks(name) or _is_of(target, name) for name in lacks) or self._stops_too_often(target)
+            lacks.update(name for name, has in _BY_CARD if getattr(card, has) is False)
+        lacks |= self.refused(target, now)
+        return any(self._asks(name) or _is_of(target, name) for name in lacks)
 
-    def _stops_too_often(self, target: Target) -> bool:
-        most = family_of(target).max_stops
+    @cached_property
+    def _most_stops(self) -> int:
         stops = (read(self._call.body, path) for path in parameter("stop").paths(self._kind))
-        return most is not None and any(isinstance(one, list) and len(one) > most for one in stops)
+        return max((len(one) for one in stops if isinstance(one, list)), default=0)
 
     def _asks(self, name: str) -> bool:
-        return asks(name, self._call.body, self._kind) if parameter(name).paths(self._kind) else name in self._names
+        asked_for = self._asked_for.get(name)  # looked up once, however many candidates lack it
+        if asked_for is None:
+            has_paths = parameter(name).paths(self._kind)
+            asked_for = asks(name, self._call.body, self._kind) if has_paths else name in self._names
+            self._asked_for[name] = asked_for
+        return asked_for
 
     def _concerns(self, name: str, target: Target) -> bool:
         """Tell whether a refusal matters here: translations and candidates put what the caller's body does not show."""

@@ -6,6 +6,7 @@ in minutes, and others in seconds.
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from router_model.serving.formats.format import Call, Surface
@@ -52,12 +53,19 @@ def thinking_of(call: Call, target: Target) -> Thinking:
     asked = _asked(call) if target.effort is None else _by_words(target.effort)
     if asked is not None:
         return asked
-    names = f"{target.model} {target.upstream_model}".lower().split()
+    has_price = target.card is not None and target.card.usd_per_mtok_reasoning is not None
+    usual = _usual(f"{target.model} {target.upstream_model}")
+    return Thinking.SOME if usual is Thinking.NONE and has_price else usual
+
+
+@lru_cache(maxsize=1024)
+def _usual(models: str) -> Thinking:
+    """Return how much a model thinks that goes by these ids."""
+    names = models.lower().split()
     if any(map(_DEEP_FAMILIES.search, names)):
         return Thinking.DEEP
-    has_price = target.card is not None and target.card.usd_per_mtok_reasoning is not None
     known = any(_FAMILIES.search(name) and not _NOT_THINKING.search(name) for name in names)
-    return Thinking.SOME if known or has_price else Thinking.NONE
+    return Thinking.SOME if known else Thinking.NONE
 
 
 def _asked(call: Call) -> Thinking | None:

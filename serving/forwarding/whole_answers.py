@@ -7,13 +7,17 @@ from typing import Final
 
 from router_model.serving.formats.assembling import streams_say_all
 from router_model.serving.formats.format import Call
+from router_model.serving.formats.worst_cases import asked_for
 from router_model.serving.forwarding.deadlines import clock
+from router_model.serving.forwarding.thinking import Thinking, thinking_of
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.provider import Kind, Target
 
 _AGAIN_S: Final = 3600.0
 """After so long it is tried once more: OpenAI, for one, streams some models to verified organisations only."""
 _MOST: Final = 1_000
+_SHORT_TOKENS: Final = 128
+"""So many tokens take 7 s at 18 a second, which is slow."""
 _STREAM: Final = re.compile(r"stream", re.IGNORECASE)
 _REFUSING: Final = frozenset(
     {FailureKind.BAD_REQUEST, FailureKind.REFUSED, FailureKind.MODEL_GONE, FailureKind.KEY, FailureKind.SERVER}
@@ -38,6 +42,8 @@ class WholeAnswers:
         provider = target.provider
         if call.stream or not provider.stream_whole_answers or provider.kind is Kind.ECHO:
             return call.stream
+        if is_short(call, target):
+            return False
         return streams_say_all(call) and self.plain_until.get(_key(target), 0.0) <= clock()
 
     def ask_plainly(self, target: Target) -> None:
@@ -45,6 +51,18 @@ class WholeAnswers:
         if len(self.plain_until) >= _MOST:
             self.plain_until.popitem(last=False)
         self.plain_until[_key(target)] = clock() + _AGAIN_S
+
+
+def is_short(call: Call, target: Target) -> bool:
+    """Return whether an answer is whole soon after its first token: it may not be long, and nothing is thought before.
+
+    Then a stream shows nothing earlier, and costs both sides work for each token. Where the operator has set a deadline
+    to the first token, it is kept to.
+    """
+    if target.provider.deadlines.first_token_s is not None:
+        return False
+    most, n_answers = asked_for(call)
+    return most is not None and most * n_answers <= _SHORT_TOKENS and thinking_of(call, target) is Thinking.NONE
 
 
 def refuses_stream(failure: UpstreamFailure) -> bool:

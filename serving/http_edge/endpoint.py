@@ -13,7 +13,9 @@ from typing import Any, Final
 from fastapi.routing import APIRoute, APIRouter
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
-from starlette.routing import request_response
+from starlette.requests import Request
+from starlette.routing import BaseRoute, request_response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from router_model.serving.common.callers import Role
 from router_model.serving.common.service_errors import (
@@ -91,6 +93,37 @@ class DirectRoute(APIRoute):
         self.handler = answering(endpoint)
         # In the place of FastAPI's own, which takes twice the time for a request (docs/decisions/0011).
         self.app = request_response(self.handler)
+
+
+class DirectPaths:
+    """Middleware that answers requests to paths without parameters by their handler, past the framework's own layers.
+
+    What it does not know goes on to the framework: paths with parameters, other methods, pages, what is not HTTP.
+
+    Parameters
+    ----------
+    app : ASGI application
+    routes : of which the `DirectRoute` are answered here
+    """
+
+    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
+        self._app = app
+        self._routes = {
+            (method, route.path): route
+            for route in reversed(routes)  # of two with the same path, the framework takes the first
+            if isinstance(route, DirectRoute) and not route.param_convertors
+            for method in route.methods or ()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or pass it on."""
+        route = None if scope["type"] != "http" else self._routes.get((scope["method"], scope["path"]))
+        if route is None or scope.get("root_path"):
+            await self._app(scope, receive, send)
+            return
+        scope["route"] = route
+        response = await route.handler(Request(scope, receive, send))
+        await response(scope, receive, send)
 
 
 _ID: Final = {"minLength": 1, "maxLength": 256, "pattern": r"^[\x21-\x7e]+$"}

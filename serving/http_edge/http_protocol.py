@@ -1,19 +1,64 @@
-"""Limit what uvicorn's HTTP parser leaves unlimited, because no application can refuse it later.
+"""Limit what uvicorn's HTTP parser leaves unlimited, and tell a request that its client has left.
+
+The limits are here because no application can refuse these things later.
 
 Uvicorn (0.54, with httptools) waits for ever for the end of a head and collects headers without a limit. It takes
 trailers, which come behind a chunked body, for headers of the request: they would authenticate, and fill memory. It
 does work for each chunk however small it is, and makes a request of each head however many are sent ahead. This class
 (``uvicorn --http router_model.serving.http_edge.http_protocol:HeadLimitedProtocol``) closes connections that do so, and
 drops trailers. A reverse proxy in front does the same.
+
+ASGI tells a disconnect to who awaits ``receive``, which takes a task for each request. `Client` in the scope tells it
+by a call, which costs next to nothing.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _CHUNK_FRAMING_BYTES: Final = 16
 """A chunk's size in hexadecimal, and two line ends."""
+
+
+CLIENT: Final = "router_client"
+"""In the scope of a request: its `Client`, where this protocol reads it."""
+
+
+class Client:
+    """Who is at the other end of a connection; calls back once they have left.
+
+    Parameters
+    ----------
+    listen : goes on reading what the client sends, because its end is seen only so
+    """
+
+    __slots__ = ("_has_left", "_listen", "_waiting")
+
+    def __init__(self, listen: Callable[[], object]) -> None:
+        self._listen = listen
+        self._waiting: set[Callable[[], object]] = set()
+        self._has_left = False
+
+    def call_when_gone(self, callback: Callable[[], object]) -> None:
+        """Call once when the client leaves; at once, if it has."""
+        if self._has_left:
+            callback()
+            return
+        self._waiting.add(callback)
+        self._listen()
+
+    def forget(self, callback: Callable[[], object]) -> None:
+        """Do not call any more."""
+        self._waiting.discard(callback)
+
+    def leave(self) -> None:
+        """Call all who wait."""
+        self._has_left = True
+        waiting, self._waiting = self._waiting, set()
+        for callback in waiting:
+            callback()
 
 
 class _FramingError(Exception):
@@ -56,12 +101,14 @@ class HeadLimitedProtocol(HttpToolsProtocol):
         """Start waiting for the first head."""
         self._pieces: list[bytes] = []
         super().connection_made(transport)
+        self._client = Client(self.flow.resume_reading)
         self._start_timer()  # a client that never sends a head would hold the connection for ever
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
+        """Stop waiting, and tell the requests that are under way."""
         self._stop_timer()
         super().connection_lost(exc)
+        self._client.leave()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; where the server still waits for a head after it, count it and set the deadline."""
@@ -110,6 +157,7 @@ class HeadLimitedProtocol(HttpToolsProtocol):
         # Pipelined requests take memory before any limit of the application can refuse them.
         if len(self.pipeline) >= self.max_pipelined:
             raise _FramingError
+        self.scope[CLIENT] = self._client  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
 
     def on_chunk_header(self) -> None:

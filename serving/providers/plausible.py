@@ -214,9 +214,10 @@ def _wrong_output(n_tokens: int, shown: Shown, bounds: _Bounds) -> str | None:
 
 def _wrong_cost(usage: Usage, target: Target) -> str | None:
     """Return why a bill is impossible, given the list price; None if it is possible, or if there is no bill."""
-    bill, list_usd = usage.billed_usd, usage.list_usd(target.card)
+    bill = usage.billed_usd
     if bill is None:
         return _NO_AMOUNT if usage.has_odd_bill else None
+    list_usd = usage.list_usd(target.card)
     if bill > _most_usd(usage, list_usd):
         return _TOO_HIGH
     if list_usd is None or _is_free(target):

@@ -22,6 +22,8 @@ from router_model.serving.providers.http import HttpRequest
 
 with needing_serve("the HTTP client"):
     import aiohttp
+    from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
     from yarl import URL
 
@@ -90,28 +92,34 @@ class _Taken:
 _taken: ContextVar[_Taken] = ContextVar("taken")
 
 
-class _Sending:
-    """Counts what was handed to the socket of one request, and tells when that is all of it."""
+class _TellingPayload(aiohttp.Payload):
+    """A body that tells once all of it was handed to the socket."""
 
-    __slots__ = ("_n_left", "_on_sent")
+    def __init__(self, value: Any, on_sent: Callable[[], object] | None) -> None:
+        super().__init__(value)
+        self._on_sent = on_sent
 
-    def __init__(self, request: HttpRequest) -> None:
-        self._n_left = len(request.content)
-        self._on_sent = request.on_sent
-
-    def count(self, n_bytes: int) -> None:
-        self._n_left -= n_bytes
-        if self._n_left <= 0 and self._on_sent is not None:
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        await super().write_with_length(writer, content_length)
+        if self._on_sent is not None:
             self._on_sent()
 
 
-def _tracing_what_is_sent() -> aiohttp.TraceConfig:
-    async def count(_: aiohttp.ClientSession, context: Any, sent: aiohttp.TraceRequestChunkSentParams) -> None:
-        context.trace_request_ctx.count(len(sent.chunk))
+class _Body(_TellingPayload, aiohttp.BytesPayload):
+    pass
 
-    tracing = aiohttp.TraceConfig()
-    tracing.on_request_chunk_sent.append(count)
-    return tracing
+
+class _LongBody(_TellingPayload, aiohttp.BytesIOPayload):
+    """Is sent in pieces."""
+
+
+class _ResponseHandler(ResponseHandler):
+    """Aiohttp's, without the parser's call for nothing that it makes (3.14) after each piece of a body that is read."""
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002  (aiohttp's own)
+        """Go on reading, unless that was never stopped."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -119,6 +127,7 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._factory: Any = partial(_ResponseHandler, loop=self._loop)
         self._lines: dict[Any, _Line] = {}
 
     async def connect(
@@ -272,9 +281,8 @@ class AiohttpTransport:
                 request.method,
                 URL(request.url, encoded=True),
                 headers=_headers(request.headers),
-                data=_body(request.content),
+                data=_body(request),
                 allow_redirects=False,  # a redirect could send the key to another host
-                trace_request_ctx=_Sending(request),
             )
         except BaseException:
             if taken.line is not None and taken.line.transport is not None:
@@ -296,7 +304,6 @@ class AiohttpTransport:
             max_line_size=_MAX_HEADER_BYTES,
             max_field_size=_MAX_HEADER_BYTES,
             max_headers=_MAX_HEADERS,
-            trace_configs=[_tracing_what_is_sent()],
         )
 
 
@@ -306,11 +313,11 @@ def _headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     return {name: value for name, value in headers.items() if name not in _NOT_SENT}
 
 
-def _body(content: bytes) -> bytes | io.BytesIO | None:
-    """Return a body as aiohttp wants it: a long one as a file, which is sent in pieces."""
+def _body(request: HttpRequest) -> aiohttp.Payload | None:
+    content = request.content
     if len(content) > _LONG_BODY_BYTES:
-        return io.BytesIO(content)
-    return content or None
+        return _LongBody(io.BytesIO(content), request.on_sent)
+    return _Body(content, request.on_sent) if content else None
 
 
 def _is_unanswered(exc: Exception) -> bool:

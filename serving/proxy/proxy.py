@@ -209,7 +209,7 @@ class Proxy:
         """
         traced = self.tracing.call(asked.surface, asked.requested, request.scope["headers"], stream=asked.call.stream)
         try:
-            with CancelOnDisconnect(request.receive), self.under_way.whole():
+            with CancelOnDisconnect(request.scope, request.receive), self.under_way.whole():
                 return await self._answer(request, caller, asked, traced)
         except BaseException as exc:
             traced.end(getattr(exc, "code", None) or type(exc).__name__)

@@ -93,10 +93,9 @@ class StreamAnswer(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
-        del scope
         try:
             async with aclosing(self._stream) as stream:
-                with CancelOnDisconnect(receive), self._under_way.stream(stream):
+                with CancelOnDisconnect(scope, receive), self._under_way.stream(stream):
                     await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                     async for piece in stream:
                         await send({"type": "http.response.body", "body": piece, "more_body": True})

@@ -56,7 +56,7 @@ def main() -> None:
         router = options.router or trained(options.table, folder / "router")
         os.sched_setaffinity(0, {cores[-1]})
         with mock_provider(folder) as provider:
-            bench = Bench(folder, provider, core, router, prompts, options.seconds)
+            bench = Bench(folder, provider, core, router, prompts, options.seconds, options.max_tokens)
             rounds, not_run = bench.rounds(options.gateways.split(","), options.rounds)
     results = summary(rounds)
     document = {"setting": setting(options, router, not_run), "rows": ROWS, "results": results, "rounds": rounds}
@@ -72,6 +72,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--gateways", default=",".join(GATEWAYS), help="which, by commas [%(default)s]")
     parser.add_argument("--seconds", type=float, default=5, help="length of each load [%(default)s]")
     parser.add_argument("--rounds", type=int, default=3, help="[%(default)s]")
+    parser.add_argument(
+        "--max-tokens", type=int, default=100, help="of an answer; ours asks for a stream above 128 [%(default)s]"
+    )
     parser.add_argument("--out", type=Path, default=Path("build/bench-proxy/results.json"))
     return parser.parse_args()
 
@@ -86,6 +89,7 @@ class Bench:
     router: Path
     prompts: list[str]
     seconds: float
+    max_tokens: int
 
     def rounds(self, names: list[str], n_rounds: int) -> tuple[list[dict[str, Figures]], dict[str, str]]:
         """Return the figures of each gateway in each round, and why some have none."""
@@ -106,7 +110,7 @@ class Bench:
     def figures(self, name: str) -> Figures:
         place = Place(Path(tempfile.mkdtemp(dir=self.folder)), self.provider, self.core, self.router)
         with GATEWAYS[name](place) as gateway:
-            loads = Loads(gateway, self.prompts)
+            loads = Loads(gateway, self.prompts, max_tokens=self.max_tokens)
             figures = measured(loads, self.seconds)
         if gateway.log is not None:
             figures["unlogged"] = loads.n_answered - n_logged(gateway.log)
@@ -116,9 +120,10 @@ class Bench:
 class Loads:
     """The loads on one gateway."""
 
-    def __init__(self, gateway: Gateway, prompts: list[str]) -> None:
+    def __init__(self, gateway: Gateway, prompts: list[str], *, max_tokens: int) -> None:
         self.gateway = gateway
         self._prompts = prompts
+        self._max_tokens = max_tokens
         self._n_loads = 0
         self.n_answered = 0
 
@@ -138,7 +143,7 @@ class Loads:
                 {
                     "model": self.gateway.model,
                     "messages": [{"role": "user", "content": f"{PACED} {prompt}" if paced else prompt}],
-                    "max_tokens": 100,
+                    "max_tokens": self._max_tokens,
                     **more,
                 }
             ).encode()
@@ -249,6 +254,7 @@ def setting(options: argparse.Namespace, router: Path, not_run: dict[str, str]) 
     return {
         "rounds": options.rounds,
         "seconds": options.seconds,
+        "max_tokens": options.max_tokens,
         "n_models": len(load_artifact(router).predictor.models),
         "python": platform.python_version(),
         "versions": VERSIONS,

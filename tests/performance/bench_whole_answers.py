@@ -59,7 +59,7 @@ def parsed() -> argparse.Namespace:
 def measured(place: Place, prompts: list[str], seconds: float, *, streams_whole: bool) -> Figures:
     """Return the figures of one way to ask."""
     with ours(place, decides=False, streams_whole=streams_whole) as gateway:
-        loads, server = Loads(gateway, prompts), gateway.server
+        loads, server = Loads(gateway, prompts, max_tokens=1000), gateway.server
         if server is None:
             raise RuntimeError("the proxy has no process; gateways.ours gives one")
         loads.run(concurrency=4, n_requests=400)

@@ -12,7 +12,7 @@ from scripted_answers import events as scripted_events
 from scripted_answers import whole as scripted_whole
 from scripted_request import Heard
 
-from router_model.serving.formats.assembling import streams_say_all
+from router_model.serving.formats.assembling import joined_texts, streams_say_all
 from router_model.serving.formats.format import Call, Facts, Surface
 from router_model.serving.formats.registry import adapter_for
 from router_model.serving.providers.failures import UpstreamFailure
@@ -33,6 +33,41 @@ def assembled(kind, content, n_bytes=None):
         assert stream.feed(content[start : start + (n_bytes or len(content))]) == []
     body = b"".join(stream.end({}))
     return json.loads(body), stream.facts, adapter.provider.read_answer("application/json", body)[1]
+
+
+TEXTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=8), min_size=1, max_size=12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(TEXTS, st.booleans(), st.sampled_from([0, 1, 3]))
+def test_texts_that_come_at_once_are_read_as_if_each_had_come_alone(texts, ascii_only, other_at):
+    """Every text of JSON, with its escapes; another choice, and another field, come in between."""
+    events = [
+        {"id": "c", "choices": [{"index": int(i % 4 == other_at), "delta": {"content": one}, "finish_reason": None}]}
+        for i, one in enumerate(["a", *texts])
+    ]
+    ends = [{"index": index, "delta": {}, "finish_reason": "stop"} for index in (0, 1)]
+    events += [{"id": "c", "choices": ends, "usage": {"prompt_tokens": 7, "completion_tokens": 9}}]
+    content = b"".join(b"data: %b\n\n" % json.dumps(event, ensure_ascii=ascii_only).encode() for event in events)
+    at_once, one_by_one = assembled(Kind.OPENAI, content), adapter_for(Surface.CHAT, Kind.OPENAI).assembly(target_at())
+    for event in content.split(b"\n\n")[:-1]:
+        one_by_one.feed(event + b"\n\n")
+    created = at_once[0].pop("created")
+    alone = json.loads(b"".join(one_by_one.end({})))
+    assert alone.pop("created") == pytest.approx(created, abs=2)
+    assert alone == at_once[0]
+    assert replace(one_by_one.facts) == at_once[1]
+
+
+def test_texts_of_a_burst_are_read_as_one():
+    said = [b'{"delta":{"content":"%d\\n"},"x":1}' % number for number in range(50)]
+    burst = b"".join(b"data: %b\n\n" % one for one in said)
+    assert joined_texts(burst) == b'data: {"delta":{"content":"%b"},"x":1}\n\n' % b"".join(
+        b"%d\\n" % i for i in range(50)
+    )
+    # What ends alike behind an escape that may be half a character stays apart, as does the half event at the end.
+    kept = b'data: {"delta":{"content":"a\\ud83d"}}\n\n' * 5 + b'data: {"delta":{"content":"b"'
+    assert joined_texts(kept) == kept
 
 
 def put_together(kind, events, reason=None):

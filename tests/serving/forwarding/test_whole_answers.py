@@ -127,6 +127,45 @@ def test_a_provider_can_be_asked_for_whole_answers_only():
     assert world.streamed == [False]
 
 
+@pytest.mark.parametrize(
+    ("asked", "is_streamed"),
+    [
+        ({"max_tokens": 128}, False),
+        ({"max_completion_tokens": 10, "reasoning_effort": "none"}, False),
+        ({"max_tokens": 129}, True),
+        ({"max_tokens": 64, "n": 3}, True),
+        ({"max_tokens": 64, "reasoning_effort": "low"}, True),
+        ({}, True),
+    ],
+)
+def test_a_short_answer_is_asked_for_as_a_whole(asked, is_streamed):
+    world = World({"a:m": [GOOD if is_streamed else whole("ab")]})
+    assert forwarded(world, body={"messages": [], **asked}).body["text"] == "ab"
+    assert world.streamed == [is_streamed]
+
+
+def test_a_deadline_to_the_first_token_is_kept_of_a_short_answer_too():
+    world = World({"a:m": [GOOD]}, deadlines=Deadlines(first_token_s=5.0))
+    assert forwarded(world, body={"messages": [], "max_tokens": 10}).body["text"] == "ab"
+    assert world.streamed == [True]
+
+
+def test_a_short_answer_that_does_not_come_is_left_as_early_as_a_stream():
+    """After 30 s, while another candidate is there; ten calls of 1 s make that 4 x (1 + 5 / 10) x 1 s."""
+    short = {"messages": [], "max_tokens": 10}
+    world = World(
+        {"a:m": [whole(delay=1000.0), *[whole(delay=1.0)] * 10, whole(delay=1000.0)], "b:m": [whole("b")] * 2}
+    )
+
+    async def main():
+        return [(await world.forward(body=short)).body["text"] for _ in range(12)]
+
+    assert run(main())[-1] == "b"
+    failed = [record.latency_s for record in world.records if record.error_type]
+    assert (failed[0], len(failed)) == (30.0, 2)
+    assert failed[1] == pytest.approx(6.0 * 1.5, rel=0.05)  # half as long again after the first that did not come
+
+
 def test_a_plain_answer_is_waited_for_by_half_of_the_time_while_there_are_others():
     world = plainly(World({"a:m": [whole(delay=1000.0)], "b:m": [whole("b", delay=200.0)]}))
     assert forwarded(world, total_s=600.0).body["text"] == "b"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from fake_service import client_of, fake_parts
+from fastapi.routing import APIRouter
 
 from router_model.serving.common.callers import Caller, Role
 from router_model.serving.common.service_errors import ServiceError
@@ -43,6 +44,25 @@ def test_a_path_that_an_sdk_misses_by_says_what_to_do(client, path, said):
     answer = client.post(path, json=BODY)
     assert answer.status_code == 404
     assert said in answer.text
+
+
+def test_plain_paths_reach_their_handlers_past_the_framework(client, monkeypatch):
+    """Others go through it, as they need its parameters."""
+    asked = []
+    app = APIRouter.app
+
+    async def seen(self, scope, receive, send):
+        asked.append(scope["path"])
+        await app(self, scope, receive, send)
+
+    monkeypatch.setattr(APIRouter, "app", seen)
+    assert client.post("/v1/route", json=BODY).status_code == 200
+    assert client.get("/healthz").status_code == 200
+    assert client.post("/v1/route", content=b"{").json()["error"]["code"] == "invalid_request"
+    assert client.get("/v1/decisions/dec_1").status_code == 404
+    assert client.head("/v1/route").status_code == 405
+    assert set(asked) <= {"/v1/decisions/dec_1", "/v1/route"}
+    assert "/healthz" not in asked
 
 
 def test_no_slash_is_redirected(client):

@@ -13,7 +13,7 @@ from raw_server import Connection, answer, chunked, raw_server
 
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.http import HttpRequest
-from router_model.serving.providers.transport import AiohttpTransport, Connecting
+from router_model.serving.providers.transport import AiohttpTransport, Connecting, _ResponseHandler
 
 IN_TIME = partial(asyncio.timeout, 10)
 LOOP = ContextVar("loop", default=asyncio.new_event_loop)
@@ -117,6 +117,21 @@ def test_request_arrives_as_it_is_given():
 )
 def test_body_is_read_whole(answers, expected):
     assert ask_once(*answers) == (200, expected)
+
+
+def test_body_that_was_paused_is_read_to_its_end():
+    """Far more than is read ahead: many small chunks, and what is small only as long as it is compressed."""
+    many, zipped = [b"x" * 100] * 20_000, gzip.compress(b"y" * 5_000_000)
+
+    async def scenario(transport, server):
+        bodies = [(await ask(transport, server.url))[1] for _ in range(2)]
+        response = await transport.send(request(server.url))
+        assert isinstance(response._response.connection.protocol, _ResponseHandler)
+        await response.close()
+        return bodies
+
+    answers = (chunked(*many), answer(zipped, "content-encoding: gzip"), chunked(b"a")[:-5])
+    assert play(scenario, saying(*answers)) == [b"".join(many), b"y" * 5_000_000]
 
 
 def test_long_body_is_sent_whole():

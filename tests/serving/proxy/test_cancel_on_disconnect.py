@@ -4,22 +4,24 @@ import asyncio
 import json
 import socket
 import time
+from functools import partial
 
 import pytest
 from fake_service import fake_parts
 from guarded_app import live
 
 from router_model.serving.app import create_app
+from router_model.serving.http_edge.http_protocol import Client, HeadLimitedProtocol
 
 BODY = {"model": "auto", "messages": [{"role": "user", "content": "hi"}]}
 
 
-@pytest.fixture
-def slow(router):
+@pytest.fixture(params=["auto", HeadLimitedProtocol], ids=["another server", "ours"])
+def slow(router, request):
     """A service whose providers answer after a minute, and its port."""
     parts = fake_parts(router)
     parts.proxy.forwarder.pause = lambda: asyncio.sleep(60)
-    with live(create_app(parts=parts)) as port:
+    with live(create_app(parts=parts), http=request.param) as port:
         yield parts, port
 
 
@@ -41,6 +43,20 @@ def until(check):
             return
         time.sleep(0.01)
     pytest.fail("it did not happen within 3 s")
+
+
+def test_a_client_that_has_left_is_told_at_once_and_nobody_twice():
+    told = []
+    client = Client(lambda: told.append("listens"))
+    for name in ("one", "other"):
+        client.call_when_gone(partial(told.append, name))
+    forgotten = partial(told.append, "forgotten")
+    client.call_when_gone(forgotten)
+    client.forget(forgotten)
+    client.leave()
+    client.leave()
+    client.call_when_gone(lambda: told.append("late"))
+    assert sorted(told) == ["late", *["listens"] * 3, "one", "other"]
 
 
 def test_before_an_answer(slow):
