@@ -87,7 +87,8 @@ class Decision(Summarised):
     explanation : Explanation or None
         Only if it was asked for.
     n_input_tokens : float
-        Number of our word pieces in the whole prompt.
+        Word pieces of the router's own tokenizer in the whole prompt, ``n_input_pieces`` in `as_dict`. They are no
+        provider's tokens: what a model is expected to count is these times its ``tokens_per_piece`` (of the artifact).
     features : PromptFeatures or None
         Of this prompt; only if they were asked for.
     """
@@ -151,8 +152,10 @@ class Decision(Summarised):
         """Return the decision as plain JSON types, without features."""
         values = _values(self)
         del values["features"]
+        n_pieces = values.pop("n_input_tokens")
         return {
             **values,
+            "n_input_pieces": n_pieces,
             "plan": tuple(map(_values, self.plan)),
             "excluded": tuple(map(_values, self.excluded)),
             "certificate": self.certificate and self.certificate.as_dict(),

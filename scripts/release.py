@@ -22,6 +22,12 @@ OUT = ROOT / "build" / "release"
 PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _UNRELEASED = "## [Unreleased]\n"
+_EMPTY = f"{_UNRELEASED}\n### Added\n\n### Changed\n\n### Fixed\n"
+WRITTEN = {
+    "pyproject.toml": r'(\[project\]\nname = "[^"]*"\nversion = ")[^"]*(")',
+    "deploy/helm/router-model/Chart.yaml": r'(?m)^((?:appVersion|version): "?)[\d.]+("?)$',
+}
+"""Where the version is written, and how; everything else asks the installed package for it."""
 
 
 class ReleaseError(Exception):
@@ -29,7 +35,7 @@ class ReleaseError(Exception):
 
 
 def prepare(version: str, day: str, *, root: Path = ROOT) -> None:
-    """Write the version into pyproject.toml, and let what is unreleased in the changelog be this version's.
+    """Write the version into `WRITTEN`, and let what is unreleased in the changelog be this version's.
 
     Raises
     ------
@@ -38,15 +44,25 @@ def prepare(version: str, day: str, *, root: Path = ROOT) -> None:
     """
     if _VERSION.fullmatch(version) is None:
         raise ReleaseError(f"got {version!r}; expected a version such as 0.2.0")
-    changelog, project = root / "CHANGELOG.md", root / "pyproject.toml"
+    changelog = root / "CHANGELOG.md"
     text = changelog.read_text()
     if f"## [{version}]" in text:
         raise ReleaseError(f"{changelog.name} has a section {version} already; expected a new version")
     before, heading, after = text.partition(_UNRELEASED)
-    if not heading or not after.partition("\n## [")[0].strip():
+    new, next_heading, rest = after.partition("\n## [")
+    new = re.sub(r"(?m)^### .*\n\s*(?=^### |\Z)", "", new).strip()  # without headings that have nothing below them
+    if not heading or not new:
         raise ReleaseError(f"{changelog.name} has nothing under '{_UNRELEASED.strip()}'; write there what is new")
-    changelog.write_text(f"{before}{heading}\n## [{version}] - {day}\n{after}")
-    project.write_text(re.sub(r'(?m)^version = ".*"$', f'version = "{version}"', project.read_text(), count=1))
+    changelog.write_text(f"{before}{_EMPTY}\n## [{version}] - {day}\n\n{new}\n{next_heading}{rest}")
+    for name, pattern in WRITTEN.items():
+        path = root / name
+        path.write_text(re.sub(pattern, rf"\g<1>{version}\g<2>", path.read_text()))
+
+
+def written_versions(root: Path = ROOT) -> set[str]:
+    """Return the versions that are written in `WRITTEN`; there should be one."""
+    found = (re.finditer(pattern, (root / name).read_text()) for name, pattern in WRITTEN.items())
+    return {one[0].removeprefix(one[1]).removesuffix(one[2]) for matches in found for one in matches}
 
 
 def section(version: str, changelog: str) -> str:
@@ -72,6 +88,10 @@ def build() -> None:
         If the tree is not clean, two builds differ, or the wheel does not work.
     """
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    if (written := written_versions()) != {version}:
+        raise ReleaseError(
+            f"{' and '.join(WRITTEN)} have the versions {', '.join(sorted(written))}; make them {version}"
+        )
     notes = section(version, (ROOT / "CHANGELOG.md").read_text())
     if changed := _said("git", "status", "--porcelain"):
         raise ReleaseError(f"the tree has changes that are not committed; commit or remove them:\n{changed}")

@@ -53,5 +53,6 @@ print(f"wheel: {len(names)} files, {sum(i.compress_size for i in zipfile.ZipFile
 PY
 "$work/env/bin/python" -m router_model train --help >/dev/null
 "$work/env/bin/router-model" --help >/dev/null
+"$work/env/bin/router-model" --version | grep -qx "router-model, version $(basename "$wheel" | cut -d- -f2)"
 for command in import train evaluate certify route inspect; do "$work/env/bin/router-model" "$command" --help >/dev/null; done
 echo "wheel: installs, imports and runs within a project with folders of the same names"

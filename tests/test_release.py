@@ -1,24 +1,36 @@
 """``scripts/release.py``; that builds are the same bytes is checked by `make release` itself."""
 
 import pytest
-from release import ReleaseError, prepare, section
+from release import ReleaseError, prepare, section, written_versions
 
-CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n### Added\n\n- This.\n\n## [0.1.0] - 2026-01-01\n\n- That.\n"
+FORMER = "## [0.1.0] - 2026-01-01\n\n- That.\n"
+CHANGELOG = f"# Changelog\n\n## [Unreleased]\n\n### Added\n\n- This.\n\n### Changed\n\n### Fixed\n\n{FORMER}"
 
 
 @pytest.fixture
 def project(tmp_path):
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "p"\nversion = "0.1.0"\n\n[tool]\nversion = "9"\n')
+    chart = tmp_path / "deploy/helm/router-model/Chart.yaml"
+    chart.parent.mkdir(parents=True)
+    chart.write_text('apiVersion: v2\nversion: 0.1.0\nappVersion: "0.1.0"\nkubeVersion: ">=1.27.0-0"\n')
     return tmp_path
 
 
 def test_what_is_unreleased_becomes_the_version(project):
     prepare("0.2.0", "2026-12-01", root=project)
     text = (project / "CHANGELOG.md").read_text()
-    assert "## [Unreleased]\n\n## [0.2.0] - 2026-12-01\n\n### Added\n\n- This.\n\n## [0.1.0]" in text
+    empty = "## [Unreleased]\n\n### Added\n\n### Changed\n\n### Fixed\n\n"
+    assert f"{empty}## [0.2.0] - 2026-12-01\n\n### Added\n\n- This.\n\n## [0.1.0]" in text
     assert section("0.2.0", text) == "### Added\n\n- This.\n"
     assert 'version = "0.2.0"\n\n[tool]\nversion = "9"' in (project / "pyproject.toml").read_text()
+    chart = (project / "deploy/helm/router-model/Chart.yaml").read_text()
+    assert 'v2\nversion: 0.2.0\nappVersion: "0.2.0"\nkubeVersion: ">=1.27' in chart
+    assert written_versions(project) == {"0.2.0"}
+
+
+def test_the_version_is_one():
+    assert len(written_versions()) == 1
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,8 @@ def _show(description: dict[str, Any]) -> None:
     console = Console()
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("model", overflow="fold")
-    for title in ("outcomes", "record", "$/Mtok in", "out", "window"):
+    no_window = all(row["context_window"] is None for row in description["models"])
+    for title in ("outcomes", "record", "$/Mtok in", "out", *([] if no_window else ["window"])):
         table.add_column(title, justify="right")
     table.add_column("price from")
     for row in sorted(description["models"], key=lambda row: -row["record"]):
@@ -123,7 +124,7 @@ def _show(description: dict[str, Any]) -> None:
             f"{row['record']:.3f}",
             f"{row['usd_per_mtok_input']:g}",
             f"{row['usd_per_mtok_output']:g}",
-            "unknown" if row["context_window"] is None else f"{row['context_window']:,}",
+            *([] if no_window else [_window(row["context_window"])]),
             escape(row["price_source"].partition(" (")[0]),
         )
     if description["models"]:
@@ -146,6 +147,11 @@ def _show(description: dict[str, Any]) -> None:
         "rests on": ", ".join(f"{name} {percent(share)}" for name, share in description["trust"].items() if share > 0),
         "versions": ", ".join(f"{name} {text}" for name, text in description["versions"].items()),
     }
+    if no_window and description["models"]:
+        facts["windows"] = (
+            "unknown of all these models, so none is left out for a prompt that is too long for it; write "
+            "'context_window' into a catalog ('--catalog' of 'train', 'route' and 'serve')"
+        )
     if description["announced"]:
         levels = (f"{model} {one['low']:.2f} to {one['high']:.2f}" for model, one in description["announced"].items())
         facts["announced"] = f"{', '.join(levels)} (mean quality, nobody graded them)"
@@ -156,6 +162,10 @@ def _show(description: dict[str, Any]) -> None:
         first, *others = textwrap.wrap(value, console.width - 16, break_long_words=False, break_on_hyphens=False)
         lines = [f"[dim]{name:>14}[/]  {escape(first)}", *(f"{'':16}{escape(line)}" for line in others)]
         console.print("\n".join(lines), highlight=False, soft_wrap=True)
+
+
+def _window(tokens: int | None) -> str:
+    return "unknown" if tokens is None else f"{tokens:,}"
 
 
 def _default_rule(point: dict[str, Any]) -> str:

@@ -207,6 +207,11 @@ class Access:
             return caller.key_id if key is None else key.name, None, None
         return key.name, key.budget, self._budgets.balance(key.id, key.budget)
 
+    def expires(self, caller: Caller) -> datetime | None:
+        """Return when a caller's key ends, in UTC; None: never."""
+        key = None if self._keyring is None else self._keyring.get(caller.key_id)
+        return None if key is None else key.expires
+
     def standings(self) -> list[tuple[str, KeyBudget, Balance]]:
         """Return whose budget is how far spent: of each key that has one, and of the service (`SERVICE`).
 

@@ -51,6 +51,7 @@ async def key(request: Request) -> Response:
     parts = parts_of(request)
     caller = parts.access.authenticate(request.scope, Role.PROXY)
     name, budget, balance = parts.access.standing(caller)
+    expires = parts.access.expires(caller)
     usage = await _logged_usage(parts, caller) if balance is None else dict.fromkeys(_USAGE, balance.spent / _NANOS)
     limits = {
         "limit": None if budget is None else float(budget.usd),
@@ -65,6 +66,7 @@ async def key(request: Request) -> Response:
         "allowed_data_regions": [],
         "budgets": [],
     }
+    rest["expires_at"] = None if expires is None else expires.isoformat()
     return json_response({"data": {"label": name, **usage, **limits, **rest}})
 
 

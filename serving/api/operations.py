@@ -70,17 +70,17 @@ def readiness(parts: Parts) -> dict[str, bool]:
 
 def is_ready(parts: Parts) -> bool:
     """Tell whether requests should be sent here."""
-    return parts.engine.ready and not parts.draining
+    return parts.started.is_set() and parts.engine.ready and not parts.draining
 
 
 def unready_reason(parts: Parts) -> str | None:
     """Say why requests should not be sent here; None if they should. Anybody may read it, so it names no path."""
     if parts.draining:
         return "shutting down: requests that are under way are finished"
-    if parts.engine.ready:
-        return None
     if not parts.started.is_set():
         return "starting: the router is being loaded"
+    if parts.engine.ready:
+        return None
     return "no router: the artifact was refused; the lines of the service, and GET /admin/status, say why"
 
 

@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router_model.help_pages import Group
+from router_model.progress import working
 from router_model.serving.access.key_budget import KeyBudget, Per
+from router_model.serving.commands.log import moment, spool_option, with_log
 from router_model.serving.common.callers import Role
+from router_model.serving.common.extra import needing_serve
+from router_model.wording import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from router_model.serving.access.keys import Key
 
 _FILE = click.option(
@@ -197,21 +203,47 @@ def rotate(key_id: str, *, overlap: timedelta, path: Path, as_json: bool) -> Non
     "list",
     examples="""
     router-model keys list
+    router-model keys list --log sqlite:///router-log.db
     """,
 )
 @_FILE
+@click.option("--log", "url", metavar="URL", help="The decision log: says when each key was last used.")
+@click.option("--since", type=moment, default="90d", show_default=True, metavar="TIME", help="Use since then counts.")
+@spool_option
 @_JSON
-def list_(*, path: Path, as_json: bool) -> None:
-    """List the keys, those that have ended, too."""
+def list_(*, path: Path, url: str | None, since: datetime, spool: Path, as_json: bool) -> None:
+    """List the keys, those that have ended, too.
+
+    With --log it says when each one last asked for a decision, called a model
+    or reported something. What only reads, such as metrics, is not logged.
+    """
     from router_model.serving.access.key_file import read_key_file  # noqa: PLC0415
 
-    keys = read_key_file(path).keys.values()
+    keys = list(read_key_file(path).keys.values())
+    now, uses = datetime.now(UTC), None if url is None else _uses(url, spool, since)
     if as_json:
-        click.echo(json.dumps([_described(key) for key in keys], ensure_ascii=False))
+        known = [_described(key) | {"days_left": _days_left(key, now)} | _last_used(key, uses) for key in keys]
+        click.echo(json.dumps(known, ensure_ascii=False))
     elif not keys:
         click.echo(f"{path} has no keys yet.")
     else:
-        _show(list(keys))
+        _show(keys, now, uses, since)
+
+
+def _uses(url: str, spool: Path, since: datetime) -> "Mapping[str, datetime]":
+    """Return when keys were last used."""
+    with needing_serve("'keys list --log'"):
+        from router_model.serving.decision_log.spend import last_used  # noqa: PLC0415
+        from router_model.serving.decision_log.store import Period  # noqa: PLC0415
+
+        with working("looking for the last use of keys"):
+            return with_log(url, spool, lambda store: last_used(store, Period(since)))
+
+
+def _last_used(key: "Key", uses: "Mapping[str, datetime] | None") -> dict[str, str | None]:
+    if uses is None:
+        return {}
+    return {"last_used": uses[key.id].isoformat() if key.id in uses else None}
 
 
 @command.command(
@@ -259,9 +291,10 @@ def _described(key: "Key") -> dict[str, Any]:
     }
 
 
-def _show(keys: "list[Key]") -> None:
+def _show(keys: "list[Key]", now: datetime, uses: "Mapping[str, datetime] | None", since: datetime) -> None:
     """Print a table."""
-    head = ("id", "name", "roles", "created", "requests/min", "feedback/day", "concurrent", "budget", "state")
+    head: tuple[str, ...] = ("id", "name", "roles", "created", "requests/min", "feedback/day", "concurrent", "budget")
+    head += ("state",) if uses is None else ("last used (UTC)", "state")
     rows = [
         (
             key.id,
@@ -272,13 +305,23 @@ def _show(keys: "list[Key]") -> None:
             "default" if key.feedback_per_day is None else str(key.feedback_per_day),
             "any" if key.max_concurrent is None else str(key.max_concurrent),
             "none" if key.budget is None else str(key.budget),
-            _state(key, datetime.now(UTC)),
+            *([] if uses is None else [f"{uses[key.id]:%Y-%m-%d %H:%M}" if key.id in uses else "-"]),
+            _state(key, now),
         )
         for key in keys
     ]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for row in (head, *rows):
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    if uses is not None:
+        click.echo(f"-: nothing of it is in the log since {since:%Y-%m-%d %H:%M} UTC.")
+
+
+def _days_left(key: "Key", now: datetime) -> int | None:
+    """Return the whole days until a key expires, 0 of one that has ended; None: it does not expire."""
+    if key.revoked is not None:
+        return 0
+    return None if key.expires is None else max((key.expires - now).days, 0)
 
 
 def _state(key: "Key", now: datetime) -> str:
@@ -286,7 +329,9 @@ def _state(key: "Key", now: datetime) -> str:
         return f"revoked {key.revoked:%Y-%m-%d %H:%M}"
     if key.expires is not None and key.expires <= now:
         return f"expired {key.expires:%Y-%m-%d %H:%M}"
-    state = "valid" if key.expires is None else f"valid until {key.expires:%Y-%m-%d %H:%M}"
+    state = "valid"
+    if key.expires is not None:
+        state += f" until {key.expires:%Y-%m-%d %H:%M} ({counted(_days_left(key, now) or 0, 'day')} left)"
     if key.former_until is not None and key.former_until > now:
         state += f"; its former text until {key.former_until:%Y-%m-%d %H:%M}"
     return state

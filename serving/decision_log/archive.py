@@ -7,7 +7,6 @@ written again.
 """
 
 import asyncio
-import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,13 +19,12 @@ import polars as pl
 from router_model.errors import TableError
 from router_model.serving.decision_log.days import DAY, day_of
 from router_model.serving.decision_log.export import export_log
-from router_model.serving.decision_log.folders import Folder, folder_at
+from router_model.serving.decision_log.folders import ARCHIVED_DAY, Folder, folder_at
 from router_model.serving.decision_log.store import Period, Store
 
 SETTLED: Final = timedelta(days=1)
 """How long after a day reports on it count, unless another time is given."""
 _NAME: Final = "outcomes.parquet"
-_DAY: Final = re.compile(r"day=(\d{4}-\d{2}-\d{2})")
 _END_OF_PARQUET: Final = b"PAR1"
 
 
@@ -158,7 +156,7 @@ def fetch_archive(place: str, out: Path, period: Period) -> int:
 
 def _names(folder: Folder, period: Period) -> Iterator[str]:
     for name in folder.folders():
-        if found := _DAY.fullmatch(name):
+        if found := ARCHIVED_DAY.fullmatch(name):
             begin = datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
             # Calls may begin a day after their decisions, so the day before may have some of them.
             if (period.since is None or begin + 2 * DAY > period.since) and (

@@ -4,6 +4,7 @@ A file appears under its name when it is complete, or not at all.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from uuid import uuid4
 from router_model.install_line import install_line
 from router_model.serving.common.service_errors import SettingsError
 
+ARCHIVED_DAY: Final = re.compile(r"day=(\d{4}-\d{2}-\d{2})")
+"""The name of a day's sub-folder in an archive (`router_model.serving.decision_log.archive`)."""
 _UNFINISHED: Final = ".tmp-"
 _WITH_BUCKETS: Final = ("s3", "s3a", "gs", "gcs")
 _CLIENTS: Final = ("botocore", "aiobotocore", "aiohttp", "s3fs", "gcsfs", "google")

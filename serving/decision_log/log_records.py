@@ -83,7 +83,7 @@ class DecisionRecord:
     messages : str or None
         The chat messages as JSON, or the text as a JSON string; None if prompts are not stored in full.
     n_input_tokens : int
-        Our word pieces of the prompt.
+        Word pieces of the prompt by the router's own tokenizer, not the tokens that a provider counts.
     decision_s : float
     prompt_features : str or None
         The prompt's sealed features (`router_model.features.logged`); None unless prompts are stored as ``features``.

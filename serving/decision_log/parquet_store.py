@@ -15,7 +15,8 @@ from typing import Final, TypeVar
 
 import polars as pl
 
-from router_model.serving.decision_log.folders import Folder, LocalFolder
+from router_model.serving.common.service_errors import SettingsError
+from router_model.serving.decision_log.folders import ARCHIVED_DAY, Folder, LocalFolder
 from router_model.serving.decision_log.rows import ID_FIELD, NEWEST_COUNTS, TIME_FIELD, Batch, Kind, Row
 from router_model.serving.decision_log.segments import frame_of, parquet_bytes, rows_of, scan
 from router_model.serving.decision_log.session_keys import remembered_sessions, with_answers
@@ -59,8 +60,8 @@ class ParquetStore:
         self.spool_batching: SpoolBatching | None = spool_batching
 
     async def open(self, *, create: bool = True) -> None:
-        """Make the folder."""
-        await self._in_thread(lambda: self.folder.check(create=create))
+        """Make the folder; refuse one with the outcome tables of an archive, among which records would be lost."""
+        await self._in_thread(lambda: self._check(create=create))
 
     async def write(self, batch: Batch, name: str) -> None:
         """Write one file a kind."""
@@ -109,6 +110,16 @@ class ParquetStore:
 
     async def close(self) -> None:
         """Do nothing, because this store has no connections."""
+
+    def _check(self, *, create: bool) -> None:
+        self.folder.check(create=create)
+        found = self.folder.folders()
+        if any(ARCHIVED_DAY.fullmatch(name) for name in found) and not set(FOLDERS.values()) & set(found):
+            raise SettingsError(
+                "this folder holds the outcome tables of an archive ('router-model log archive') and no decision log, "
+                "so a service cannot go on with it; give the service's own log. 'train', 'ope' and 'drift' read the "
+                "archive by its plain path, without 'parquet:'"
+            )
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         async with _failures():

@@ -1,18 +1,18 @@
-"""What calls cost, by key, model, provider or day, from any log.
+"""What calls cost, by key, model, provider or day, and when each key was last used, from any log.
 
 A call that was made here counts as it was measured. A report of a call counts where no call was made here for the same
 decision and no call here had the same answer.
 """
 
 import tempfile
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
-from router_model.serving.decision_log.rows import Kind
+from router_model.serving.decision_log.rows import ID_FIELD, Kind
 from router_model.serving.decision_log.segments import scan
 from router_model.serving.decision_log.store import Period, Store
 
@@ -67,6 +67,24 @@ async def spent(store: Store, period: Period, by: tuple[By, ...]) -> list[dict[s
             return []
         calls = scan(Kind.ATTEMPT, files).select(_FIELDS).unique("attempt_id")
         return _grouped(_counted(calls).filter(*_within(period)), by).collect().to_dicts()
+
+
+async def last_used(store: Store, period: Period) -> dict[str, datetime]:
+    """Return when each key last asked for a decision, called a model or reported something, in a period (UTC).
+
+    A key that only read metrics, lists or decisions left nothing in the log, so it is not among them.
+    """
+    found: dict[str, datetime] = {}
+    with tempfile.TemporaryDirectory(prefix="router-keys-") as name:
+        for kind in (Kind.DECISION, Kind.ATTEMPT, Kind.FEEDBACK):
+            folder = Path(name) / kind
+            folder.mkdir()
+            fields = (ID_FIELD[kind], "created_at", "key_id")
+            if files := await store.stage(kind, period, folder, fields=fields):
+                rows = scan(kind, files).filter(*_within(period)).drop_nulls("key_id")
+                for key, time in rows.group_by("key_id").agg(pl.col("created_at").max()).collect().iter_rows():
+                    found[key] = max(time, found.get(key, time))
+    return found
 
 
 def _within(period: Period) -> list[pl.Expr]:

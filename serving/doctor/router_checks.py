@@ -88,14 +88,13 @@ def _catalog(cards: Sequence[ModelCard], today: date) -> Iterator[Finding]:
     if not old and not undated:
         yield Finding("prices", Level.GOOD, f"of {len(cards)} models, none older than {OLD_PRICE_DAYS} days")
     unknown = [card.model for card in cards if card.context_window is None]
-    if unknown:
-        yield Finding(
-            "context windows",
-            Level.WARNING,
-            f"unknown: {some(unknown)}; a prompt of more than {UNKNOWN_WINDOW:,} tokens goes there only where no other "
-            "model is left",
-            "write 'context_window' (tokens) into the catalog",
-        )
+    do = "write 'context_window' (tokens) into the catalog"
+    if len(unknown) == len(cards):
+        said = f"unknown of all {len(cards)} models, so none is left out for a prompt that is too long for it"
+        yield Finding("context windows", Level.WARNING, said, do)
+    elif unknown:
+        said = f"unknown: {some(unknown)}; a prompt of more than {UNKNOWN_WINDOW:,} tokens goes there only where no "
+        yield Finding("context windows", Level.WARNING, f"{said}other model is left", do)
     else:
         yield Finding("context windows", Level.GOOD, f"known of all {len(cards)} models")
 

@@ -60,6 +60,7 @@ _log = logging.getLogger(__name__)
 Observer = Callable[[Query, Routed], None]
 """Receives every answer, e.g. to count it; its exceptions are logged and do not reach the caller."""
 
+_CHALLENGER_LOADS_S = 10.0
 _MOST_ON_LOOP = 2000  # parts of one body, in 2 to 5 ms
 _LISTS = ("content", "tool_calls")
 
@@ -132,7 +133,10 @@ class Engine:
         return cls(settings, log=log, sessions=sessions, observers=observers, rng=rng, clock=clock, seal=seal)
 
     async def start(self) -> None:
-        """Load the artifact and begin to watch it.
+        """Load the artifact and the challenger that its place names, and begin to watch both.
+
+        The challenger comes before the first request: a worker that has just restarted would else answer the sessions
+        of a canary with the champion. One that is slow to load delays the start by ten seconds and is asked later.
 
         Raises
         ------
@@ -141,11 +145,14 @@ class Engine:
             keeps looking for an artifact.
         """
         await self._reloader.start()
+        first = asyncio.create_task(self.challenging.follow(), name="artifact-watch")
+        self._watches.append(first)
+        await asyncio.wait({first}, timeout=_CHALLENGER_LOADS_S)
         await self._sessions.start()
         watched = [self._reloader.watch(), self.challenging.watch(), self.canary.watch()]
         if self._follower is not None:
             watched.append(self._follow_for_ever())
-        self._watches = [asyncio.create_task(each, name="artifact-watch") for each in watched]
+        self._watches += [asyncio.create_task(each, name="artifact-watch") for each in watched]
 
     async def close(self) -> None:
         """Stop. A thread that hangs is left behind; it does not keep the process from ending."""

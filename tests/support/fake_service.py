@@ -283,6 +283,10 @@ class FakeAccess:
         """Ten dollars a month; two and a half are spent."""
         return caller.key_id, KeyBudget(Decimal(10)), Balance(10 * NANOS, 5 * NANOS // 2, 0)
 
+    def expires(self, caller: Caller) -> datetime:
+        assert caller.key_id
+        return datetime(2027, 1, 31, tzinfo=UTC)
+
     def count_more(self, caller: Caller, n: int) -> None:
         assert n >= 0
         assert caller.key_id

@@ -15,7 +15,7 @@ from router_model.prediction.evidence import Bank
 from router_model.saved.artifact import save_artifact
 from router_model.training.fitting.kernel import fit_weights
 from router_model.training.importing.checks import check_batch
-from router_model.training.new_model.add_model import add_model, bank_kernel
+from router_model.training.new_model.add_model import STEPS, add_model, bank_kernel
 from router_model.training.new_model.new_model_outcomes import find_in_bank
 from router_model.training.table.outcomes import outcomes_of
 from router_model.training.train import TrainConfig, train
@@ -93,7 +93,9 @@ def test_the_other_models_keep_their_evidence(added, router):
 def test_of_many_graded_prompts_some_are_drawn(router, table, monkeypatch):
     """Time and memory grow with their product with the bank: 12,000 took more than 8 GB."""
     monkeypatch.setattr("router_model.training.new_model.add_model.MOST_PROMPTS", 60)
-    found = add_model(router, answers(table, 120), CODER)
+    told = []
+    found = add_model(router, answers(table, 120), CODER, advance=told.append)
+    assert tuple(told) == STEPS
     assert (found.n_prompts, found.n_left_out) == (60, 60)
     assert found.raw_record == pytest.approx(answers(table, 120).quality[:, 0].mean(), abs=0.2)
 

@@ -100,7 +100,8 @@ def test_the_saved_router_decides_explains_and_is_inspected(bought):
     assert json.loads(decided.stdout)["model"] in PRICES
     assert "expected" in run_command("evaluate", folder / "router", folder / "fresh.parquet").stdout
     inspected = run_command("inspect", folder / "router")
-    assert "unknown" in inspected.stdout
+    assert inspected.stdout.count("unknown") == 1
+    assert "unknown of all these models" in inspected.stdout
     models = json.loads(run_command("inspect", folder / "router", "--json").stdout)["models"]
     assert {row["price_source"] for row in models} == {FROM_BILLS_ALONE}
     assert {row["context_window"] for row in models} == {None}

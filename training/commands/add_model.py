@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router_model.help_pages import Command
-from router_model.progress import working
+from router_model.progress import Steps, working
 
 if TYPE_CHECKING:
     from router_model.catalog import ModelCard
@@ -68,7 +68,7 @@ def command(
     from router_model.router import Router  # noqa: PLC0415
     from router_model.saved.artifact import save_artifact  # noqa: PLC0415
     from router_model.training.files import file_sha256  # noqa: PLC0415
-    from router_model.training.new_model.add_model import add_model, graded_prompts  # noqa: PLC0415
+    from router_model.training.new_model.add_model import STEPS, add_model, graded_prompts  # noqa: PLC0415
     from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
 
     router = Router.load(artifact, encoder=None if encoder is None else load_encoder(encoder))
@@ -86,8 +86,8 @@ def command(
             if not as_json:
                 click.echo(_announcement(model, level))
         return
-    with working("learning from its grades"):
-        added = add_model(router, outcomes, card, table_sha256=file_sha256(table))
+    with working(STEPS[0]) as work:
+        added = add_model(router, outcomes, card, table_sha256=file_sha256(table), advance=Steps(work, STEPS))
     content_hash = save_artifact(added.artifact, out or artifact)
     n_dropped = len(router.artifact.certificates)
     with after_saving(out or artifact):

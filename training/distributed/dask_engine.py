@@ -30,7 +30,8 @@ _PACKAGES: Final = ("router-model", "lightgbm", "numpy", "polars", "scipy", "tok
 """Packages whose versions decide what a piece's result is, or whether it can be read."""
 _ATTEMPTS: Final = 3
 _PIECES_A_THREAD: Final = 2  # one is computed while the next is on its way; more would only fill memory
-_TO_REACH_S: Final = 30.0
+_TO_CONNECT_S: Final = 5.0
+_TO_GET_WORKERS_S: Final = 30.0  # they may be starting just now
 _CONFIG: Final = {
     "distributed.admin.large-graph-warning-threshold": "100MB",  # pieces are data; they are a few MB each
 }
@@ -141,8 +142,8 @@ def connected(cluster: str | int) -> Iterator[DaskEngine]:
                 yield DaskEngine(client)
             return
         try:
-            client = Client(cluster, timeout=_TO_REACH_S)
-        except (OSError, TimeoutError, ValueError) as exc:
+            client = Client(cluster, timeout=_TO_CONNECT_S)
+        except (OSError, ValueError, MemoryError) as exc:  # MemoryError: what answers speaks another protocol
             raise EngineError(
                 f"the Dask scheduler {cluster} is not reached ({exc}); start it with 'dask scheduler', and check the "
                 "address and the network"
@@ -154,7 +155,7 @@ def connected(cluster: str | int) -> Iterator[DaskEngine]:
 
 def _check_workers(client: Client, address: str) -> None:
     try:
-        client.wait_for_workers(1, timeout=_TO_REACH_S)
+        client.wait_for_workers(1, timeout=_TO_GET_WORKERS_S)
     except TimeoutError as exc:
         raise EngineError(
             f"the Dask scheduler {address} has no workers; start some with 'dask worker {address}'"

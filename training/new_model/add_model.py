@@ -7,7 +7,7 @@ prediction. Then the evidence of the new model is fitted on both, in the same wa
 docs/decisions/0007 has measurements.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,13 +54,16 @@ BoolArray = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
 
 MIN_PROMPTS = 50
+"""The least number of graded prompts; with fewer, even the record would be uncertain by 7 points and more."""
 MOST_PROMPTS = 2000
 """Graded prompts that are learned from, at most: time and memory grow with their product with the bank."""
-"""The least number of graded prompts; with fewer, even the record would be uncertain by 7 points and more."""
 
 _HEAD_PENALTY = 4.0  # the middle of the values that training tries; predicted outcomes have less noise than real ones
 _RARE = 0.01  # records are kept this far inside (0, 1) where their log odds are compared
 _N_FOLDS = 5
+_FOLDS = tuple(f"predicting part {fold + 1} of {_N_FOLDS} from the others" for fold in range(_N_FOLDS))
+STEPS = ("encoding prompts", "comparing them with logged ones", "learning from the grades", *_FOLDS, "measuring")
+"""The steps of `add_model`, in order."""
 _PRIOR_ROWS = 20  # pseudo-observations of the other models' spread of amounts
 _MIN_UNSEEN = 20  # least number of prompts to measure an AUC
 
@@ -108,7 +111,14 @@ class Added:
         return {name: getattr(self, name) for name in names}
 
 
-def add_model(router: Router, outcomes: Outcomes, card: ModelCard, *, table_sha256: str = "") -> Added:
+def add_model(
+    router: Router,
+    outcomes: Outcomes,
+    card: ModelCard,
+    *,
+    table_sha256: str = "",
+    advance: Callable[[str], None] = lambda _: None,
+) -> Added:
     """Add a model to a router from its graded answers.
 
     Parameters
@@ -118,6 +128,7 @@ def add_model(router: Router, outcomes: Outcomes, card: ModelCard, *, table_sha2
     card : the card of the new model
         What it says of the model's level (scores, a sibling, an accuracy on other prompts) counts beside the answers.
     table_sha256 : hash of the table with the outcomes, for the provenance
+    advance : called with the name of each finished step, see `STEPS`
 
     Raises
     ------
@@ -130,13 +141,16 @@ def add_model(router: Router, outcomes: Outcomes, card: ModelCard, *, table_sha2
         drawn = np.random.default_rng(0).choice(len(graded), MOST_PROMPTS, replace=False)
         graded = graded.take(np.sort(drawn))
     features = featurise(graded.prompts, router.encoder)
+    advance(STEPS[0])
     hashes = _hashes(graded)
     seen = np.isin(hashes, router.artifact.seen_prompts)
     answers = answers_of(router.artifact.predictor, graded, features, seen=seen, card=card)
     matrix = bank_kernel(router.artifact.predictor.evidence_model)
     prior = _prior(router, card)
+    advance(STEPS[1])
     column, carried = fit_column(router.artifact.predictor, answers, matrix, prior=prior)
-    p_success, amount_scores = _cross_fitted(router.artifact.predictor, answers, matrix, prior)
+    advance(STEPS[2])
+    p_success, amount_scores = _cross_fitted(router.artifact.predictor, answers, matrix, prior, advance)
     column = replace(
         column,
         amounts=_amounts(router.artifact.predictor, answers, column, amount_scores),
@@ -156,6 +170,7 @@ def add_model(router: Router, outcomes: Outcomes, card: ModelCard, *, table_sha2
         sketches=None if artifact.sketches is None else add_sketches(artifact.sketches, graded.prompts),
         spend_curve=_spend_curve(artifact, features),
     )
+    advance(STEPS[-1])
     return Added(
         artifact=artifact,
         model=card.model,
@@ -343,7 +358,11 @@ def _mean_amounts(predictor: Predictor, mean_log: Mapping[str, float]) -> dict[s
 
 
 def _cross_fitted(
-    predictor: Predictor, answers: Answers, matrix: FloatArray, prior: Level | None
+    predictor: Predictor,
+    answers: Answers,
+    matrix: FloatArray,
+    prior: Level | None,
+    advance: Callable[[str], None],
 ) -> tuple[Float64Array, dict[str, Float64Array]]:
     """Predict each answer from all the other answers.
 
@@ -366,6 +385,7 @@ def _cross_fitted(
         for position, name in enumerate(logs):
             mean_log = float(column.amounts[name].mean_log[0])
             logs[name][inside] = expected[:, len(predictor.grid) + position] + mean_log
+        advance(_FOLDS[fold])
     return p_success, logs
 
 

@@ -99,6 +99,8 @@ def test_faults_are_retried_refusals_are_told_and_neither_is_paid_for_again(prov
     assert "Refused prompts, and so no answer and no row: 2 pairs." in done.stdout
     assert "1 x small, content_filter: the prompt was filtered" in done.stdout
     assert "1 x small, context_length_exceeded: maximum context length" in done.stdout
+    held = {Path(name).stat().st_mode & 0o077 for name in ("answers.parquet", "outcomes.calls.db")}
+    assert held == {0}  # nobody else reads what was answered
     n_sent = len(provider.bill.bodies)
     again = json.loads(collect(prompts, "--json", models="small").stdout)
     assert (again["n_known"], again["n_asked"], again["n_answered"], again["n_left"]) == (6, 0, 4, 0)

@@ -85,4 +85,5 @@ def test_openrouters_clients_read_the_budget_of_their_key(client):
     """Ten dollars a month; two and a half are spent (`fake_service.FakeAccess`)."""
     key = client.get("/api/v1/key").json()["data"]
     assert (key["limit"], key["limit_remaining"], key["limit_reset"], key["usage"]) == (10.0, 7.5, "monthly", 2.5)
+    assert key["expires_at"] == "2027-01-31T00:00:00+00:00"
     assert client.get("/api/v1/credits").json()["data"] == {"total_credits": 10.0, "total_usage": 2.5}

@@ -6,7 +6,7 @@ import socket
 import sqlite3
 import time
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from unittest.mock import patch
@@ -15,11 +15,13 @@ import pytest
 from command_line import run_command
 from http_thread import answering
 
+from router_model.catalog import ModelCard
 from router_model.serving.access.issuing import create_key
 from router_model.serving.common.callers import Role
 from router_model.serving.common.settings import Settings
 from router_model.serving.doctor import machine_checks
 from router_model.serving.doctor.finding import Level
+from router_model.serving.doctor.router_checks import _catalog
 
 
 class _Models(BaseHTTPRequestHandler):
@@ -108,6 +110,21 @@ def test_a_log_that_is_away_is_a_warning_because_the_spool_keeps_its_records(fil
     found, status = examined(trained.path, *files, "--offline", "--log", "postgresql://me:secret@127.0.0.1:1/log")
     assert (found["log"]["level"], status) == ("warning", 1)
     assert "me:***@" in found["log"]["said"]
+
+
+def test_an_archive_is_no_log_to_go_on_with(files, trained, tmp_path):
+    """Its tables could be read, so it was called well; the service's records would lie among them."""
+    (tmp_path / "archive" / "day=2026-11-29").mkdir(parents=True)
+    (tmp_path / "archive" / "day=2026-11-29" / "outcomes.parquet").write_bytes(b"PAR1PAR1")
+    found, status = examined(trained.path, *files, "--offline", "--log", "parquet:archive")
+    assert (found["log"]["level"], status) == ("error", 2)
+    assert "holds the outcome tables of an archive" in found["log"]["said"]
+
+
+def test_unknown_windows_are_told_once():
+    cards = [ModelCard(name, usd_per_mtok_input=1, usd_per_mtok_output=1) for name in ("a", "b")]
+    (windows,) = (one for one in _catalog(cards, date(2026, 11, 30)) if one.check == "context windows")
+    assert windows.said == "unknown of all 2 models, so none is left out for a prompt that is too long for it"
 
 
 def test_what_looks_well_and_is_not_is_an_error(trained, tmp_path, monkeypatch):

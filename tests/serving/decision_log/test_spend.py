@@ -3,12 +3,13 @@
 import json
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from asked_log import asked, put
 from click.testing import CliRunner
-from log_records import BEGAN, attempt
+from log_records import BEGAN, attempt, decision, feedback
 
 from router_model.cli import group
 from router_model.serving.access.issuing import create_key
@@ -16,7 +17,7 @@ from router_model.serving.access.key_budget import NANOS, KeyBudget
 from router_model.serving.access.ledger import Account, Ledger
 from router_model.serving.common.callers import Role
 from router_model.serving.decision_log.days import DAY
-from router_model.serving.decision_log.spend import By, spent
+from router_model.serving.decision_log.spend import By, last_used, spent
 from router_model.serving.decision_log.store import ALWAYS, Period
 
 CALLS = [
@@ -53,10 +54,42 @@ def test_a_call_that_was_made_here_is_not_counted_again_when_it_is_reported(log)
     assert groups(By.MODEL, period=Period(BEGAN + 9 * DAY, None)) == []
 
 
+def test_a_key_is_used_when_it_asks_calls_or_reports(log):
+    later = feedback(8, key_id="judge", created_at=BEGAN + 2 * DAY)
+
+    async def uses(store):
+        await put(store, decision(7, key_id="k1", created_at=BEGAN), later)
+        return [await last_used(store, period) for period in (ALWAYS, Period(BEGAN + DAY, None))]
+
+    ever, lately = asked(log, uses)
+    assert ever["k1"] == lately["k1"] == BEGAN + DAY
+    assert ever["judge"] == later.created_at
+    assert (set(ever), set(lately)) == ({"k1", "k2", "judge"}, {"k1", "judge"})
+
+
+def test_the_list_of_keys_says_when_they_were_used_and_how_long_they_last(tmp_path):
+    log, file = f"sqlite:///{tmp_path}/log.db", tmp_path / "keys.toml"
+    ends = datetime.now(UTC) + 30 * DAY + timedelta(hours=1)
+    used, _ = create_key(file, name="ann", roles=[Role.PROXY], expires=ends)
+    create_key(file, name="prometheus", roles=[Role.METRICS])
+    asked(log, lambda store: put(store, attempt(6, key_id=used.id)))
+    options = ["keys", "list", "--file", str(file), "--spool", str(tmp_path / "spool"), "--log", log]
+    options += ["--since", f"{BEGAN:%Y-%m-%d}"]
+    told = CliRunner().invoke(group, options, catch_exceptions=False).output.splitlines()
+    assert told[0].split()[-4:] == ["last", "used", "(UTC)", "state"]
+    assert f"{attempt(6).created_at:%Y-%m-%d %H:%M}" in told[1]
+    assert "(30 days left)" in told[1]
+    assert told[2].split()[-2:] == ["-", "valid"]
+    assert told[3].startswith("-: nothing of it is in the log since")
+    found = json.loads(CliRunner().invoke(group, [*options, "--json"], catch_exceptions=False).stdout)
+    assert [one["last_used"] for one in found] == [attempt(6).created_at.isoformat(), None]
+    assert [one["days_left"] for one in found] == [30, None]
+
+
 def test_the_command_names_keys_and_says_what_is_left_of_budgets(tmp_path):
     budget, log = KeyBudget(Decimal(2)), f"sqlite:///{tmp_path}/log.db"
     key, _ = create_key(tmp_path / "keys.toml", name="ann", roles=[Role.PROXY], budget=budget)
-    asked(log, lambda store: put(store, *CALLS, attempt(6, cost_usd=1.5, key_id=key.id)))
+    asked(log, lambda store: put(store, *CALLS, attempt(6, cost_usd=1.123456789, key_id=key.id)))
     files = ["--keys", tmp_path / "keys.toml", "--budget-file", tmp_path / "budgets.db"]
     options = ["spend", "--log", log, "--spool", tmp_path / "spool", "--since", f"{BEGAN:%Y-%m-%d}", *files]
 
@@ -66,7 +99,7 @@ def test_the_command_names_keys_and_says_what_is_left_of_budgets(tmp_path):
         return done.output
 
     told = run()
-    assert "$2.38 for 5 calls" in told
+    assert "$2.00 for 5 calls" in told
     assert "The cost of 1 call is unknown" in told
     assert f"ann ({key.id})" in told
     assert "$2.00 of $2.00 left" in told
@@ -78,7 +111,7 @@ def test_the_command_names_keys_and_says_what_is_left_of_budgets(tmp_path):
     ledger.close()
     told = json.loads(run("--json"))
     assert [one["left_usd"] for one in told["budgets"]] == [0.5]
-    assert told["spend"][0]["key"] == key.id
+    assert (told["spend"][0]["key"], told["spend"][0]["usd"]) == (key.id, 1.123456789)  # not as people read it
 
 
 def test_a_database_of_somebody_else_is_not_made_a_log(tmp_path):

@@ -100,6 +100,18 @@ def test_a_shadow_is_noted_and_changes_nothing(contest, run, query, place):
     run(main)
 
 
+def test_a_canary_has_its_sessions_from_the_first_request_on(place, valued, bench, run, query):
+    """A worker that has just started answered them with the champion, until it had looked at the place."""
+    place.challenge(valued["cheap"], Mode.CANARY, 1.0)
+
+    async def main():
+        async with bench(artifact=place.folder) as b:
+            routed = await b.engine.decide(query(POEM))
+            assert (routed.model, routed.trial.arm) == ("small", "challenger")
+
+    run(main)
+
+
 def test_a_shadow_that_has_used_up_its_share_skips_and_every_decision_is_logged(contest, run, query):
     async def main():
         async with contest(Mode.SHADOW, 1e-6) as b:

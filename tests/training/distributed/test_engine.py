@@ -1,9 +1,11 @@
 import pickle
 import sys
 from concurrent.futures import CancelledError
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import numpy as np
 import pytest
+from http_thread import answering
 
 from router_model.errors import EngineError
 from router_model.training.distributed.aligned import Aligned, at_boundary
@@ -44,7 +46,7 @@ def test_missing_extra_is_named(monkeypatch):
 
 def test_a_scheduler_that_is_not_there(monkeypatch):
     dask_engine = pytest.importorskip("router_model.training.distributed.dask_engine", reason="extra 'dask'")
-    monkeypatch.setattr(dask_engine, "_TO_REACH_S", 0.2)
+    monkeypatch.setattr(dask_engine, "_TO_CONNECT_S", 0.2)
     before = engine_in_force()
     with (
         pytest.raises(EngineError, match=r"the Dask scheduler tcp://127.0.0.1:9 is not reached"),
@@ -52,6 +54,21 @@ def test_a_scheduler_that_is_not_there(monkeypatch):
     ):
         pass
     assert engine_in_force() is before
+
+
+class _NotDask(BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
+
+
+def test_an_address_where_something_else_answers():
+    """The first bytes of HTTP are the length of 3 EiB to Dask."""
+    pytest.importorskip("router_model.training.distributed.dask_engine", reason="extra 'dask'")
+    server = ThreadingTCPServer(("127.0.0.1", 0), _NotDask)
+    with answering(server):
+        address = f"tcp://127.0.0.1:{server.server_address[1]}"
+        with pytest.raises(EngineError, match="is not reached"), computing_on(address):
+            pass
 
 
 @pytest.mark.parametrize(
