@@ -25,6 +25,7 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from helm_python import chart
+from helm_python.errors import HelmRenderError, HelmValuesError
 
 DEPLOY = Path(__file__).resolve().parent
 CHART = DEPLOY / "helm" / "router-model"
@@ -47,6 +48,12 @@ _VALUES: tuple[dict[str, Any], ...] = (
     },
     {"autoscaling": {"enabled": False}, "networkPolicy": {"enabled": False}},
     {"autoscaling": {"enabled": False}, "replicas": 1, "state": {"claim": "router-state"}},
+)
+
+_REFUSED: tuple[dict[str, Any], ...] = (
+    {"autoscalling": {"enabled": False}},  # a name that the chart does not know
+    {"settings": {"log queue": 1}},
+    {"state": {"claim": "router-state"}},  # a volume of one pod, and several pods
 )
 
 
@@ -85,12 +92,21 @@ def _chart() -> Iterator[str]:
     for message in chart.lint(CHART, strict=True)["messages"]:
         if message["severity"] > 1:  # 1: an icon is recommended
             yield f"helm lint: {message['path']}: {message['error']}"
+    for values in _REFUSED:
+        try:
+            _rendered(values)
+        except (HelmRenderError, HelmValuesError):
+            continue
+        yield f"the chart takes {values}; expected an error"
     for values in _VALUES:
-        with chart.Chart.load(CHART) as loaded:
-            rendered = loaded.render(name="router", namespace="routers", values=values)
-        for path, text in rendered.items():
+        for path, text in _rendered(values).items():
             if path.endswith(".yaml"):
                 yield from (f"{path}: {one}" for one in _resources(text))
+
+
+def _rendered(values: dict[str, Any]) -> dict[str, str]:
+    with chart.Chart.load(CHART) as loaded:
+        return dict(loaded.render(name="router", namespace="routers", values=values))
 
 
 def _resources(text: str) -> Iterator[str]:
