@@ -13,7 +13,7 @@ DATA ?= ../shared/data
 export PROMPT
 # Compiled modules are kept: the tests start hundreds of processes, and each would compile the project again.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help setup encoders quickstart serve native lint type test test-all test-clients test-baseline-cpu test-as-avx2 test-as-baseline fuzz coverage bench profile bench-serve bench-proxy benchmark guard notebooks docs wheel release clean lint-deploy lock sbom audit
+.PHONY: help setup encoders quickstart serve native lint type test test-all test-clients test-baseline-cpu test-as-avx2 test-as-baseline fuzz coverage bench profile bench-serve bench-proxy benchmark guard notebooks docs wheel release clean lint-deploy image-check lock sbom audit
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
@@ -73,6 +73,10 @@ $(LINT_DEPLOY)/.done: deploy/lint-requirements.txt | $(VENV)/bin/python
 lint-deploy: $(LINT_DEPLOY)/.done  ## Dockerfile, compose, chart, unit and Prometheus' files (ALL=1: fail where a linter is missing)
 	$(LINT_DEPLOY)/bin/python deploy/lint.py $(if $(ALL),--all)
 
+image-check: | quickstart/router/manifest.json  ## make the image's files by debootstrap and start the service in them (root, Linux; three minutes)
+	deploy/image/in_chroot.sh build/image
+	$(BIN)/python deploy/image/start_in_chroot.py build/image/image quickstart/router
+
 # By uv, in an environment of its own: pip resolves for the Python that runs it alone, and writes no hashes.
 AUDIT := build/audit
 $(AUDIT)/.done: | $(VENV)/bin/python
@@ -82,8 +86,8 @@ $(AUDIT)/.done: | $(VENV)/bin/python
 
 COMPILE = $(AUDIT)/bin/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes \
   --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
-# No service imports these: Parquet is for exports, downloads and price lists are for training.
-NOT_SERVED := polars polars-runtime-32 huggingface-hub hf-xet tqdm filelock fsspec genai-prices
+# No service imports these: Parquet is for exports, downloads and price lists are for training, and Rich colours no code.
+NOT_SERVED := polars polars-runtime-32 huggingface-hub hf-xet tqdm filelock fsspec genai-prices pygments markdown-it-py mdurl
 IMAGE := --extra serve --extra postgres --extra redis --extra otel
 lock: $(AUDIT)/.done  ## write the locked dependencies of the images, with hashes (UPGRADE=1: newest versions)
 	$(COMPILE) pyproject.toml $(IMAGE) --extra console --output-file deploy/requirements-console.lock

@@ -2,10 +2,13 @@
 
 hadolint reads the Dockerfile, Compose's schema the compose file, Helm's own library lints and renders the chart,
 Kubernetes' schemas check what it renders, promtool reads Prometheus' configuration and rules, systemd-analyze the unit.
+Grafana's own models read the dashboard: a name that they do not know is one that Grafana would not heed.
 A program of Debian's that is missing is said, and fails only with --all, as CI runs it.
 """
 
 import argparse
+import itertools
+import json
 import re
 import shutil
 import subprocess
@@ -13,10 +16,16 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import kubernetes_validate
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models import units
+from grafana_foundation_sdk.models.dashboard import Dashboard
 from helm_python import chart
+from helm_python.errors import HelmRenderError, HelmValuesError
 
 DEPLOY = Path(__file__).resolve().parent
 CHART = DEPLOY / "helm" / "router-model"
@@ -24,8 +33,28 @@ UNIT = DEPLOY / "systemd" / "router-model.service"
 KUBERNETES = "1.33"
 _NO_SCHEMA = {"ServiceMonitor"}  # a resource of the Prometheus operator
 _MOST_EXPOSED = 2.0  # of 10, by `systemd-analyze security`
-_EVERYTHING = {"serviceMonitor": {"enabled": True}, "networkPolicy": {"callers": [{"matchLabels": {"team": "a"}}]}}
-_LITTLE = {"autoscaling": {"enabled": False}, "networkPolicy": {"enabled": False}}
+_VALUES: tuple[dict[str, Any], ...] = (
+    {},
+    {
+        "serviceMonitor": {"enabled": True},
+        "networkPolicy": {"callers": [{"matchLabels": {"team": "a"}}], "ports": [6379]},
+        "imagePullSecrets": [{"name": "registry"}],
+        "artifact": {"path": "one"},
+        "settings": {"ROUTER_LOG_RETENTION_DAYS": 30},
+        "trustedHosts": ["router.example.com"],
+        "nodeSelector": {"disk": "fast"},
+        "tolerations": [{"key": "only", "operator": "Exists"}],
+        "affinity": {"podAntiAffinity": {}},
+    },
+    {"autoscaling": {"enabled": False}, "networkPolicy": {"enabled": False}},
+    {"autoscaling": {"enabled": False}, "replicas": 1, "state": {"claim": "router-state"}},
+)
+
+_REFUSED: tuple[dict[str, Any], ...] = (
+    {"autoscalling": {"enabled": False}},  # a name that the chart does not know
+    {"settings": {"log queue": 1}},
+    {"state": {"claim": "router-state"}},  # a volume of one pod, and several pods
+)
 
 
 def main() -> int:
@@ -33,7 +62,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", action="store_true", help="fail where a program is missing")
     needs_all = parser.parse_args().all
-    complaints = [*_dockerfile(), *_yaml(), *_chart(), *_prometheus(), *_unit()]
+    complaints = [*_dockerfile(), *_yaml(), *_chart(), *_prometheus(), *_dashboards(), *_unit()]
     missing = [one for one in complaints if one.startswith("missing: ")]
     for one in complaints:
         print(one, file=sys.stderr)
@@ -63,12 +92,21 @@ def _chart() -> Iterator[str]:
     for message in chart.lint(CHART, strict=True)["messages"]:
         if message["severity"] > 1:  # 1: an icon is recommended
             yield f"helm lint: {message['path']}: {message['error']}"
-    for values in ({}, _EVERYTHING, _LITTLE):
-        with chart.Chart.load(CHART) as loaded:
-            rendered = loaded.render(name="router", namespace="routers", values=values)
-        for path, text in rendered.items():
+    for values in _REFUSED:
+        try:
+            _rendered(values)
+        except (HelmRenderError, HelmValuesError):
+            continue
+        yield f"the chart takes {values}; expected an error"
+    for values in _VALUES:
+        for path, text in _rendered(values).items():
             if path.endswith(".yaml"):
                 yield from (f"{path}: {one}" for one in _resources(text))
+
+
+def _rendered(values: dict[str, Any]) -> dict[str, str]:
+    with chart.Chart.load(CHART) as loaded:
+        return dict(loaded.render(name="router", namespace="routers", values=values))
 
 
 def _resources(text: str) -> Iterator[str]:
@@ -87,6 +125,39 @@ def _prometheus() -> Iterator[str]:
     rules = [*(DEPLOY / "prometheus" / "rules").glob("*.yml")]
     if rules:
         yield from _ran("promtool", "check", "rules", *rules)
+
+
+def _dashboards() -> Iterator[str]:
+    register_default_plugins()
+    known_units = {value for name, value in vars(units).items() if name.isidentifier() and isinstance(value, str)}
+    for file in (DEPLOY / "grafana" / "dashboards").glob("*.json"):
+        said = json.loads(file.read_text("utf-8"))
+        understood = json.loads(JSONEncoder().encode(Dashboard.from_json(said)))
+        yield from (f"{file.name}: {path} is not what Grafana's models know" for path in _lost(said, understood))
+        for panel in said["panels"]:
+            unit = panel.get("fieldConfig", {}).get("defaults", {}).get("unit")
+            if unit is not None and unit not in known_units:
+                yield f"{file.name}: {panel['title']}: Grafana has no unit {unit!r}"
+        for one, other in itertools.combinations(said["panels"], 2):
+            if one["id"] == other["id"] or _overlap(one["gridPos"], other["gridPos"]):
+                yield f"{file.name}: {one['title']} and {other['title']} have the same id or place"
+
+
+def _lost(said: Any, understood: Any, path: str = "$") -> Iterator[str]:
+    """Yield the paths of what a model has dropped or changed."""
+    if isinstance(said, dict) and isinstance(understood, dict):
+        for name, value in said.items():
+            yield from _lost(value, understood.get(name), f"{path}.{name}")
+    elif isinstance(said, list) and isinstance(understood, list) and len(said) == len(understood):
+        for index, pair in enumerate(zip(said, understood, strict=True)):
+            yield from _lost(*pair, f"{path}[{index}]")
+    elif said != understood:
+        yield path
+
+
+def _overlap(one: dict[str, int], other: dict[str, int]) -> bool:
+    across, down = ((one[a] < other[a] + other[b] and other[a] < one[a] + one[b]) for a, b in ("xw", "yh"))
+    return across and down
 
 
 def _unit() -> Iterator[str]:

@@ -10,6 +10,7 @@ if [ -n "${WHEEL:-}" ]; then wheel=$WHEEL; else
   wheel=$(ls "$work"/dist/*.whl)
 fi
 constraints=$(pwd)/constraints.txt
+deploy=$(pwd)/deploy
 data=$(find features router_model serving training -type f ! -name '*.py' ! -path '*/__pycache__/*' \
   ! -path '*/native/*' ! -name '*.new') # C sources are not shipped, and the modules that they make are
 "$python" -m venv "$work/env"
@@ -56,3 +57,15 @@ PY
 "$work/env/bin/router-model" --version | grep -qx "router-model, version $(basename "$wheel" | cut -d- -f2)"
 for command in import train evaluate certify route inspect; do "$work/env/bin/router-model" "$command" --help >/dev/null; done
 echo "wheel: installs, imports and runs within a project with folders of the same names"
+
+if [ -n "${WHEEL:-}" ]; then exit; fi # once is enough
+# As the image has it: the locked packages alone, by their hashes, without what a service never reads.
+"$python" -m venv --without-pip "$work/service"
+locked() {
+  "$python" -m pip --python "$work/service/bin/python" install --quiet --disable-pip-version-check --no-compile --no-deps "$@"
+}
+locked --require-hashes --only-binary :all: --requirement "$deploy/requirements.lock"
+locked "$wheel"
+STRIP=true "$deploy/image/steps.sh" slim "$work/service" # it imports the service
+"$work/service/bin/router-model" serve --help >/dev/null
+echo "image: the locked packages serve without what training needs"

@@ -20,6 +20,7 @@ in_root() {
     base=$1; shift
     mount --bind /etc/resolv.conf "$base/etc/resolv.conf" 2>/dev/null || cp /etc/resolv.conf "$base/etc/resolv.conf"
     mount -t proc proc "$base/proc"
+    mount -t devpts devpts "$base/dev/pts"
     mount -t tmpfs tmpfs "$base/tmp"
     mkdir "$base/tmp/of-this-machine"
     cp "${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" "$base/tmp/of-this-machine/ca.crt"
@@ -48,6 +49,7 @@ copy "$folder/system" "$folder/build"
 in_root "$folder/build" tools /opt/tools
 in_root "$folder/build" dependencies /opt/tools /opt/router "$lock"
 in_root "$folder/build" package /opt/tools /opt/router
+in_root "$folder/build" slim /opt/router
 echo "== image"
 copy "$folder/system" "$folder/image"
 cp -a "$root/deploy" "$folder/image/source/deploy"
@@ -55,3 +57,5 @@ in_root "$folder/image" user
 cp -a "$folder/build/opt/router" "$folder/image/opt/router"
 in_root "$folder/image" check /opt/router "$limit"
 rm -rf "$folder/image/source"
+# As registries keep and send it, but in one layer.
+tar --create --directory "$folder/image" . | gzip | wc -c | awk '{ printf "compressed by gzip: %.0f MB\n", $1 / 1e6 }'

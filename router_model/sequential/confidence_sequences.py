@@ -23,7 +23,7 @@ Float64Array = npt.NDArray[np.float64]
 
 _RHO = 1.0  # of the gamma mixture; tight where the sum of squares is of this order, and good far beyond
 _BISECTIONS = 60
-_DIFFERENCE_PRECISION: Final = 1e-6
+_HALVINGS: Final = 24
 _BETS: Final = np.geomspace(0.005, 0.8, 16)
 """From differences that take 10,000s of values to show, to those that take a few."""
 
@@ -189,9 +189,11 @@ def _mean_lower(values: Float64Array, floors: Float64Array, log_threshold: float
 
     if above(least) < 0:
         return -np.inf
-    from scipy.optimize import brentq  # noqa: PLC0415  it brings 10 MB, and a service never comes here
-
-    return float(brentq(above, least, most, xtol=_DIFFERENCE_PRECISION * (most - least)))
+    # By halves, as scipy.optimize is not in the service's image. The lower end is returned, so the bound holds.
+    for _ in range(_HALVINGS):
+        middle = (least + most) / 2
+        least, most = (middle, most) if above(middle) >= 0 else (least, middle)
+    return least
 
 
 def _checked(values: npt.ArrayLike, *, most: float) -> Float64Array:

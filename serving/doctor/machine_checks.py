@@ -6,6 +6,7 @@ import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -23,6 +24,7 @@ WORKER_MB: Final = 400
 _DISK_LOW_MB: Final = 2_000
 _DISK_FULL_MB: Final = 200
 _CLOCK_OFF_S: Final = 30.0
+_COMPILED: Final = ("router_model.prediction.compiled._native", "router_model.features._native")
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
@@ -39,6 +41,7 @@ def machine_findings(settings: Settings, ahead_s: Sequence[float]) -> Iterator[F
     yield _files()
     yield _memory(settings.workers)
     yield _processors(settings.workers)
+    yield _compiled()
     yield _disk(settings.log_spool)
 
 
@@ -121,6 +124,14 @@ def _processors(workers: int) -> Finding:
         return Finding("processors", Level.GOOD, f"{n} for {workers} workers")
     said = f"{n} for {workers} workers, which slow each other down"
     return Finding("processors", Level.WARNING, said, f"take --workers {n}")
+
+
+def _compiled() -> Finding:
+    missing = [name for name in _COMPILED if find_spec(name) is None]
+    if not missing:
+        return Finding("compiled code", Level.GOOD, "the extension modules are installed")
+    do = "install a C compiler and Python's headers (Debian: gcc, libpython3-dev), then router-model again; or a wheel"
+    return Finding("compiled code", Level.WARNING, f"{missing[0]} is missing, so numpy decides, which is slower", do)
 
 
 def _disk(spool: Path) -> Finding:

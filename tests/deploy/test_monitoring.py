@@ -20,6 +20,7 @@ from router_model.serving.common.callers import Role
 ROOT = Path(__file__).parents[2]
 ALERTS = yaml.safe_load(RULES.read_text())["groups"][0]["rules"]
 PANELS = json.loads((DEPLOY / "grafana/dashboards/router-model.json").read_text())["panels"]
+TARGETS = [target for panel in PANELS for target in panel.get("targets", ())]
 QUERIES = {(panel["title"], target["expr"]) for panel in PANELS for target in panel.get("targets", ())}
 HAS_NO_DATA = {  # until a key has a budget, feedback shifts a level, prices have dates, or something goes wrong
     *("Left of budgets", "Calls that budgets refused", "Levels shifted by feedback", "Age of prices"),
@@ -79,6 +80,10 @@ def test_a_real_prometheus_scrapes_a_service_and_the_dashboard_shows_it(trained,
             )
             empty = {title for title, query in QUERIES if not scraping.values(query)}
             assert empty <= HAS_NO_DATA
+            for target in TARGETS:  # a legend with a label that no series has is blank
+                series = scraping.ask("query", query=target["expr"])["result"]
+                labels = set(re.findall(r"{{(\w+)}}", target.get("legendFormat", "")))
+                assert not series or labels <= set().union(*(one["metric"] for one in series)), target
             rules = scraping.ask("rules")["groups"][0]["rules"]
             assert [(rule["name"], rule["health"]) for rule in rules] == [(one["alert"], "ok") for one in ALERTS]
             service.process.terminate()

@@ -136,48 +136,54 @@ class _Rows:
         return tuple(values)
 
     def _shape(self, rng: random.Random) -> tuple:
-        """Return rows of a decision, two calls and a judgement, as parameters, and the chance of success."""
-        chances = {model: min(0.99, rng.betavariate(6, 2) * (0.8 + cost * 8)) for model, cost in MODELS.items()}
-        costs = {model: cost * rng.uniform(0.5, 2) for model, cost in MODELS.items()}
-        order = sorted(MODELS, key=lambda model: costs[model] - chances[model] * 0.03)
-        candidates = tuple(
-            LoggedCandidate(
-                model, f"provider-{model}", chances[model], max(chances[model] - 0.07, 0),
-                min(chances[model] + 0.07, 1), costs[model], 300.0 * rng.uniform(0.5, 2),
-                1.0 + costs[model] * 100, chances[model], 0.95 if place == 0 else 0.05 / (len(order) - 1),
-            )
-            for place, model in enumerate(order)
-        )  # fmt: skip
-        words = " ".join(rng.choice(_WORDS.split()) for _ in range(max(5, int(rng.lognormvariate(4.2, 0.8)))))
-        has_text = rng.random() < _WITH_TEXT
-        tools = [{"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}]
-        n_input = 8 + len(words) // 5
-        when = datetime(2026, 1, 1, tzinfo=UTC)
-        decision = DecisionRecord(
-            "dec_0", when, order[0], "best_tradeoff", candidates, (("tiny", "context_window"),),
-            "sha256:" + "ab" * 32, "sha256:" + "cd" * 32, 0.5, None, None, 0.03, None,
-            certified=False, explored=False, degraded=rng.random() < 0.001, shadow=False, session_id="", user_id="",
-            key_id="", surface="chat", prompt_sha256=f"{rng.getrandbits(256):064x}",
-            messages=orjson.dumps([{"role": "user", "content": words}]).decode() if has_text else None,
-            n_input_tokens=n_input, decision_s=rng.lognormvariate(-6, 0.4), turn_type="work",
-            tools=orjson.dumps(tools).decode() if has_text and rng.random() < _WITH_TOOLS else None,
-            max_output_tokens=1024,
-        )  # fmt: skip
-        calls = [
-            AttemptRecord(
-                "att_0", "dec_0", when, model, f"provider-{model}", "chatcmpl-0", f"{model}-2026-01", "stop", 200, None,
-                n_input, int(rng.lognormvariate(5.5, 0.6)), 0, 0, 0, costs[model], rng.lognormvariate(0, 0.6),
-                rng.lognormvariate(-1, 0.5), "",
-            )
-            for model in order[:2]
-        ]  # fmt: skip
-        judgement = FeedbackRecord("fb_0", when, "dec_0", None, 1.0, "user", "quality", None, "", "own")
-        return (*map(self._parameters, (decision, *calls, judgement)), chances[order[0]])
+        """Return what `made_up` does, with rows as parameters."""
+        decision, calls, judgement, p_success = made_up(rng)
+        return (*map(self._parameters, (decision, *calls, judgement)), p_success)
 
     def _parameters(self, record) -> list:
         kind, row = row_of(record)
         (values,) = self._inserts[kind].parameters([row])
         return list(values)
+
+
+def made_up(rng: random.Random) -> tuple[DecisionRecord, list[AttemptRecord], FeedbackRecord, float]:
+    """Return a decision, two calls, a judgement, and the chance of success; half of the decisions keep their prompt."""
+    chances = {model: min(0.99, rng.betavariate(6, 2) * (0.8 + cost * 8)) for model, cost in MODELS.items()}
+    costs = {model: cost * rng.uniform(0.5, 2) for model, cost in MODELS.items()}
+    order = sorted(MODELS, key=lambda model: costs[model] - chances[model] * 0.03)
+    candidates = tuple(
+        LoggedCandidate(
+            model, f"provider-{model}", chances[model], max(chances[model] - 0.07, 0),
+            min(chances[model] + 0.07, 1), costs[model], 300.0 * rng.uniform(0.5, 2),
+            1.0 + costs[model] * 100, chances[model], 0.95 if place == 0 else 0.05 / (len(order) - 1),
+        )
+        for place, model in enumerate(order)
+    )  # fmt: skip
+    words = " ".join(rng.choice(_WORDS.split()) for _ in range(max(5, int(rng.lognormvariate(4.2, 0.8)))))
+    has_text = rng.random() < _WITH_TEXT
+    tools = [{"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}]
+    n_input = 8 + len(words) // 5
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    decision = DecisionRecord(
+        "dec_0", when, order[0], "best_tradeoff", candidates, (("tiny", "context_window"),),
+        "sha256:" + "ab" * 32, "sha256:" + "cd" * 32, 0.5, None, None, 0.03, None,
+        certified=False, explored=False, degraded=rng.random() < 0.001, shadow=False, session_id="", user_id="",
+        key_id="", surface="chat", prompt_sha256=f"{rng.getrandbits(256):064x}",
+        messages=orjson.dumps([{"role": "user", "content": words}]).decode() if has_text else None,
+        n_input_tokens=n_input, decision_s=rng.lognormvariate(-6, 0.4), turn_type="work",
+        tools=orjson.dumps(tools).decode() if has_text and rng.random() < _WITH_TOOLS else None,
+        max_output_tokens=1024,
+    )  # fmt: skip
+    calls = [
+        AttemptRecord(
+            "att_0", "dec_0", when, model, f"provider-{model}", "chatcmpl-0", f"{model}-2026-01", "stop", 200, None,
+            n_input, int(rng.lognormvariate(5.5, 0.6)), 0, 0, 0, costs[model], rng.lognormvariate(0, 0.6),
+            rng.lognormvariate(-1, 0.5), "",
+        )
+        for model in order[:2]
+    ]  # fmt: skip
+    judgement = FeedbackRecord("fb_0", when, "dec_0", None, 1.0, "user", "quality", None, "", "own")
+    return decision, calls, judgement, chances[order[0]]
 
 
 _WORDS = (

@@ -164,3 +164,12 @@ def test_little_disk_and_memory_are_told_before_they_are_gone(monkeypatch, free_
     found = {one.check: one.level for one in machine_checks.machine_findings(settings, [])}
     assert found["disk"] is level
     assert found["memory"] is (Level.GOOD if free_mb >= 1200 else Level.WARNING)
+
+
+def test_an_installation_without_its_extension_modules_is_told(monkeypatch):
+    """A wheel that was built without Python.h decides the same, slower, and says nothing of it."""
+    monkeypatch.setattr(machine_checks, "find_spec", lambda name: None if "features" in name else name)
+    settings = Settings(artifact="none", log="none", port=0)
+    (found,) = (one for one in machine_checks.machine_findings(settings, []) if one.check == "compiled code")
+    assert (found.level, "libpython3-dev" in found.do) == (Level.WARNING, True)
+    assert found.said.startswith("router_model.features._native is missing")
