@@ -140,19 +140,24 @@ class Reloader:
             "refused": self._refused,
         }
 
-    async def start(self) -> None:
+    async def start(self, *, may_wait: bool = False) -> None:
         """Load the artifact; without one, or if it is refused, serve the default plan.
+
+        Parameters
+        ----------
+        may_wait : bool
+            Without a default plan, too, go on without a router until there is one that can be served.
 
         Raises
         ------
         ArtifactError
-            If it cannot be served and the settings name no default plan.
+            If it cannot be served, the settings name no default plan, and it may not wait.
         """
         if self._source is not None:
             try:
                 await self.reload()
             except ReloadRefusedError as exc:
-                if not self._settings.default_plan:
+                if not (self._settings.default_plan or may_wait):
                     raise ArtifactError(exc.message) from exc
             else:
                 return

@@ -28,7 +28,7 @@ def value(text, name):
 @pytest.mark.parametrize(
     ("change", "failing"),
     [
-        (lambda parts: setattr(parts.engine, "ready", False), "artifact_loaded"),
+        (lambda parts: setattr(parts.engines.default, "ready", False), "artifact_loaded"),
         (lambda parts: setattr(parts, "draining", True), "not_draining"),
     ],
 )
@@ -43,13 +43,13 @@ def test_ready_says_what_is_not(client, parts, change, failing):
 
 def test_health_is_answered_while_the_router_is_loaded_and_requests_wait(parts):
     """The start hangs: health and readiness are answered, a decision waits, and comes when the start goes on."""
-    goes_on, parts.engine.ready = threading.Event(), False
+    goes_on, parts.engines.default.ready = threading.Event(), False
 
     async def start():
         await asyncio.to_thread(goes_on.wait)
-        parts.engine.ready = True
+        parts.engines.default.ready = True
 
-    parts.engine.start = start
+    parts.engines.default.start = start
     with client_of(parts) as client, ThreadPoolExecutor(1) as pool:
         health, ready = client.get("/healthz"), client.get("/readyz")
         decision = pool.submit(client.post, "/v1/route", json=BODY)
@@ -66,7 +66,7 @@ def test_a_start_that_fails_ends_the_service_with_its_error(parts):
     async def start():
         raise ArtifactError("it is gone")
 
-    parts.engine.start, parts.engine.ready = start, False
+    parts.engines.default.start, parts.engines.default.ready = start, False
     with pytest.raises(ArtifactError, match="it is gone"), client_of(parts) as client:
         assert "was refused" in client.get("/readyz").json()["reason"]
 
@@ -76,7 +76,7 @@ def test_the_end_closes_the_engine_and_the_log(parts):
         assert not parts.draining
     assert parts.draining
     assert parts.log.closed
-    assert not parts.engine.ready
+    assert not parts.engines.default.ready
 
 
 def test_decisions_are_counted(client):
@@ -115,11 +115,11 @@ def test_the_artifact_its_age_and_its_prices_are_metrics(router):
     checked = replace(router.catalog["small"], price_date=date(2026, 11, 1))
     router = replace(router, catalog=Catalog({**router.catalog.cards, "small": checked}))
     telemetry = Telemetry()
-    telemetry.update(LogStats(), {"artifact": "sha256:a", "policy_version": "p1", "written_at": 1.8e9}, router)
-    telemetry.update(LogStats(), {"artifact": "sha256:b", "policy_version": "p2", "written_at": 1.9e9}, router)
+    telemetry.update_router("default", {"artifact": "sha256:a", "policy_version": "p1", "written_at": 1.8e9}, router)
+    telemetry.update_router("default", {"artifact": "sha256:b", "policy_version": "p2", "written_at": 1.9e9}, router)
     text = telemetry.exposition().decode()
-    assert value(text, 'router_artifact_info{artifact="sha256:a",policy="p1"}') == 0
-    assert value(text, 'router_artifact_info{artifact="sha256:b",policy="p2"}') == 1
+    assert value(text, 'router_artifact_info{artifact="sha256:a",policy="p1",router="default"}') == 0
+    assert value(text, 'router_artifact_info{artifact="sha256:b",policy="p2",router="default"}') == 1
     assert value(text, "router_artifact_written_timestamp_seconds") == 1.9e9
     assert value(text, 'router_price_checked_timestamp_seconds{model="small"}') == 1793491200
     assert value(text, 'router_price_checked_timestamp_seconds{model="large"}') == 0
@@ -176,6 +176,6 @@ def test_reload_says_what_is_served_now(client):
 
 def test_status_says_what_is_served(client, parts):
     answer = StatusAnswer.model_validate(client.get("/admin/status").json())
-    assert answer.artifact == parts.engine.router.artifact.content_hash
+    assert answer.artifact == parts.engines.default.router.artifact.content_hash
     assert answer.models == ["coder", "large", "small"]
     assert answer.log["writable"] is True

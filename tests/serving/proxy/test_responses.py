@@ -35,7 +35,7 @@ def mixed(router):
 
 def test_the_router_decides_by_instructions_and_input(client, parts, orders):
     response = respond(client, instructions="Be brief.", max_output_tokens=5000, router={"explore": False})
-    (query,) = parts.engine.asked
+    (query,) = parts.engines.default.asked
     assert response.status_code == 200, response.text
     assert [one["content"] for one in query.body["messages"]] == ["Be brief.", SAID]
     assert (query.surface, orders[0].call.surface) == ("responses", Surface.RESPONSES)
