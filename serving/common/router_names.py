@@ -13,13 +13,13 @@ ROUTER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 def router_in(model: str) -> str | None:
     """Return the router that a name asks for: '' of plain ``auto``; None of what is the name of a model.
 
+    Where a name is missing behind the colon, that is ``:``, which is the name of no router.
+
     >>> router_in("auto"), router_in("auto:code"), router_in("gpt-5"), router_in("auto:")
-    ('', 'code', None, None)
+    ('', 'code', None, ':')
     """
-    auto, has_name, name = model.partition(":")
-    if auto not in AUTO or (has_name and not name):
-        return None
-    return name
+    auto, colon, name = model.partition(":")
+    return (name or colon) if auto in AUTO else None
 
 
 def split_named(text: str) -> tuple[str, str]:

@@ -91,7 +91,7 @@ class Engine:
         self._volume = PromptVolume(settings.log_prompt_chars_a_minute)
         self._answers = DecisionAnswers(_exploration(settings), rng=rng, clock=clock, seal=seal)
         loader = Loader(settings, neighbours)
-        self._reloader = Reloader(settings, loader, on_swap=self._replace_stuck_lanes)
+        self._reloader = Reloader(settings, loader, on_swap=self._replace_stuck_lanes, name=name)
         self.challenging = Challenging(settings, loader, champion=lambda: self._reloader.served)
         self._shadow = Shadow(self.challenging, self._record)
         self._cards: tuple[Router, Contender, Mapping[str, ModelCard]] | None = None

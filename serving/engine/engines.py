@@ -170,7 +170,7 @@ class Engines:
         for name, engine in self._engines.items():
             await engine.start(may_wait=not alone)
             if not engine.ready and not alone:
-                _log.error("router %r is not ready, the others answer: %s", name, engine.status["refused"])
+                _log.error("router %s is not ready; the others answer, and it is looked for again and again", name)
         if not any(one.ready or one.default_plan for one in self._engines.values()):
             reasons = "; ".join(f"{name}: {one.status['refused']}" for name, one in self._engines.items())
             raise ArtifactError(f"none of the routers can be served: {reasons}")

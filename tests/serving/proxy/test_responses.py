@@ -58,7 +58,7 @@ def test_what_only_responses_can_do_goes_to_who_speaks_it(mixed, body):
     assert (auto.status_code, named.status_code) == (200, 200), auto.text
     found = [[target.name for target in order.targets] for order in mixed.proxy.forwarder.orders]
     assert found == [["native:large"], ["native:large"]]
-    assert set(mixed.engine.asked[0].constraints.unavailable) == {"coder", "small"}
+    assert set(mixed.engines.default.asked[0].constraints.unavailable) == {"coder", "small"}
     for refused in (lacking, excluded):
         error = refused.json()["error"]
         assert (refused.status_code, error["param"]) == (400, next(iter(body)))
