@@ -14,6 +14,7 @@ from typing import Any, Final
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError, to_json
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as VariableError
 
 from router_model.serving.common.log_lines import LogFormat
 from router_model.serving.common.masking import masked_url
@@ -281,6 +282,9 @@ def read_settings(**options: Any) -> Settings:
     given = {name: value for name, value in options.items() if value not in (None, ())}
     try:
         return Settings(**given)
+    except VariableError as exc:  # of a list that is no JSON; the message names the field
+        name = next((one for one in Settings.model_fields if f'"{one}"' in str(exc)), "")
+        raise SettingsError(f"""{variable(name)}: expected a list as JSON has it, such as '["a", "b"]'""") from None
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
         # An error without a place is about the settings as a whole, so there is no option to name.

@@ -118,7 +118,7 @@ class FakeEngine:
         return {"default_plan": self.default_plan, "sessions": {"in_memory": 4}, "swaps": 1, "refusals": 2}
 
     async def start(self, *, may_wait: bool = False) -> None:
-        assert not may_wait
+        assert isinstance(may_wait, bool)
 
     async def close(self) -> None:
         self.ready = False

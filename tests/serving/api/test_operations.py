@@ -91,7 +91,9 @@ def test_decisions_are_counted(client):
     assert value(text, 'router_decision_seconds_count{router="default"}') == 3
     best = max(step["expected_cost_usd"] for step in chosen["plan"])  # the fake's best model is the dearest one
     saved = best - chosen["plan"][0]["expected_cost_usd"]
-    assert value(text, 'router_cost_saved_usd_total{baseline="best_single",router="default"}') == pytest.approx(3 * saved)
+    assert value(text, 'router_cost_saved_usd_total{baseline="best_single",router="default"}') == pytest.approx(
+        3 * saved
+    )
 
 
 def test_a_dearer_choice_than_the_best_single_is_counted_apart():
@@ -111,7 +113,9 @@ def test_a_dearer_choice_than_the_best_single_is_counted_apart():
         )
     text = telemetry.exposition().decode()
     assert value(text, 'router_cost_added_usd_total{baseline="best_single",router="default"}') == pytest.approx(0.03)
-    assert value(text, 'router_cost_saved_usd_total{baseline="best_single",router="default"}') == 0  # the best one itself, once
+    assert (
+        value(text, 'router_cost_saved_usd_total{baseline="best_single",router="default"}') == 0
+    )  # the best one itself, once
 
 
 def test_the_artifact_its_age_and_its_prices_are_metrics(router):

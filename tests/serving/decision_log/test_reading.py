@@ -359,3 +359,12 @@ def test_candidates_without_predictions_are_not_compared():
     tree = summarise([DecisionRow(*(row[name] for name in DecisionRow._fields))], [], [])[ALL]
     assert tree["n_decisions"] == 1
     assert "compared" not in tree
+
+
+def test_decisions_of_one_router_are_found(log_url):
+    async def found(store):
+        await put(store, decision(0), decision(1, router="default"), decision(2, router="code"))
+        names = ("default", "code", None)
+        return [len((await store.reader.find(Wanted(router=name), None, 9)).rows) for name in names]
+
+    assert asked(log_url, found) == [2, 1, 3]

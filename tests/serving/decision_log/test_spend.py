@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from asked_log import asked, put
 from click.testing import CliRunner
-from log_records import BEGAN, attempt
+from log_records import BEGAN, attempt, decision
 
 from router_model.cli import group
 from router_model.serving.access.issuing import create_key
@@ -51,6 +51,16 @@ def test_a_call_that_was_made_here_is_not_counted_again_when_it_is_reported(log)
     ]
     assert groups(By.MODEL, period=Period(BEGAN + DAY, None)) == [("large", 0.25, 1, 0)]
     assert groups(By.MODEL, period=Period(BEGAN + 9 * DAY, None)) == []
+
+
+def test_a_call_is_its_router_s_and_of_a_named_model_nobody_s(log):
+    decided = decision(0, router="code"), decision(1), decision(2, router="code")
+    rows = asked(log, lambda store: put(store, *decided)) or asked(
+        log, lambda store: spent(store, ALWAYS, (By.ROUTER,))
+    )
+    assert [(row["router"], row["usd"], row["calls"]) for row in rows] == [
+        ("code", 0.5, 2), ("default", 0.25, 1), (None, 0.125, 1),
+    ]  # fmt: skip
 
 
 def test_the_command_names_keys_and_says_what_is_left_of_budgets(tmp_path):
