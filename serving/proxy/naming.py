@@ -5,7 +5,7 @@ A name may be an alias of the providers' file, which stands for another model, o
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from router_model.goal import KNOBS
 from router_model.serving.common.router_names import router_in
@@ -21,22 +21,10 @@ _GOALS: Final = frozenset(KNOBS) - {"quality_bar"}
 """A request can have at most one of these options."""
 
 
-class Named(NamedTuple):
-    """What ``model`` and ``models`` of a body ask for.
-
-    Attributes
-    ----------
-    router : str or None
-        The router that decides, '' where the name leaves that open; None: none does, what is named is called.
-    models : with a router the candidates, all where empty; else what is called, in this order
-    """
-
-    router: str | None
-    models: tuple[str, ...]
-
-
-def read_named(model: str | None, models: Sequence[str] | None, by_policy: Callable[[str], str | None]) -> Named:
-    """Read ``model`` and ``models`` of a body.
+def read_named(
+    model: str | None, models: Sequence[str] | None, by_policy: Callable[[str], str | None]
+) -> tuple[str | None, tuple[str, ...]]:
+    """Return the router that decides, and the models that a body names (`ProxyRequest.router` and `models`).
 
     Parameters
     ----------
@@ -51,16 +39,16 @@ def read_named(model: str | None, models: Sequence[str] | None, by_policy: Calla
     Examples
     --------
     >>> read_named("auto:code", ["a", "b"], {"p1": "default"}.get)
-    Named(router='code', models=('a', 'b'))
+    ('code', ('a', 'b'))
     >>> read_named("a", ["b", "a"], {"p1": "default"}.get)
-    Named(router=None, models=('a', 'b'))
+    (None, ('a', 'b'))
     """
     router = "" if model is None else _router(model, by_policy)
     listed = [name for name in models or () if _router(name, by_policy) is None]
     if router is None and model is not None:
-        return Named(None, tuple(dict.fromkeys((model, *listed))))
+        return None, tuple(dict.fromkeys((model, *listed)))
     names = [name for name in (model, *(models or ())) if name is not None]
-    return Named(named_router(names) or router, tuple(dict.fromkeys(listed)))
+    return named_router(names) or router, tuple(dict.fromkeys(listed))
 
 
 def _router(name: str, by_policy: Callable[[str], str | None]) -> str | None:
