@@ -293,7 +293,7 @@ class _Reader:
         """Return the name of the router that ``model`` asks, if it names one."""
         alias = self.alias(model)
         asked = model if alias is None else alias.model
-        return self.parts.engines.chosen(None if asked is None else router_in(asked), self.caller)
+        return self.parts.engines.chosen(router_in(asked or ""), self.caller)
 
     def asked(
         self,

@@ -29,7 +29,8 @@ async def plano_route(request: Request) -> Response:
     """
     parts = parts_of(request)
     caller = parts.access.authenticate(request.scope, Role.DECIDE)
-    read = partial(read_query, headers=request.headers, engines=parts.engines, caller=caller, surface="plano")
+    choose = partial(parts.engines.choose, caller)
+    read = partial(read_query, headers=request.headers, choose=choose, key_id=caller.key_id, surface="plano")
     query = await parts.bodies.read(request, caller, read)
     routed = await parts.engines.decide(query)
     answer = {"model": routed.model, "route": routed.reason, "trace_id": trace_id(request.headers.get("traceparent"))}

@@ -31,7 +31,8 @@ async def route(request: Request) -> Response:
     """
     parts = parts_of(request)
     caller = parts.access.authenticate(request.scope, Role.DECIDE)
-    read = partial(read_query, headers=request.headers, engines=parts.engines, caller=caller, surface="route")
+    choose = partial(parts.engines.choose, caller)
+    read = partial(read_query, headers=request.headers, choose=choose, key_id=caller.key_id, surface="route")
     query = await parts.bodies.read(request, caller, read)
     routed = await parts.engines.decide(query)
     return json_response(decision_dict(routed), headers=decision_headers(routed))
@@ -66,7 +67,8 @@ def _read(body: dict[str, Any], parts: Parts, caller: Caller) -> Query | Service
     """Read one request of a batch; if it is wrong, the error is its answer."""
     try:
         # No headers, because those of the batch would put all its requests into one session.
-        return read_query(body, _NO_HEADERS, engines=parts.engines, caller=caller, surface="batch")
+        choose = partial(parts.engines.choose, caller)
+        return read_query(body, _NO_HEADERS, choose=choose, key_id=caller.key_id, surface="batch")
     except Exception as exc:
         known = as_service_error(exc)
         if known is None:

@@ -117,6 +117,18 @@ class Engines:
             param="model",
         )
 
+    def choose(self, caller: Caller, asked: str) -> tuple[str, Sequence[str]]:
+        """Return the name of the router that a caller asks, and its candidates; none while it is not loaded.
+
+        Raises
+        ------
+        ModelNotFoundError
+            As `chosen`.
+        """
+        name = self.chosen(asked, caller)
+        router = self._engines[name].router
+        return name, () if router is None else router.models
+
     def by_policy(self, policy_version: str) -> str | None:
         """Return the name of the router whose policy has this version now; None: of none."""
         return next((name for name, one in self._engines.items() if one.policy_version == policy_version), None)

@@ -2,9 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import orjson
 from starlette.datastructures import Headers
@@ -12,13 +12,14 @@ from starlette.datastructures import Headers
 from router_model.goal import KNOBS, read_goal
 from router_model.screening.constraints import Constraints
 from router_model.screening.globs import globs_of
-from router_model.serving.common.callers import Caller
 from router_model.serving.common.router_names import DEFAULT_ROUTER, router_in
 from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError, NotFoundError
-from router_model.serving.engine.engines import Engines
 from router_model.serving.engine.query import Query
 from router_model.serving.http_edge.bodies import validated
 from router_model.serving.http_edge.requests import CONSTRAINTS, Envelope, RouterOptions, SessionHeader
+
+Choose: TypeAlias = Callable[[str], tuple[str, Sequence[str]]]
+"""Takes the router that a request names, '' if it names none; returns who decides, and between which models."""
 
 _NO_OPTIONS = RouterOptions()
 _UNCONSTRAINED = Constraints()
@@ -33,7 +34,7 @@ _IN_USER_ID: Final = re.compile(r"_session_([0-9A-Za-z-]{8,})$")
 _SESSION_HEADERS: Final = ("session-id", "session_id", "x-session-affinity")
 
 
-def read_query(body: Mapping[str, Any], headers: Headers, *, engines: Engines, caller: Caller, surface: str) -> Query:
+def read_query(body: Mapping[str, Any], headers: Headers, *, choose: Choose, key_id: str, surface: str) -> Query:
     """Return what a chat body asks.
 
     The messages themselves are checked where they are read (`features.Prompt.parse`).
@@ -41,10 +42,9 @@ def read_query(body: Mapping[str, Any], headers: Headers, *, engines: Engines, c
     Parameters
     ----------
     body, headers : of the request; a request of a batch has none, because the headers belong to the whole batch
-    engines : Engines
-        While a router is not loaded, the names of models are not checked.
-    caller : Caller
-    surface : as of `Query`
+    choose : returns the router that is asked, and the ids of its candidates
+        They are empty if it is not loaded, which checks no name.
+    key_id, surface : as of `Query`
 
     Raises
     ------
@@ -59,10 +59,8 @@ def read_query(body: Mapping[str, Any], headers: Headers, *, engines: Engines, c
     """
     asked = validated(Envelope, body)
     named = [name for name in (asked.model, *(asked.models or ())) if name is not None]
-    name = engines.chosen(named_router(named), caller)
-    deciding = engines[name].router
-    known = () if deciding is None else deciding.models
-    return read_query_for(asked, body, headers, known=known, key_id=caller.key_id, surface=surface, router=name)
+    name, known = choose(named_router(named))
+    return read_query_for(asked, body, headers, known=known, key_id=key_id, surface=surface, router=name)
 
 
 def read_query_for(

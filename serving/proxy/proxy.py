@@ -273,9 +273,7 @@ class Proxy:
             self.check_known(model, asked)
         if asked.router is None:
             return None, self._named(asked)
-        name = self.engines.chosen(asked.router, caller)
-        router = self.engines[name].router
-        known = () if router is None else router.models
+        name, known = self.engines.choose(caller, asked.router)
         decidable = [model for model in asked.models if model in known]
         if asked.models and not decidable and known:
             return None, self._named(asked)
