@@ -68,7 +68,7 @@ async def sides_at_hand(parts: Parts) -> Mapping[str, str]:
     several = len(parts.engines) > 1
     found = {}
     for name, engine in parts.engines.items():
-        former = await asyncio.to_thread(_former_folder, _settings(parts, name))
+        former = await asyncio.to_thread(_former_folder, parts.settings.by_router[name])
         for side in [*loaded_routers(engine), *([] if former is None else [FORMER])]:
             found[side_id(parts, name, side)] = f"{TITLES[side]} of {name}" if several else TITLES[side]
     return found
@@ -79,7 +79,7 @@ async def side_of(parts: Parts, name: str, artifact: str) -> str | None:
     for side, router in loaded_routers(parts.engines[name]).items():
         if router.artifact.content_hash == artifact:
             return side
-    former = await asyncio.to_thread(_former_folder, _settings(parts, name))
+    former = await asyncio.to_thread(_former_folder, parts.settings.by_router[name])
     return FORMER if former is not None and artifact.partition(":")[2].startswith(former.name) else None
 
 
@@ -101,7 +101,7 @@ async def router_of(parts: Parts, side: str) -> Router:
         return loaded[bare]
     if bare == FORMER:
         try:
-            former = await asyncio.to_thread(_loaded_former, _settings(parts, name), tuple(loaded.values()))
+            former = await asyncio.to_thread(_loaded_former, parts.settings.by_router[name], tuple(loaded.values()))
         except ArtifactError as exc:
             raise InvalidRequestError(f"the former champion cannot be loaded: {exc}") from exc
         if former is not None:
@@ -118,10 +118,6 @@ def _named(parts: Parts, side: str) -> tuple[str, Engine, str]:
     if not name or name not in parts.engines:
         return parts.engines.default_name, parts.engines.default, side
     return name, parts.engines[name], bare
-
-
-def _settings(parts: Parts, name: str) -> Settings:
-    return parts.settings if len(parts.engines) == 1 else parts.settings.by_router[name]
 
 
 def _former_folder(settings: Settings) -> Path | None:

@@ -104,7 +104,7 @@ class Visit:
     @property
     def settings(self) -> Settings:
         """The settings of that router."""
-        return self.parts.settings.by_router[self.router] if self.routers else self.parts.settings
+        return self.parts.settings.by_router[self.router]
 
     def query(self, name: str, default: str = "") -> str:
         """Return a parameter of the query, without blanks around it."""
