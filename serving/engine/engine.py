@@ -78,6 +78,7 @@ class Engine:
         rng: Random,
         clock: Callable[[], float],
         seal: Seal,
+        volume: PromptVolume,
         name: str,
         neighbours: Callable[[], Iterable[Router]],
     ) -> None:
@@ -88,7 +89,7 @@ class Engine:
         self._clock = clock
         self._storage = prompt_storage(settings)
         self._keys = log_keys(settings)
-        self._volume = PromptVolume(settings.log_prompt_chars_a_minute)
+        self._volume = volume
         self._answers = DecisionAnswers(_exploration(settings), rng=rng, clock=clock, seal=seal)
         loader = Loader(settings, neighbours)
         self._reloader = Reloader(settings, loader, on_swap=self._replace_stuck_lanes, name=name)
@@ -114,6 +115,7 @@ class Engine:
         clock: Callable[[], float] = time.time,
         seal: Seal = lambda decision_id, _: decision_id,
         sessions: Sessions | None = None,
+        volume: PromptVolume | None = None,
         name: str = DEFAULT_ROUTER,
         neighbours: Callable[[], Iterable[Router]] = tuple,
     ) -> Self:
@@ -127,7 +129,7 @@ class Engine:
         rng : draws what is explored; default: seeded by the system
         clock : returns seconds since 1970
         seal : marks the id of a decision as that of the key that asked
-        sessions : of the service, if other engines have them, too; default: those that the settings name
+        sessions, volume : of the service, if other engines have them, too; default: as the settings say
         name : what the log calls its router
         neighbours : returns the routers of the service's other engines
 
@@ -146,6 +148,7 @@ class Engine:
             rng=rng,
             clock=clock,
             seal=seal,
+            volume=volume or PromptVolume(settings.log_prompt_chars_a_minute),
             name=name,
             neighbours=neighbours,
         )

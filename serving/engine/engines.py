@@ -27,6 +27,7 @@ from router_model.serving.decision_log.log import DecisionLog
 from router_model.serving.engine.decision_answers import Seal
 from router_model.serving.engine.engine import Engine, Observer
 from router_model.serving.engine.query import Query, Routed
+from router_model.serving.engine.recording import PromptVolume
 from router_model.serving.engine.reload import Reloaded
 from router_model.serving.engine.sessions.sessions import open_sessions
 
@@ -58,7 +59,11 @@ class Engines:
         seal: Seal = lambda decision_id, _: decision_id,
     ) -> Self:
         """Make the engine of each router that the settings name; see `Engine.open`."""
-        sessions = open_sessions(settings, log, clock=time.time)
+        # What a key may do is the service's to limit, however many routers it asks.
+        common: dict[str, Any] = {
+            "sessions": open_sessions(settings, log, clock=time.time),
+            "volume": PromptVolume(settings.log_prompt_chars_a_minute),
+        }
         made: dict[str, Engine] = {}
 
         def others(name: str) -> Callable[[], Iterable[Router]]:
@@ -66,7 +71,7 @@ class Engines:
 
         for name, own in settings.by_router.items():
             made[name] = Engine.open(
-                own, log=log, observers=observers, seal=seal, sessions=sessions, name=name, neighbours=others(name)
+                own, log=log, observers=observers, seal=seal, name=name, neighbours=others(name), **common
             )
         return cls(made)
 

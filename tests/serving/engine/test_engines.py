@@ -128,3 +128,17 @@ def test_cards_are_those_of_the_first_and_stay_the_same_object():
     assert engines.cards == {"m": "a's", "n": "a's", "o": "b's"}
     assert engines.cards is engines.cards
     assert Engines({"c": Having()}).cards is None
+
+
+def test_the_log_keeps_no_more_of_a_key_s_prompts_than_of_one_router(run, trained, tmp_path):
+    copy = shutil.copytree(trained.path, tmp_path / "copy")
+    n_chars = len(ASKED["messages"][0]["content"]) + len('[{"role":"user","content":""}]')
+
+    async def main():
+        chars = n_chars * 3 // 2  # of one prompt, and not of two
+        async with opened(f"a={trained.path}", f"b={copy}", log_prompt_chars_a_minute=chars) as (engines, log):
+            for name in engines:
+                await engines.decide(asking(name))
+            assert [one.messages is not None for one in log.decisions] == [True, False]
+
+    run(main)
