@@ -43,7 +43,7 @@ from router_model.serving.api.parts import Parts
 from router_model.serving.common.extra import has_console
 from router_model.serving.common.settings import Settings, read_settings
 from router_model.serving.decision_log.opening import open_log
-from router_model.serving.engine.engine import Engine
+from router_model.serving.engine.engines import Engines
 from router_model.serving.http_edge.bodies import BodyReader
 from router_model.serving.http_edge.body_limits import BodyLimits
 from router_model.serving.http_edge.endpoint import DirectPaths, add_endpoint, complete_document
@@ -142,15 +142,15 @@ def open_parts(settings: Settings) -> Parts:
         settings = with_default_plan(settings, load_providers(settings.providers))
     # Before the log and the rest are opened: without keys the service must not start.
     keyring = check_access(settings)
-    log, telemetry, tracing = open_log(settings), Telemetry(), open_tracing()
+    log, telemetry, tracing = open_log(settings), Telemetry(tuple(settings.by_router)), open_tracing()
     owners = DecisionOwners(None if keyring is None else keyring.derived_secret(b"decisions' owners"))
-    engine = Engine.open(settings, log=log, observers=(telemetry.observe,), seal=owners.seal)
+    engines = Engines.open(settings, log=log, observers=(telemetry.observe,), seal=owners.seal)
     access = Access.of(settings, keyring, telemetry)
     bodies = BodyReader(BodyLimits.of(settings))
-    proxy = open_proxy(settings, engine, access, bodies, log=log, telemetry=telemetry, tracing=tracing)
+    proxy = open_proxy(settings, engines, access, bodies, log=log, telemetry=telemetry, tracing=tracing)
     if proxy is not None:
         access.usual_concurrent = partial(proxy.connections, settings.workers)
-    return Parts(settings, engine, log, access, bodies, telemetry, proxy, tracing, owners)
+    return Parts(settings, engines, log, access, bodies, telemetry, proxy, tracing, owners)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
@@ -171,7 +171,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.push_async_callback(asyncio.to_thread, parts.tracing.close)
         # The engine and the proxy close before the log: what they write last is kept.
         stack.push_async_callback(parts.log.close, parts.settings.drain_s)
-        stack.push_async_callback(parts.engine.close)
+        stack.push_async_callback(parts.engines.close)
         if parts.proxy is not None:
             stack.push_async_callback(parts.proxy.close)
         stack.push_async_callback(_stop, asyncio.create_task(_update_gauges(parts), name="metrics"))
@@ -190,7 +190,7 @@ async def _start(parts: Parts) -> None:
     try:
         log = asyncio.create_task(parts.log.start(), name="log-start")
         try:
-            await parts.engine.start()
+            await parts.engines.start()
             if parts.proxy is not None:
                 parts.proxy.start()
             # Looking through what was loaded would stop requests for 0.2 s, so it is left out of collections.

@@ -47,24 +47,25 @@ def about(settings: Settings) -> list[str]:
         Access.of(settings, keyring).close()  # opens the file of budgets, if there are any
         open_log(settings)
         check_storing(settings)
-        keys = log_keys(settings)
+        keys = log_keys(next(iter(settings.by_router.values())))
         asyncio.run(_check_tables(settings.log))
         LevelFollower.of(settings, clock=time.time)
+        routers = tuple(settings.by_router)
         providers = () if settings.providers is None else load_providers(settings.providers)
         aliases = () if settings.providers is None else load_aliases(settings.providers)
         for alias in aliases:
-            check_alias(alias)
+            check_alias(alias, routers=routers)
         settings = with_default_plan(settings, providers)
-        models, router = _router_in_words(settings)
+        models, deciding = _routers_in_words(settings)
         for alias in aliases:
-            check_alias(alias, lambda model: model in models or _is_served(model, providers))
+            check_alias(alias, lambda model: model in models or _is_served(model, providers), routers)
     finally:
         logging.disable(logging.NOTSET)
     header = "" if keyring is None else " -H 'Authorization: Bearer KEY'"
     call, model = ("chat/completions", '"model": "auto", ') if providers else ("route", "")
     body = f'{{{model}"messages": [{{"role": "user", "content": "Hi"}}]}}'
     return [
-        f"deciding: {router}",
+        *deciding,
         f"logging: {masked_url(settings.log)}{_prompts_in_words(settings, keys)}",
         "callers: everybody on this machine (--insecure)" if keyring is None else f"callers: keys of {settings.keys}",
         f"forwarding: {_forwarding_in_words(models, providers)}",
@@ -130,6 +131,33 @@ def _forwarding_in_words(models: Mapping[str, str], providers: Sequence[Provider
             f"{names}; none of them serves a model of the router, so 'auto' will fail: add these models to a provider"
         )
     return f"{names}; 'auto' never chooses what none of them serves: {_some(missing)}"
+
+
+def _routers_in_words(settings: Settings) -> tuple[Mapping[str, str], list[str]]:
+    """Load each router once, as the workers will; return all their models, and a line for each router.
+
+    Raises
+    ------
+    RouterModelError, FeatureError
+        If none of them can be loaded, and there is no default plan.
+    """
+    own = settings.by_router
+    if len(own) == 1:
+        models, said = _router_in_words(next(iter(own.values())))
+        return models, [f"deciding: {said}"]
+    models, refused, lines = {}, [], []
+    for name, one in own.items():
+        asked = f"'auto' and 'auto:{name}'" if name == next(iter(own)) else f"'auto:{name}'"
+        try:
+            found, said = _router_in_words(one)
+        except (RouterModelError, FeatureError) as exc:
+            found, said = {}, f"nothing yet, the service tries again and again: {exc}"
+            refused.append(exc)
+        models = {**found, **models}
+        lines.append(f"deciding {asked}: {said}")
+    if len(refused) == len(own):
+        raise refused[0]
+    return models, lines
 
 
 def _router_in_words(settings: Settings) -> tuple[Mapping[str, str], str]:

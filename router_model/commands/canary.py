@@ -10,7 +10,7 @@ import click
 from router_model.errors import ArtifactError
 from router_model.help_pages import Command
 from router_model.progress import working
-from router_model.serving.commands.log import DEFAULT_LOG, DEFAULT_SPOOL, with_log
+from router_model.serving.commands.log import DEFAULT_LOG, DEFAULT_SPOOL, router_option, with_log
 from router_model.serving.common.extra import needing_serve
 from router_model.terminal_tables import print_table
 from router_model.wording import percent
@@ -40,6 +40,7 @@ _EXIT_STOPPED = 1
     "--spool", type=click.Path(path_type=Path), default=DEFAULT_SPOOL, envvar="ROUTER_LOG_SPOOL", show_default=True,
     help="Folder of records that are not in the log yet.",
 )  # fmt: skip
+@router_option
 @click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
               help="Probability that an equal canary is ever stopped.")  # fmt: skip
 @click.option("--max-quality-loss", type=click.FloatRange(0, 1), default=0.01, show_default=True,
@@ -57,6 +58,7 @@ def command(
     *,
     url: str,
     spool: Path,
+    router: str | None,
     alpha: float,
     max_quality_loss: float,
     max_cost_rise: float,
@@ -84,7 +86,9 @@ def command(
     now, window = datetime.now(UTC), timedelta(seconds=window_s)
     limits = Limits(alpha, max_quality_loss, max_cost_rise, max_latency_rise)
     with working("reading the sessions of the log") as work:
-        sessions = with_log(url, spool, lambda store: canary_sessions(store, challenger, now=now, window=window))
+        sessions = with_log(
+            url, spool, lambda store: canary_sessions(store, challenger, now=now, window=window, router=router)
+        )
         work.step("comparing the canary with the others")
         report = judge(tried, challenger, sessions, limits, stop=not dry_run)
     if as_json:

@@ -18,7 +18,7 @@ import click
 from router_model.errors import TableError
 from router_model.missing_paths import no_such
 from router_model.progress import note
-from router_model.serving.commands.log import DEFAULT_SPOOL, moment, with_log
+from router_model.serving.commands.log import DEFAULT_SPOOL, moment, router_option, with_log
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,12 +35,15 @@ class LogSource:
     spool : Path
     since, until : datetime or None
         Only decisions of this time; a table has to be exported with them.
+    router : str or None
+        Only decisions of the router with this name; a table has to be exported with it.
     """
 
     log: str
     spool: Path
     since: datetime | None
     until: datetime | None
+    router: str | None = None
 
     @property
     def name(self) -> str:
@@ -54,7 +57,7 @@ class LogSource:
         Raises
         ------
         click.UsageError
-            If a table is given together with a time, or the times are not in order.
+            If a table is given together with a time or a router, or the times are not in order.
         TableError
             If the log has no calls of this time.
         StoreError
@@ -65,8 +68,10 @@ class LogSource:
                 f"--since {self.since.isoformat()} is not earlier than --until {self.until.isoformat()}"
             )
         if is_table(self.log):
-            if self.since or self.until:
-                raise click.UsageError("--since and --until need the URL of a log; export a table with them instead")
+            if self.since or self.until or self.router:
+                raise click.UsageError(
+                    "--since, --until and --router need the URL of a log; export a table with them instead"
+                )
             yield Path(self.log)
             return
         with tempfile.TemporaryDirectory(prefix="router-log-") as folder:
@@ -79,7 +84,7 @@ class LogSource:
         from router_model.serving.decision_log.store import Period, StoreError  # noqa: PLC0415
 
         try:
-            n_days = fetch_archive(self.log, out, Period(self.since, self.until))
+            n_days = fetch_archive(self.log, out, Period(self.since, self.until), router=self.router)
         except OSError as exc:
             raise StoreError(f"the archive cannot be read: {exc}") from exc
         note(f"Read {n_days:,} days of the archive.")
@@ -91,16 +96,22 @@ class LogSource:
             from router_model.serving.decision_log.export import export_log  # noqa: PLC0415
             from router_model.serving.decision_log.store import Period  # noqa: PLC0415
 
-            report = with_log(
-                self.log, self.spool, lambda store: export_log(store, out, Period(self.since, self.until))
-            )
+            period = Period(self.since, self.until)
+            report = with_log(self.log, self.spool, lambda store: export_log(store, out, period, router=self.router))
         if not report.n_rows:
-            raise TableError(f"the log has no call of this time. {report.lines()[1]}")
-        note(report.lines()[1])  # the first line names a file that the user never sees
+            whose = "" if self.router is None else f" of router {self.router!r}"
+            raise TableError(f"the log has no call{whose} of this time. {report.lines()[1]}")
+        for line in report.lines()[1:]:  # the first line names a file that the user never sees
+            note(line)
 
 
 def read_log(
-    log: str, *, spool: str | Path = DEFAULT_SPOOL, since: datetime | None = None, until: datetime | None = None
+    log: str,
+    *,
+    spool: str | Path = DEFAULT_SPOOL,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    router: str | None = None,
 ) -> "pl.DataFrame":
     """Read the decision log of a service, in the order of time.
 
@@ -109,6 +120,7 @@ def read_log(
     log : URL of a decision log or of an archive, or path of a table that ``router-model log export`` wrote
     spool : folder of records that are not in the log yet
     since, until : only decisions of this time, of a log's URL
+    router : only decisions of the router with this name, of a log's URL
 
     Returns
     -------
@@ -124,7 +136,7 @@ def read_log(
     """
     import polars as pl  # noqa: PLC0415  (--help stays fast)
 
-    with LogSource(str(log), Path(spool), since, until).table() as table:
+    with LogSource(str(log), Path(spool), since, until, router).table() as table:
         if not table.is_file():
             raise TableError(
                 f"{no_such(table)} Expected the URL of a decision log, such as sqlite:///router-log.db, or a table "
@@ -142,6 +154,7 @@ _OF_A_LOG = (
     ),
     click.option("--since", type=moment, metavar="TIME", help="Decisions since then, e.g. 7d, of a log's URL [all]."),
     click.option("--until", type=moment, metavar="TIME", help="Decisions before then, of a log's URL [all]."),
+    router_option,
 )  # fmt: skip
 
 
@@ -163,11 +176,17 @@ def optional_log_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def _with_source(function: Callable[..., Any], named: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)  # the options that the function has already, too
     def with_source(
-        *args: Any, log: str | None, spool: Path, since: datetime | None, until: datetime | None, **others: Any
+        *args: Any,
+        log: str | None,
+        spool: Path,
+        since: datetime | None,
+        until: datetime | None,
+        router: str | None,
+        **others: Any,
     ) -> Any:
-        if log is None and (since or until):
-            raise click.UsageError("--since and --until are about --log, which is not given")
-        source = None if log is None else LogSource(log, spool, since, until)
+        if log is None and (since or until or router):
+            raise click.UsageError("--since, --until and --router are about --log, which is not given")
+        source = None if log is None else LogSource(log, spool, since, until, router)
         return function(*args, source=source, **others)
 
     command: Callable[..., Any] = with_source

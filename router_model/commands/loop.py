@@ -21,7 +21,7 @@ from router_model.commands.log_source import LogSource, is_table
 from router_model.errors import ArtifactError, RouterModelError, TableError, TrainingError
 from router_model.features import FeatureError
 from router_model.help_pages import Command
-from router_model.serving.commands.log import DEFAULT_SPOOL, moment
+from router_model.serving.commands.log import DEFAULT_SPOOL, moment, router_option
 from router_model.wording import percent
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Plan:
     log : URL of a decision log, or an exported table
     spool : Path
     since : start of the log's period, as it was typed; None for all of it
+    router : the name of the service's router that it is about, whose decisions count; None: all
     place : Place
         Folder of published routers.
     tables : full evaluations to train on, beside the log
@@ -61,6 +62,7 @@ class Plan:
     log: str
     spool: Path
     since: str | None
+    router: str | None
     place: "Place"
     tables: tuple[Path, ...]
     held_out: Path | None
@@ -102,6 +104,7 @@ class Plan:
             "share": self.share,
             "max_quality_loss": self.max_quality_loss,
             "accept_moves": self.accept_moves,
+            **({} if self.router is None else {"router": self.router}),
         }
 
 
@@ -143,6 +146,7 @@ def _since(context: click.Context, option: click.Parameter, text: str | None) ->
     help="Folder of records that are not in the log yet.",
 )  # fmt: skip
 @click.option("--since", callback=_since, metavar="TIME", help="Learn from decisions since then, e.g. 30d [all].")
+@router_option
 @click.option("--to", "place", required=True, type=_PATH, help="Folder of published routers, as of 'promote'.")
 @click.option("--state", required=True, type=_PATH, help="Folder for the runs of this loop.")
 @click.option(
@@ -269,7 +273,8 @@ def run_once(plan: Plan, store: "Runs", say: Callable[[str], None]) -> dict[str,
     for former in runs:  # prompts belong in the log, where they can be deleted
         if former.folder != run.folder:
             shutil.rmtree(former.folder / "export", ignore_errors=True)
-    log = run.step("export", {"log": inputs["log"], "since": inputs["since"]}, partial(_export, plan)) / _LOG
+    asked: dict[str, Any] = {name: inputs[name] for name in ("log", "since", "router") if name in inputs}
+    log = run.step("export", asked, partial(_export, plan)) / _LOG
     for former in runs:
         if former.outcome is not None and _says_the_same(run, former):
             shutil.rmtree(run.folder)
@@ -301,7 +306,7 @@ def _says_the_same(run: "Run", former: "Run") -> bool:
 
 
 def _export(plan: Plan, into: Path) -> None:
-    source = LogSource(plan.log, plan.spool, None if plan.since is None else moment(plan.since), None)
+    source = LogSource(plan.log, plan.spool, None if plan.since is None else moment(plan.since), None, plan.router)
     with source.table() as table:
         shutil.copyfile(table, into / _LOG)
 

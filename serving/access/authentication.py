@@ -36,6 +36,10 @@ _KEY_HEADERS: Final = frozenset({b"x-api-key", b"x-goog-api-key", b"api-key"})
 CREDENTIALS: Final = _KEY_HEADERS | {b"authorization"}
 
 
+def _caller(key: Key) -> Caller:
+    return Caller(key.id, key.roles, key.router)
+
+
 class Access:
     """Decides what each caller may do.
 
@@ -110,7 +114,7 @@ class Access:
             own, needed = ", ".join(one for one in Role if one in key.roles), " or ".join(roles)
             raise ForbiddenError(f"key {key.id} has the roles: {own}; this needs: {needed}; use a key with that")
         self._count(key, roles, scope)
-        return Caller(key.id, key.roles)
+        return _caller(key)
 
     @property
     def has_keys(self) -> bool:
@@ -127,8 +131,7 @@ class Access:
         """
         if self._keyring is None:
             return INSECURE
-        key = self._key(credential, self._keyring)
-        return Caller(key.id, key.roles)
+        return _caller(self._key(credential, self._keyring))
 
     def caller(self, key_id: str) -> Caller | None:
         """Return the caller with a key's id, with the roles that the key has now; None: unknown, or it has ended."""
@@ -136,7 +139,7 @@ class Access:
             return None
         self._keyring.keep_current()
         key = self._keyring.get(key_id)
-        return None if key is None or key.ended(datetime.now(UTC)) else Caller(key.id, key.roles)
+        return None if key is None or key.ended(datetime.now(UTC)) else _caller(key)
 
     def key_name(self, key_id: str) -> str:
         """Return what people call a key; its id, if it is not known."""

@@ -11,6 +11,7 @@ from router_model.serving.access.key_file import KeyFile, edit_key_file
 from router_model.serving.access.keyring_secret import check_secret, read_or_make_secret, read_secret, secret_check
 from router_model.serving.access.keys import KEY_PATTERN, Key, key_hash, new_key_text
 from router_model.serving.common.callers import Role
+from router_model.serving.common.router_names import ROUTER_NAME
 from router_model.serving.common.service_errors import SettingsError
 
 MAX_NAME: Final = 100
@@ -26,6 +27,7 @@ def create_key(
     max_concurrent: int | None = None,
     budget: KeyBudget | None = None,
     expires: datetime | None = None,
+    router: str | None = None,
 ) -> tuple[Key, str]:
     """Add a key to a key file; the file is made if it does not exist.
 
@@ -37,8 +39,10 @@ def create_key(
     Raises
     ------
     SettingsError
-        If a valid key has that name, or the file or its secret cannot be used.
+        If a valid key has that name, the router's name is none, or the file or its secret cannot be used.
     """
+    if router is not None and ROUTER_NAME.fullmatch(router) is None:
+        raise SettingsError(f"router {router!r}; expected the NAME of a 'serve --router NAME=ARTIFACT', such as code")
     if not name.isprintable() or not name.strip() or len(name) > MAX_NAME:
         raise SettingsError(f"name {name!r}; expected 1 to {MAX_NAME} printable characters")
     key_id, text = new_key_text()
@@ -63,6 +67,7 @@ def create_key(
             feedback_per_day=feedback_per_day,
             max_concurrent=max_concurrent,
             budget=budget,
+            router=router,
         )
         made.append(key)
         return replace(before, secret_check=secret_check(secret)).with_key(key)

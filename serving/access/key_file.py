@@ -19,6 +19,7 @@
     max_concurrent = 20                # calls of models at a time; absent: no limit
     budget_usd = 10.0                  # what its calls of models may cost; absent: no limit
     budget_per = "month"               # or day, total
+    router = "code"                    # what "auto" means to it; absent: the service's
 
 It is replaced as a whole, by a rename: a reader sees the old file or the new one.
 """
@@ -42,7 +43,17 @@ from router_model.serving.common.service_errors import SettingsError
 
 VERSION: Final = 1
 _LIMITS: Final = {"requests_per_minute", "feedback_per_day", "max_concurrent", "budget_usd", "budget_per"}
-_FIELDS: Final = {"name", "roles", "hash", "created", "revoked", "expires", "former_hash", "former_expires"} | _LIMITS
+_FIELDS: Final = {
+    "name",
+    "roles",
+    "hash",
+    "created",
+    "revoked",
+    "expires",
+    "former_hash",
+    "former_expires",
+    "router",
+} | _LIMITS
 _HASH_LENGTH: Final = 32
 
 
@@ -120,6 +131,7 @@ def _parse_key(key_id: str, table: Any, origin: Path) -> Key:
         feedback_per_day=_count(table, "feedback_per_day", 0, where),
         max_concurrent=_count(table, "max_concurrent", 1, where),
         budget=_budget(table, where),
+        router=_typed(table, "router", str, where) if "router" in table else None,
     )
 
 
@@ -206,6 +218,7 @@ def _dump_key(key: Key) -> dict[str, Any]:
         "max_concurrent": key.max_concurrent,
         "budget_usd": None if key.budget is None else key.budget.usd,
         "budget_per": None if key.budget is None else key.budget.per.value,
+        "router": key.router,
     }
     return {field: value for field, value in table.items() if value is not None}
 

@@ -37,16 +37,26 @@ class Keyring:
     path : key file
     secret : what its keys are hashed with
     clock : seconds, monotonic
+    routers : names of the service's routers; None: they are not known
 
     Raises
     ------
     SettingsError
-        If the file cannot be read, is damaged, or its keys were made under another secret.
+        If the file cannot be read, is damaged, its keys were made under another secret, or one asks a router that there
+        is not.
     """
 
-    def __init__(self, path: Path, *, secret: bytes, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        secret: bytes,
+        clock: Callable[[], float] = time.monotonic,
+        routers: Collection[str] | None = None,
+    ) -> None:
         self._path = path
         self._secret = secret
+        self._routers = routers
         self._clock = clock
         self._checked_at = clock()
         self._trouble: str | None = None
@@ -57,9 +67,16 @@ class Keyring:
         """A counter that grows by one whenever the file was read again."""
 
     @classmethod
-    def load(cls, path: Path, *, secret: bytes, clock: Callable[[], float] = time.monotonic) -> "Keyring":
+    def load(
+        cls,
+        path: Path,
+        *,
+        secret: bytes,
+        clock: Callable[[], float] = time.monotonic,
+        routers: Collection[str] | None = None,
+    ) -> "Keyring":
         """Read the key file at `path`."""
-        return cls(path, secret=secret, clock=clock)
+        return cls(path, secret=secret, clock=clock, routers=routers)
 
     def find(self, credential: bytes) -> Key | None:
         """Return the key whose text is `credential`, even one that has ended; None if the file has no such key.
@@ -118,6 +135,15 @@ class Keyring:
         self.generation += 1
         logger.info("%s: read again, %d keys", self._path, len(self._by_id))
 
+    def _check_router(self, key: Key) -> None:
+        """Refuse a key whose requests nobody could decide; one that was revoked has none."""
+        if key.router is None or key.revoked is not None or self._routers is None or key.router in self._routers:
+            return
+        raise SettingsError(
+            f"{self._path}: key {key.id!r} ({key.name}): its router is {key.router!r}, and this service has "
+            f"{', '.join(self._routers)}; correct 'router', or start the service with --router {key.router}=ARTIFACT"
+        )
+
     def _look(self) -> tuple[int, int, int]:
         """Return a tuple that differs after each edit: an edit makes a new file, so at least the inode differs."""
         try:
@@ -132,4 +158,6 @@ class Keyring:
     def _read(self) -> dict[bytes, Key]:
         key_file = read_key_file(self._path)
         check_secret(key_file.secret_check, self._secret, origin=self._path)
+        for key in key_file.keys.values():
+            self._check_router(key)
         return {key.id.encode(): key for key in key_file.keys.values()}

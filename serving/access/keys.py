@@ -59,6 +59,8 @@ class Key:
         Calls of models at a time; None: no limit.
     budget : KeyBudget or None
         What its calls of models may cost; None: no limit.
+    router : str or None
+        The name of the router that ``auto`` means to it; None: the service's.
     """
 
     id: str
@@ -75,6 +77,7 @@ class Key:
     feedback_per_day: int | None = None
     max_concurrent: int | None = None
     budget: KeyBudget | None = None
+    router: str | None = None
 
     def ended(self, now: datetime) -> str | None:
         """Return since when the key is of no use, and what to do; None while it is valid."""

@@ -38,7 +38,7 @@ def check_access(settings: Settings) -> Keyring | None:
             f"{settings.keys}: there is no such key file; make it with 'router-model keys create "
             f"--file {settings.keys} --name gateway --role decide'"
         )
-    keyring = Keyring.load(settings.keys, secret=read_secret(settings.keys))
+    keyring = Keyring.load(settings.keys, secret=read_secret(settings.keys), routers=tuple(settings.by_router))
     may_ask = {Role.DECIDE, Role.PROXY}
     if not any(key.roles & may_ask and key.revoked is None for key in keyring.all_keys):
         raise SettingsError(

@@ -200,13 +200,14 @@ class HealthAnswer(BaseModel):
 
 
 class ReadyAnswer(BaseModel):
-    """Whether requests should be sent here, and if not, why not."""
+    """Whether requests should be sent here, and what is missing."""
 
     model_config = _CLOSED
 
     ready: bool
     checks: dict[str, bool]
     reason: str | None
+    routers: dict[str, bool] | None = Field(None, description="Of several routers: which are loaded.")
 
 
 class ReloadAnswer(BaseModel):
@@ -217,6 +218,7 @@ class ReloadAnswer(BaseModel):
     object: Literal["routing.reload"]
     artifact: str
     changed: bool
+    routers: dict[str, Any] | None = Field(None, description="Of several routers: `artifact` and `changed` of each.")
 
 
 class StatusAnswer(BaseModel):
@@ -230,6 +232,7 @@ class StatusAnswer(BaseModel):
     log: dict[str, Any]
     engine: dict[str, Any]
     proxy: dict[str, Any] | None = Field(description="Providers with their keys' states, and breakers; never a key.")
+    routers: dict[str, Any] | None = Field(None, description="Of several routers: the state of each, by its name.")
 
 
 class AnyAnswer(BaseModel):

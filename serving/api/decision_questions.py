@@ -25,7 +25,8 @@ from starlette.responses import Response
 from router_model.plan import PlanStep
 from router_model.serving.api.decision_rendering import decision_headers
 from router_model.serving.api.parts import Parts, parts_of
-from router_model.serving.common.callers import Role
+from router_model.serving.common.callers import Caller, Role
+from router_model.serving.common.router_names import router_in
 from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError, NotReadyError
 from router_model.serving.engine.query import Query, Routed
 from router_model.serving.formats.translations.responses_to_openai.items import chat_messages
@@ -77,7 +78,7 @@ class SystemOneRequest(BaseModel):
     state: str | dict[str, Any] | list[Any] = Field(
         description="A text; a chat body with `messages`; or any JSON, which is read as a text."
     )
-    model: ShortText | None = Field(None, description="An alias with options counts; other names have no effect.")
+    model: ShortText | None = Field(None, description="'auto:NAME' and aliases count; other names have no effect.")
     questions: dict[str, SystemOneQuestion] = Field(min_length=1, max_length=MOST_QUESTIONS)
     router: RouterOptions | None = None
 
@@ -122,7 +123,7 @@ class DecisionsRequest(BaseModel):
     )
 
     input: str | list[Any] = Field(description="A text, or items as of OpenAI's Responses.")
-    model: ShortText | None = Field(None, description="An alias with options counts; other names have no effect.")
+    model: ShortText | None = Field(None, description="'auto:NAME' and aliases count; other names have no effect.")
     questions: list[DecisionQuestion] = Field(min_length=1, max_length=MOST_QUESTIONS)
     router: RouterOptions | None = None
 
@@ -268,11 +269,11 @@ async def _decide(
     """Return the answers to the questions of a request, and the decisions behind them."""
     parts = parts_of(request)
     caller = parts.access.authenticate(request.scope, Role.DECIDE)
-    reader = _Reader(parts, surface, session_header(request.headers), caller.key_id)
+    reader = _Reader(parts, surface, session_header(request.headers), caller)
     asked = await parts.bodies.read(request, caller, partial(read, reader))
     # `authenticate` has counted the first one already; how many there are is known only now.
     parts.access.count_more(caller, len(asked) - 1)
-    decided = [await parts.engine.decide(one.query) for one in asked]
+    decided = [await parts.engines.decide(one.query) for one in asked]
     return [_answered(one, routed) for one, routed in zip(asked, decided, strict=True)], decided
 
 
@@ -283,16 +284,30 @@ class _Reader:
     parts: Parts
     surface: str
     session_id: str | None
-    key_id: str
+    caller: Caller
 
     def alias(self, name: str | None) -> Alias | None:
         return None if name is None or self.parts.proxy is None else self.parts.proxy.providers.alias(name)
 
+    def router(self, model: str | None) -> str:
+        """Return the name of the router that ``model`` asks, if it names one."""
+        alias = self.alias(model)
+        asked = model if alias is None else alias.model
+        return self.parts.engines.chosen(router_in(asked or ""), self.caller)
+
     def asked(
-        self, name: str | None, values: Iterable[str], chat: Mapping[str, Any], said: RouterOptions | None, *, at: str
+        self,
+        name: str | None,
+        values: Iterable[str],
+        chat: Mapping[str, Any],
+        said: RouterOptions | None,
+        *,
+        router: str,
+        at: str,
     ) -> _Asked:
         """Return a question whose options are `values`; `at` is its place in the body."""
-        known = self.parts.models
+        deciding = self.parts.engines[router].router
+        known = () if deciding is None else deciding.models
         if not known:
             raise NotReadyError(
                 "no router is loaded, so models cannot be compared; POST /v1/route answers with a default plan"
@@ -302,11 +317,12 @@ class _Reader:
             chat,
             said,
             surface=self.surface,
-            key_id=self.key_id,
+            key_id=self.caller.key_id,
             user_id=None,
             session_id=(None if said is None else said.session_id) or self.session_id,
             candidates=tuple(dict.fromkeys(options.values())),
             known=known,
+            router=router,
         )
         return _Asked(name, options, query)
 
@@ -334,19 +350,21 @@ class _Reader:
 def _read_systemone(reader: _Reader, body: dict[str, Any]) -> list[_Asked]:
     request = validated(SystemOneRequest, body)
     chat, said = _chat_of(request.state), reader.said(body, request.model, request.router)
+    router = reader.router(request.model)
     asked = []
     for name, question in request.questions.items():
         at = f"questions.{name[:80]}"
         _check_choice(question.type, at)
         if not isinstance(question.criteria, dict) or not question.criteria:
             raise InvalidRequestError(f"{at} has no options; expected criteria = {{option: description}}", param=at)
-        asked.append(reader.asked(name, question.criteria, chat, said, at=at))
+        asked.append(reader.asked(name, question.criteria, chat, said, router=router, at=at))
     return asked
 
 
 def _read_decisions(reader: _Reader, body: dict[str, Any]) -> list[_Asked]:
     request = validated(DecisionsRequest, body)
     chat, said = {"messages": chat_messages(None, request.input)}, reader.said(body, request.model, request.router)
+    router = reader.router(request.model)
     asked = []
     for position, question in enumerate(request.questions):
         at = f"questions[{position}]"
@@ -354,7 +372,7 @@ def _read_decisions(reader: _Reader, body: dict[str, Any]) -> list[_Asked]:
         if not question.choices:
             raise InvalidRequestError(f"{at} has no options; expected choices = [{{value: option}}]", param=at)
         values = [one.value if isinstance(one.value, str) else json.dumps(one.value) for one in question.choices]
-        asked.append(reader.asked(question.name, values, chat, said, at=at))
+        asked.append(reader.asked(question.name, values, chat, said, router=router, at=at))
     return asked
 
 

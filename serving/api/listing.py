@@ -18,10 +18,10 @@ from router_model.serving.api.answer_models import (
 )
 from router_model.serving.api.parts import Parts, parts_of
 from router_model.serving.common.callers import Caller, Role
+from router_model.serving.common.router_names import AUTO
 from router_model.serving.common.service_errors import ForbiddenError, ModelNotFoundError, NotFoundError
 from router_model.serving.http_edge.endpoint import Endpoint
 from router_model.serving.http_edge.json_response import json_response
-from router_model.serving.http_edge.requests import AUTO
 from router_model.serving.http_edge.surface_errors import GOOGLE, is_openrouters
 from router_model.serving.proxy.naming import not_found
 
@@ -118,14 +118,16 @@ def _googles(model: str, card: ModelCard | None) -> dict[str, Any]:
 def _cards(parts: Parts) -> dict[str, ModelCard | None]:
     """Return what there is: the candidates, then the models that providers name.
 
-    With a proxy ``auto`` comes first: chat programs offer their users the listed models only.
+    With a proxy ``auto`` and the names of several routers come first: chat programs offer their users the listed models
+    only.
     """
-    router = parts.engine.router
-    found: dict[str, ModelCard | None] = {} if router is None else {one: router.catalog[one] for one in router.models}
+    cards = parts.engines.cards or {}
+    found: dict[str, ModelCard | None] = {model: cards[model] for model in parts.models}
     if parts.proxy is None:
         return found
     served = parts.proxy.candidates.served_models
-    return {AUTO[0]: None} | found | {name: card for name, card in served.items() if name not in found}
+    asked = [AUTO[0], *(f"{AUTO[0]}:{name}" for name in parts.engines if len(parts.engines) > 1)]
+    return dict.fromkeys(asked) | found | {name: card for name, card in served.items() if name not in found}
 
 
 def _entry(name: str, card: ModelCard | None) -> dict[str, Any]:

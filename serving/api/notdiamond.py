@@ -26,7 +26,7 @@ from router_model.screening.constraints import Constraints
 from router_model.serving.api.answer_models import NotDiamondAnswer
 from router_model.serving.api.decision_rendering import decision_headers
 from router_model.serving.api.parts import Parts, parts_of
-from router_model.serving.common.callers import Role
+from router_model.serving.common.callers import Caller, Role
 from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError, NotReadyError
 from router_model.serving.engine.query import Query
 from router_model.serving.http_edge.bodies import validated
@@ -47,8 +47,8 @@ async def model_select(request: Request) -> Response:
     """
     parts = parts_of(request)
     caller = parts.access.authenticate(request.scope, Role.DECIDE)
-    named, query = await parts.bodies.read(request, caller, partial(_read, parts, caller.key_id))
-    routed = await parts.engine.decide(query)
+    named, query = await parts.bodies.read(request, caller, partial(_read, parts, caller))
+    routed = await parts.engines.decide(query)
     chosen = [named[model] for model in routed.plan.models if model in named]
     answer = {
         "providers": [{"provider": one.provider, "model": one.model} for one in chosen],
@@ -57,15 +57,16 @@ async def model_select(request: Request) -> Response:
     return json_response(answer, headers=decision_headers(routed))
 
 
-def _read(parts: Parts, key_id: str, body: Mapping[str, Any]) -> tuple[Named, Query]:
+def _read(parts: Parts, caller: Caller, body: Mapping[str, Any]) -> tuple[Named, Query]:
     asked = validated(NotDiamondRequest, body)
-    router = parts.engine.router
+    name = parts.engines.chosen(None, caller)  # the format has no field for a router
+    router = parts.engines[name].router
     if router is None:
         raise NotReadyError(
             "no router is loaded, so providers cannot be ranked; use POST /v1/route, which answers with a default plan"
         )
     named = named_providers(asked.llm_providers, router.catalog)
-    return named, read_notdiamond(asked, named, body, router.catalog, key_id=key_id)
+    return named, replace(read_notdiamond(asked, named, body, router.catalog, key_id=caller.key_id), router=name)
 
 
 def read_notdiamond(

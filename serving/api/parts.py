@@ -14,7 +14,7 @@ from router_model.serving.common.callers import Caller, Role
 from router_model.serving.common.service_errors import NotFoundError
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog
-from router_model.serving.engine.engine import Engine
+from router_model.serving.engine.engines import Engines
 from router_model.serving.formats.format import Surface
 from router_model.serving.http_edge.bodies import IS_LONG, BodyReader
 from router_model.serving.http_edge.paths import PATH_MODEL
@@ -39,7 +39,7 @@ class Parts:
 
     Attributes
     ----------
-    settings, engine, log, access, bodies, telemetry, tracing
+    settings, engines, log, access, bodies, telemetry, tracing
     owners : DecisionOwners
         Tells whose decision an id is.
     proxy : Proxy or None
@@ -51,7 +51,7 @@ class Parts:
     """
 
     settings: Settings
-    engine: Engine
+    engines: Engines
     log: DecisionLog
     access: Access
     bodies: BodyReader
@@ -64,19 +64,20 @@ class Parts:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Ids of the candidates; empty if there is no router."""
-        router = self.engine.router
-        return () if router is None else router.models
+        """Ids of the candidates of all routers; empty if there is none."""
+        return self.engines.models
 
     @property
     def providers(self) -> dict[str, str | None]:
         """The candidates' providers, by model."""
-        router = self.engine.router
-        return {} if router is None else {model: router.catalog[model].provider for model in router.models}
+        cards = self.engines.cards or {}
+        return {model: cards[model].provider for model in self.models}
 
     def update_gauges(self) -> None:
         """Let the metrics know the state of this worker."""
-        self.telemetry.update(self.log.stats, self.engine.status, self.engine.router)
+        self.telemetry.update(self.log.stats)
+        for name, engine in self.engines.items():
+            self.telemetry.update_router(name, engine.status, engine.router, is_ready=engine.ready)
         if self.proxy is not None:
             names = self.proxy.providers.names
             self.telemetry.set_breakers(self.proxy.breaker_states(), names)

@@ -12,7 +12,7 @@ from router_model.serving.api.answer_models import PlanoAnswer
 from router_model.serving.api.decision_rendering import decision_headers
 from router_model.serving.api.parts import parts_of
 from router_model.serving.common.callers import Role
-from router_model.serving.common.service_errors import EmptyPlanError, NotFoundError
+from router_model.serving.common.service_errors import EmptyPlanError, ModelNotFoundError, NotFoundError
 from router_model.serving.http_edge.endpoint import DECISION_HEADERS, SESSION_HEADER, Endpoint
 from router_model.serving.http_edge.json_response import json_response
 from router_model.serving.http_edge.queries import read_query
@@ -29,9 +29,10 @@ async def plano_route(request: Request) -> Response:
     """
     parts = parts_of(request)
     caller = parts.access.authenticate(request.scope, Role.DECIDE)
-    read = partial(read_query, headers=request.headers, known=parts.models, key_id=caller.key_id, surface="plano")
+    choose = partial(parts.engines.choose, caller)
+    read = partial(read_query, headers=request.headers, choose=choose, key_id=caller.key_id, surface="plano")
     query = await parts.bodies.read(request, caller, read)
-    routed = await parts.engine.decide(query)
+    routed = await parts.engines.decide(query)
     answer = {"model": routed.model, "route": routed.reason, "trace_id": trace_id(request.headers.get("traceparent"))}
     return json_response(answer, headers=decision_headers(routed))
 
@@ -62,7 +63,7 @@ ENDPOINTS: Final = (
         PlanoAnswer,
         RouteRequest,
         roles=(Role.DECIDE,),
-        errors=(NotFoundError, EmptyPlanError),
+        errors=(NotFoundError, ModelNotFoundError, EmptyPlanError),
         parameters=(SESSION_HEADER, _TRACE),
         headers=DECISION_HEADERS,
     ),

@@ -11,7 +11,7 @@ from router_model.serving.api.answer_models import BatchAnswer, DecisionAnswer
 from router_model.serving.api.decision_rendering import decision_dict, decision_headers
 from router_model.serving.api.parts import Parts, parts_of
 from router_model.serving.common.callers import Caller, Role
-from router_model.serving.common.service_errors import EmptyPlanError, NotFoundError, ServiceError
+from router_model.serving.common.service_errors import EmptyPlanError, ModelNotFoundError, NotFoundError, ServiceError
 from router_model.serving.engine.query import Query, Routed
 from router_model.serving.http_edge.bodies import validated
 from router_model.serving.http_edge.endpoint import DECISION_HEADERS, SESSION_HEADER, Endpoint
@@ -31,9 +31,10 @@ async def route(request: Request) -> Response:
     """
     parts = parts_of(request)
     caller = parts.access.authenticate(request.scope, Role.DECIDE)
-    read = partial(read_query, headers=request.headers, known=parts.models, key_id=caller.key_id, surface="route")
+    choose = partial(parts.engines.choose, caller)
+    read = partial(read_query, headers=request.headers, choose=choose, key_id=caller.key_id, surface="route")
     query = await parts.bodies.read(request, caller, read)
-    routed = await parts.engine.decide(query)
+    routed = await parts.engines.decide(query)
     return json_response(decision_dict(routed), headers=decision_headers(routed))
 
 
@@ -49,7 +50,7 @@ async def route_batch(request: Request) -> Response:
     # `authenticate` has counted the first one already; how many there are is known only now.
     parts.access.count_more(caller, len(read) - 1)
     queries = [query for query in read if isinstance(query, Query)]
-    decided = iter(await parts.engine.decide_batch(queries))
+    decided = iter(await parts.engines.decide_batch(queries))
     answers = [next(decided) if isinstance(query, Query) else query for query in read]
     degraded = any(isinstance(one, Routed) and one.degraded for one in answers)
     return json_response(
@@ -66,7 +67,8 @@ def _read(body: dict[str, Any], parts: Parts, caller: Caller) -> Query | Service
     """Read one request of a batch; if it is wrong, the error is its answer."""
     try:
         # No headers, because those of the batch would put all its requests into one session.
-        return read_query(body, _NO_HEADERS, known=parts.models, key_id=caller.key_id, surface="batch")
+        choose = partial(parts.engines.choose, caller)
+        return read_query(body, _NO_HEADERS, choose=choose, key_id=caller.key_id, surface="batch")
     except Exception as exc:
         known = as_service_error(exc)
         if known is None:
@@ -87,7 +89,7 @@ ENDPOINTS: Final = (
         DecisionAnswer,
         RouteRequest,
         roles=(Role.DECIDE,),
-        errors=(NotFoundError, EmptyPlanError),
+        errors=(NotFoundError, ModelNotFoundError, EmptyPlanError),
         parameters=(SESSION_HEADER,),
         headers=DECISION_HEADERS,
     ),

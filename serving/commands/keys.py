@@ -125,6 +125,7 @@ def command() -> None:
     help="What it is for; can be repeated.",
 )
 @click.option("--expires", type=_Expiry(), help="When it ends: a date, or from now on, such as 90d [never].")
+@click.option("--router", metavar="NAME", help="The router that 'auto' means to it [the service's].")
 @click.option("--requests-per-minute", type=click.IntRange(min=1), help="Its own limit [the service's].")
 @click.option("--feedback-per-day", type=click.IntRange(min=0), help="Its own cap [the service's].")
 @click.option("--max-concurrent", type=click.IntRange(min=1), help="Calls of models at a time [no limit].")
@@ -148,6 +149,7 @@ def create(
     budget_usd: Decimal | None,
     budget_per: str,
     expires: datetime | None,
+    router: str | None,
     path: Path,
     as_json: bool,
 ) -> None:
@@ -166,6 +168,7 @@ def create(
         max_concurrent=max_concurrent,
         budget=None if budget_usd is None else KeyBudget(budget_usd, Per(budget_per)),
         expires=expires,
+        router=router,
     )
     _print_key(key, text, path, as_json=as_json)
     if Role.PROXY not in key.roles and (key.budget is not None or key.max_concurrent is not None):
@@ -288,13 +291,15 @@ def _described(key: "Key") -> dict[str, Any]:
         "max_concurrent": key.max_concurrent,
         "budget_usd": None if key.budget is None else float(key.budget.usd),
         "budget_per": None if key.budget is None else key.budget.per.value,
+        "router": key.router,
     }
 
 
 def _show(keys: "list[Key]", now: datetime, uses: "Mapping[str, datetime] | None", since: datetime) -> None:
     """Print a table."""
-    head: tuple[str, ...] = ("id", "name", "roles", "created", "requests/min", "feedback/day", "concurrent", "budget")
-    head += ("state",) if uses is None else ("last used (UTC)", "state")
+    has_routers = any(key.router is not None for key in keys)
+    head = ["id", "name", "roles", "created", "requests/min", "feedback/day", "concurrent", "budget"]
+    head += [*(["router"] if has_routers else []), *([] if uses is None else ["last used (UTC)"]), "state"]
     rows = [
         (
             key.id,
@@ -305,6 +310,7 @@ def _show(keys: "list[Key]", now: datetime, uses: "Mapping[str, datetime] | None
             "default" if key.feedback_per_day is None else str(key.feedback_per_day),
             "any" if key.max_concurrent is None else str(key.max_concurrent),
             "none" if key.budget is None else str(key.budget),
+            *(["-" if key.router is None else key.router] if has_routers else []),
             *([] if uses is None else [f"{uses[key.id]:%Y-%m-%d %H:%M}" if key.id in uses else "-"]),
             _state(key, now),
         )

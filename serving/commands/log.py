@@ -47,6 +47,9 @@ spool_option = click.option(
 )  # fmt: skip
 
 
+router_option = click.option("--router", metavar="NAME", help="Only decisions of this router ('serve --router') [all].")
+
+
 class _Log(Group):
     def invoke(self, ctx: click.Context) -> Any:
         # Around the call, because the commands import the libraries of the extra only when they run.
@@ -80,6 +83,7 @@ def command() -> None:
 @spool_option
 @click.option("--since", type=moment, metavar="TIME", help="Decisions since then [all].")
 @click.option("--until", type=moment, metavar="TIME", help="Decisions before then [all].")
+@router_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A .parquet, .csv or .jsonl file.")
 @click.option(
     "--regenerated-within", type=click.FloatRange(min=0, min_open=True), metavar="MINUTES",
@@ -91,6 +95,7 @@ def export(
     *,
     since: datetime | None,
     until: datetime | None,
+    router: str | None,
     out: Path,
     regenerated_within: float | None,
 ) -> None:
@@ -103,7 +108,9 @@ def export(
     within = None if regenerated_within is None else timedelta(minutes=regenerated_within)
     period = Period(since, until)
     with working("joining decisions, attempts and feedback"):
-        report = with_log(url, spool, lambda store: export_log(store, out, period, regenerated_within=within))
+        report = with_log(
+            url, spool, lambda store: export_log(store, out, period, regenerated_within=within, router=router)
+        )
     click.echo("\n".join(report.lines()))
 
 

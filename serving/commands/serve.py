@@ -87,6 +87,9 @@ def _kind(annotation: Any) -> Any:
     # callers show a key, and the folder's router may be replaced while it serves
     router-model serve routers --host 0.0.0.0 --keys keys.toml \
       --providers providers.toml
+    # two routers: "auto:support" and "auto:code"; "auto" is the first
+    router-model serve --router support=routers/support \
+      --router code=routers/code --keys keys.toml --providers providers.toml
     """,
     sections=SECTIONS,
 )
@@ -100,7 +103,8 @@ def command(**options: Any) -> None:
     ARTIFACT.
 
     ARTIFACT is a router's folder, a file or link that names one, or a folder
-    that 'router-model promote' publishes in. Every option can be set by the
+    that 'router-model promote' publishes in; its name is "default". --router
+    adds others, or replaces it. Every option can be set by the
     variable behind it, too; the option wins.
     """
     settings = read_settings(**options)

@@ -1,4 +1,4 @@
-"""``router-model spend``: what calls cost by key, model, provider or day, and what is left of budgets."""
+"""``router-model spend``: what calls cost by key, model, provider, router or day, and what is left of budgets."""
 
 import json
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from router_model.wording import counted, usd
 if TYPE_CHECKING:
     from router_model.serving.access.key_file import KeyFile
 
-_BY: Final = ("key", "model", "provider", "day")
-_WITHOUT: Final = {"key": "without a key", "model": "unknown", "provider": "unknown"}
+_BY: Final = ("key", "model", "provider", "router", "day")
+_WITHOUT: Final = {"key": "without a key", "model": "unknown", "provider": "unknown", "router": "a model was named"}
 
 
 @click.command(
@@ -55,10 +55,10 @@ def command(
     spool: Path,
     as_json: bool,
 ) -> None:
-    """Say what calls cost, by key, model, provider or day, from the decision log.
+    """Say what calls cost, by key, model, provider, router or day.
 
-    With --keys it also says what is left of each key's budget. Costs are those
-    of calls that were forwarded here, and of reports of other calls.
+    With --keys it also says what is left of each key's budget. It reads the
+    decision log: costs are those of calls that were forwarded here, and of reports of other calls.
     """
     with needing_serve("'spend'"):
         from router_model.serving.access.key_file import read_key_file  # noqa: PLC0415  (--help stays fast)

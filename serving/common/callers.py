@@ -30,10 +30,13 @@ class Caller:
     key_id : str
         Public id of its key; ``insecure`` if the service runs without keys. Safe to log.
     roles : frozenset of Role
+    router : str or None
+        The name of the router that ``auto`` means to it; None: the service's.
     """
 
     key_id: str
     roles: frozenset[Role]
+    router: str | None = None
 
 
 INSECURE = Caller("insecure", frozenset(Role))

@@ -14,9 +14,11 @@ from typing import Any, Final
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError, to_json
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as VariableError
 
 from router_model.serving.common.log_lines import LogFormat
 from router_model.serving.common.masking import masked_url
+from router_model.serving.common.router_names import DEFAULT_ROUTER, split_named
 from router_model.serving.common.service_errors import SettingsError
 
 URLS: Final = frozenset({"log", "session_store"})
@@ -61,6 +63,8 @@ class Settings(BaseSettings):
         description="Prices and capabilities instead of the router's own; without one, what a starter is made of.",
     )
     encoder: str | None = Field(None, description="The encoder, where the router was trained with one of your own.")
+    router: tuple[str, ...] = Field((), description="Another router, as NAME=ARTIFACT: 'auto:NAME' asks it.")
+    router_catalog: tuple[str, ...] = Field((), description="NAME=FILE: as --catalog, of one of these routers.")
     default_plan: tuple[str, ...] = Field((), description="Models to answer with when deciding fails, best first.")
     decision_deadline_s: float = Field(0.25, gt=0, description="After it a request gets the default plan.")
     reload_every_s: float = Field(2.0, gt=0, description="How often the artifact is looked at for a newer one.")
@@ -167,6 +171,21 @@ class Settings(BaseSettings):
     # ending
     drain_s: float = Field(10.0, ge=0, description="How long requests may take after SIGTERM.")
 
+    @field_validator("router", "router_catalog")
+    @classmethod
+    def _are_named(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what is no NAME=PATH, and names and paths that are there twice."""
+        try:
+            pairs = [split_named(one) for one in given]
+        except ValueError as exc:
+            raise PydanticCustomError("named", "{why}", {"why": str(exc)}) from None
+        for place, (name, _) in enumerate(pairs):
+            if name in (other for other, _ in pairs[:place]):
+                raise PydanticCustomError(
+                    "named_twice", "the name '{name}' is there twice; give each router its own", {"name": name}
+                )
+        return given
+
     @field_validator("cors_origins")
     @classmethod
     def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
@@ -181,7 +200,8 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _decides_somehow(self) -> "Settings":
         """Refuse settings by which the service could neither decide nor forward."""
-        if self.artifact is None and self.providers is None and self.catalog is None and not self.default_plan:
+        named = self.artifact, self.providers, self.catalog
+        if not (any(one is not None for one in named) or self.router or self.default_plan):
             raise PydanticCustomError(
                 "no_artifact",
                 "no artifact: expected the folder of a trained router, or ROUTER_ARTIFACT; 'router-model train' makes "
@@ -189,6 +209,56 @@ class Settings(BaseSettings):
                 "calls, and --default-plan MODEL is what 'auto' means",
             )
         return self
+
+    @model_validator(mode="after")
+    def _routers_differ(self) -> "Settings":
+        """Refuse routers of one name or one artifact, and catalogs of routers that are not there."""
+        named = dict(map(split_named, self.router))
+        if DEFAULT_ROUTER in named and self._has_nameless:
+            raise PydanticCustomError(
+                "default_twice",
+                "--router {name}=…: the router without a name (ARTIFACT, or the starter of --catalog) is called that "
+                "already; choose another name",
+                {"name": DEFAULT_ROUTER},
+            )
+        seen = {} if self.artifact is None else {self.artifact.absolute(): DEFAULT_ROUTER}
+        for name, path in named.items():
+            other = seen.setdefault(Path(path).absolute(), name)
+            if other != name:
+                raise PydanticCustomError(
+                    "artifact_twice",
+                    "--router: '{other}' and '{name}' are both {path}; give each router an artifact of its own",
+                    {"other": other, "name": name, "path": path},
+                )
+        for name in dict(map(split_named, self.router_catalog)):
+            if name not in named:
+                raise PydanticCustomError(
+                    "catalog_of_nobody",
+                    "--router-catalog {name}=…: there is no --router {name}=…; its names are {names}",
+                    {"name": name, "names": ", ".join(named) or "none"},
+                )
+        return self
+
+    @property
+    def _has_nameless(self) -> bool:
+        """Whether there is a router that ``router`` does not name."""
+        return self.artifact is not None or self.starts or not self.router
+
+    @property
+    def by_router(self) -> "dict[str, Settings]":
+        """The settings of each router by its name, for the parts that know one router; ``auto`` means the first.
+
+        That is the one that has no name or is called `DEFAULT_ROUTER`, else the one that ``router`` names first. What
+        is about one artifact, its catalog and its table for promotions, is not the other routers'.
+        """
+        alone: dict[str, Any] = {"router": (), "router_catalog": ()}
+        catalogs = {name: Path(path) for name, path in map(split_named, self.router_catalog)}
+        found = {DEFAULT_ROUTER: self.model_copy(update=alone)} if self._has_nameless else {}
+        for name, path in map(split_named, self.router):
+            own = {"artifact": Path(path), "catalog": catalogs.get(name), "promotion_table": None}
+            found[name] = self.model_copy(update=alone | own)
+        first = DEFAULT_ROUTER if DEFAULT_ROUTER in found else next(iter(found))
+        return {first: found[first]} | found
 
     @property
     def starts(self) -> bool:
@@ -212,6 +282,9 @@ def read_settings(**options: Any) -> Settings:
     given = {name: value for name, value in options.items() if value not in (None, ())}
     try:
         return Settings(**given)
+    except VariableError as exc:  # of a list that is no JSON; the message names the field
+        name = next((one for one in Settings.model_fields if f'"{one}"' in str(exc)), "")
+        raise SettingsError(f"""{variable(name)}: expected a list as JSON has it, such as '["a", "b"]'""") from None
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
         # An error without a place is about the settings as a whole, so there is no option to name.

@@ -244,7 +244,7 @@ async def show(visit: Visit) -> Response:
     """Show a page of the models that match."""
     search, standing, number = visit.query("q")[:_LONGEST_SEARCH], visit.query("standing"), visit.query("page")
     found = catalog_page(
-        visit.parts.engine.router,
+        visit.engine.router,
         visit.parts.proxy,
         today=datetime.now(UTC).date(),
         search=search,
@@ -258,7 +258,7 @@ async def show(visit: Visit) -> Response:
         search=search,
         standing=standing,
         standings=list(Standing),
-        has_router=visit.parts.engine.router is not None,
+        has_router=visit.engine.router is not None,
         has_proxy=visit.parts.proxy is not None,
     )
 

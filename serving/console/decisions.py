@@ -44,7 +44,9 @@ async def find(visit: Visit) -> Response:
     """Show the decisions that the filters leave, newest first; an id leads to its decision at once."""
     if visit.query("id"):
         return visit.redirect(f"{HOME}/decisions/{_segment(visit.query('id'))}")
-    fields = {name: visit.query(name)[:_LONGEST] for name in ("model", "reason", "key", "status", "session", "text")}
+    fields = {
+        name: visit.query(name)[:_LONGEST] for name in ("model", "reason", "key", "status", "session", "router", "text")
+    }
     times = {name: visit.query(name) for name in ("since", "until")}
     if fields["status"] not in STATUSES:
         raise InvalidRequestError(
@@ -55,6 +57,7 @@ async def find(visit: Visit) -> Response:
         model=fields["model"] or None,
         reason=fields["reason"] or None,
         session_id=fields["session"] or None,
+        router=fields["router"] or None,
         text=fields["text"] or None,
         status=fields["status"],
         since=_time("since", times["since"]),

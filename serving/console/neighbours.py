@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from router_model.explanation_records import LoggedOutcome, Neighbour
 from router_model.goal import OwnTradeoff
-from router_model.serving.console.previews import CHAMPION, TITLES, router_of, side_of
+from router_model.serving.common.router_names import DEFAULT_ROUTER
+from router_model.serving.console.previews import CHAMPION, TITLES, router_of, side_id, side_of
 from router_model.serving.console.visit import Page, Visit
 from router_model.serving.decision_log.log_records import DecisionRecord
 from router_model.serving.engine.query import Query
@@ -56,18 +57,21 @@ async def show(visit: Visit) -> Response:
 
 
 async def _found(visit: Visit, record: DecisionRecord) -> Mapping[str, Any]:
-    side = await side_of(visit.parts, record.artifact)
+    decided_by = record.router or DEFAULT_ROUTER
+    name = decided_by if decided_by in visit.parts.engines else visit.parts.engines.default_name
+    side = await side_of(visit.parts, name, record.artifact)
     models = [one.model for one in record.candidates[:_MODELS_SHOWN]]
     found: dict[str, Any] = {"why_not": "", "rows": [], "models": models, "router": TITLES[side or CHAMPION]}
     found |= {"is_another": side is None, "shows_prompts": visit.sees_all}
     if record.messages is None:
         return found | {"why_not": _NO_TEXT}
-    if visit.parts.engine.router is None:
+    engine = visit.parts.engines[name]
+    if engine.router is None:
         return found | {"why_not": "No router is loaded"}
-    router = await router_of(visit.parts, side or CHAMPION)
+    router = await router_of(visit.parts, side_id(visit.parts, name, side or CHAMPION))
     goal = OwnTradeoff(record.quality_bar)
     query = Query(_body(record.messages), surface="console", goal=goal, key_id=visit.caller.key_id, explain=True)
-    decision = await visit.parts.engine.preview(router, query)
+    decision = await engine.preview(router, query)
     near = () if decision.explanation is None else decision.explanation.neighbours
     return found | {"rows": [_row(one, models, shows_prompt=visit.sees_all) for one in near]}
 

@@ -127,7 +127,7 @@ def _state(visit: Visit) -> dict[str, Any]:
     return {
         "log": stats,
         "is_writable": parts.log.writable,
-        "is_ready": parts.engine.ready,
+        "is_ready": parts.engines.ready,
         "breakers": sorted((*name, state.value, troubles.get(name)) for name, state in breakers),
         "n_workers": parts.settings.workers,
     }

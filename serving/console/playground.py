@@ -7,12 +7,12 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from router_model.serving.common.callers import Role
+from router_model.serving.common.router_names import AUTO
 from router_model.serving.common.service_errors import InvalidRequestError, NotFoundError, ServiceError
-from router_model.serving.console.previews import CHALLENGER, CHAMPION, preview_plans, sides_at_hand
+from router_model.serving.console.previews import CHALLENGER, CHAMPION, preview_plans, side_id, sides_at_hand
 from router_model.serving.console.prompt_input import PlaygroundPrompt, read_asked
 from router_model.serving.console.sending import MOST_MODELS, SentAnswer, send
 from router_model.serving.console.visit import READERS, Page, Visit
-from router_model.serving.http_edge.requests import AUTO
 from router_model.serving.proxy.preferences import NONE
 from router_model.serving.proxy.proxy import Proxy
 
@@ -91,19 +91,21 @@ async def _asked(visit: Visit) -> PlaygroundPrompt | None:
 
 def _unavailable(proxy: Proxy | None, visit: Visit) -> tuple[str, ...]:
     """Return the models that the proxy could not call; without one all can be, by whoever asks for decisions."""
-    return () if proxy is None else proxy.candidates.unavailable(visit.parts.engine.cards or (), NONE)
+    return () if proxy is None else proxy.candidates.unavailable(visit.parts.engines.cards or (), NONE)
 
 
 def _chosen_sides(visit: Visit, sides: Mapping[str, str]) -> list[str]:
     """Return the one or two routers whose plans are shown; at first the champion, and a challenger beside it."""
     if "router" not in visit.form:
-        return [side for side in (CHAMPION, CHALLENGER) if side in sides] or list(sides)[:1]
+        usual = [side_id(visit.parts, visit.router, side) for side in (CHAMPION, CHALLENGER)]
+        return [side for side in usual if side in sides] or list(sides)[:1]
     return list(dict.fromkeys(filter(None, (visit.form["router"], visit.form.get("beside")))))
 
 
 async def _page(visit: Visit) -> dict[str, Any]:
-    proxy, router, sides = visit.parts.proxy, visit.parts.engine.router, await sides_at_hand(visit.parts)
-    served = [] if proxy is None else [AUTO[0], *proxy.candidates.served_models]
+    proxy, router, sides = visit.parts.proxy, visit.parts.engines.default.router, await sides_at_hand(visit.parts)
+    autos = [AUTO[0], *(f"{AUTO[0]}:{name}" for name in visit.routers)]
+    served = [] if proxy is None else [*autos, *proxy.candidates.served_models]
     why_not = _NO_PROXY if proxy is None else ""
     if not why_not and Role.PROXY not in visit.caller.roles:
         why_not = f"the key '{visit.key_name}' lacks the role 'proxy', so it can send nothing"

@@ -33,7 +33,7 @@ async def preview_plans(
 
     Parameters
     ----------
-    sides : of `TITLES`
+    sides : of `sides_at_hand`
     key_id, unavailable : as of `PlaygroundPrompt.query`
     """
 
@@ -43,7 +43,7 @@ async def preview_plans(
             router = await router_of(parts, side)
             artifact = short_hash(router)
             query = asked.query(known=router.models, key_id=key_id, unavailable=unavailable)
-            return plan_view(side, router, await parts.engine.preview(router, query))
+            return plan_view(side, router, await _named(parts, side)[1].preview(router, query))
         except Exception as exc:  # noqa: BLE001  (the page says it; what nobody expected is logged with an id)
             error = as_service_error(exc) or failed(exc, "a preview in the console")
             return PlanView(side, artifact, error=error.message)
@@ -58,36 +58,50 @@ def loaded_routers(engine: Engine) -> dict[str, Router]:
     return found if contender is None else found | {CHALLENGER: contender.router}
 
 
+def side_id(parts: Parts, name: str, side: str) -> str:
+    """Return what forms call one of `TITLES` of a router; its name is in it where there are several."""
+    return side if len(parts.engines) == 1 else f"{name}/{side}"
+
+
 async def sides_at_hand(parts: Parts) -> Mapping[str, str]:
-    """Return the routers that can be asked, with what people call them: those that are loaded, and the former one."""
-    former = await asyncio.to_thread(_former_folder, parts.settings)
-    found = [*loaded_routers(parts.engine), *([] if former is None else [FORMER])]
-    return {side: TITLES[side] for side in found}
+    """Return the routers that can be asked, with what people call them: those that are loaded, and the former ones."""
+    several = len(parts.engines) > 1
+    found = {}
+    for name, engine in parts.engines.items():
+        former = await asyncio.to_thread(_former_folder, parts.settings.by_router[name])
+        for side in [*loaded_routers(engine), *([] if former is None else [FORMER])]:
+            found[side_id(parts, name, side)] = f"{TITLES[side]} of {name}" if several else TITLES[side]
+    return found
 
 
-async def side_of(parts: Parts, artifact: str) -> str | None:
-    """Return which of the routers at hand has a content hash; None: none of them."""
-    for side, router in loaded_routers(parts.engine).items():
+async def side_of(parts: Parts, name: str, artifact: str) -> str | None:
+    """Return which of a router's `TITLES` has a content hash; None: none of those at hand."""
+    for side, router in loaded_routers(parts.engines[name]).items():
         if router.artifact.content_hash == artifact:
             return side
-    former = await asyncio.to_thread(_former_folder, parts.settings)
+    former = await asyncio.to_thread(_former_folder, parts.settings.by_router[name])
     return FORMER if former is not None and artifact.partition(":")[2].startswith(former.name) else None
 
 
 async def router_of(parts: Parts, side: str) -> Router:
     """Return a router that can be asked; the former champion is loaded when somebody looks at it.
 
+    Parameters
+    ----------
+    side : of `sides_at_hand`
+
     Raises
     ------
     InvalidRequestError
         If the service has none of this name (any more), or it cannot be loaded.
     """
-    loaded = loaded_routers(parts.engine)
-    if side in loaded:
-        return loaded[side]
-    if side == FORMER:
+    name, engine, bare = _named(parts, side)
+    loaded = loaded_routers(engine)
+    if bare in loaded:
+        return loaded[bare]
+    if bare == FORMER:
         try:
-            former = await asyncio.to_thread(_loaded_former, parts.settings, tuple(loaded.values()))
+            former = await asyncio.to_thread(_loaded_former, parts.settings.by_router[name], tuple(loaded.values()))
         except ArtifactError as exc:
             raise InvalidRequestError(f"the former champion cannot be loaded: {exc}") from exc
         if former is not None:
@@ -96,6 +110,14 @@ async def router_of(parts: Parts, side: str) -> Router:
         f"router: got {side[:32]!r}; this service has: {', '.join(await sides_at_hand(parts)) or 'none'}",
         param="router",
     )
+
+
+def _named(parts: Parts, side: str) -> tuple[str, Engine, str]:
+    """Return the router's name, its engine, and the rest of what `side_id` made; an unknown name is no side."""
+    name, _, bare = side.rpartition("/")
+    if not name or name not in parts.engines:
+        return parts.engines.default_name, parts.engines.default, side
+    return name, parts.engines[name], bare
 
 
 def _former_folder(settings: Settings) -> Path | None:

@@ -10,7 +10,9 @@ from starlette.datastructures import Headers
 from router_model.goal import KNOBS
 from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.engine.query import Query
-from router_model.serving.http_edge.queries import read_query
+from router_model.serving.http_edge.bodies import validated
+from router_model.serving.http_edge.queries import read_query_for
+from router_model.serving.http_edge.requests import Envelope
 
 GOALS: Final = {
     "own": None,
@@ -56,7 +58,8 @@ class PlaygroundPrompt:
         InvalidRequestError, NotFoundError, RequestError
             If the body or a field of the form is wrong.
         """
-        asked = read_query(self.body, _NO_HEADERS, known=known, key_id=key_id, surface="playground")
+        envelope = validated(Envelope, self.body)
+        asked = read_query_for(envelope, self.body, _NO_HEADERS, known=known, key_id=key_id, surface="playground")
         if not unavailable:
             return asked
         return replace(asked, constraints=replace(asked.constraints, unavailable=tuple(unavailable)))

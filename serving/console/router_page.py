@@ -25,7 +25,7 @@ _URL: Final = "/console/router"
 
 async def show(visit: Visit) -> Response:
     """Show the routers that are loaded; to an operator also the place that they come from."""
-    place = await place_view(visit.parts.settings) if visit.sees_all else PlaceView()
+    place = await place_view(visit.settings) if visit.sees_all else PlaceView()
     page = _page(visit, place)
     pictures = {
         side: await asyncio.to_thread(_pictures, facts.measured)
@@ -37,17 +37,17 @@ async def show(visit: Visit) -> Response:
 
 async def confirm(visit: Visit) -> Response:
     """Ask whether a change is meant, and say what it does."""
-    place, action = await place_view(visit.parts.settings), _action(visit.query("action"))
+    place, action = await place_view(visit.settings), _action(visit.query("action"))
     if action not in place.actions:
         raise NotFoundError(f"there is nothing to {action} now; look at the page of the router")
-    status = visit.parts.engine.status
+    status = visit.engine.status
     return visit.render(
         "router_confirm.html",
         place=place,
         action=action.value,
         target=place.target(action),
         canary=status["canary"],
-        hand=AtHand.of(visit.parts.settings),
+        hand=AtHand.of(visit.settings),
         periods=PERIODS,
         no_log=NO_LOG,
     )
@@ -60,28 +60,34 @@ async def carry_out(visit: Visit) -> Response:
         raise InvalidRequestError(
             f"reason: expected one line of up to {_LONGEST_REASON} characters, for the history", param="reason"
         )
-    settings, form = visit.parts.settings, visit.form
+    settings, form = visit.settings, visit.form
     place, said = (
         await place_as_seen(settings, action, form.get("seen", "")),
         f"{reason} (console, key {visit.key_name}, {visit.caller.key_id})",
     )
     if action is Action.PROMOTE:
         period, is_forced = form.get("period", ""), "forced" in form
-        passage = await promote(settings, place, period=period, reason=said, is_forced=is_forced)
+        passage = await promote(settings, place, period=period, reason=said, is_forced=is_forced, router=_named(visit))
         if not passage.is_promoted:
             return visit.render("router_gate.html", place=place, passage=passage, period=period, reason=reason)
     else:
         await change(place, action, said)
-    await visit.parts.engine.reload()
-    return visit.redirect(_URL, done=action.value)
+    await visit.engine.reload()
+    of = {"of": visit.router} if visit.routers else {}
+    return visit.redirect(_URL, done=action.value, **of)
 
 
 async def drift(visit: Visit) -> Response:
     """Check the log for drift, and show what was found."""
-    found = await check_drift(visit.parts.settings, visit.form.get("period", ""))
+    found = await check_drift(visit.settings, visit.form.get("period", ""), router=_named(visit))
     if visit.is_partial:
         return visit.render("router_drift.html", found=found)
     return visit.render("router_drift_page.html", found=found)
+
+
+def _named(visit: Visit) -> str | None:
+    """Return the router's name where there are several: else all of the log is its own."""
+    return visit.router if visit.routers else None
 
 
 def _action(name: str) -> Action:
@@ -94,16 +100,16 @@ def _action(name: str) -> Action:
 
 
 def _page(visit: Visit, place: PlaceView) -> dict[str, Any]:
-    status: Mapping[str, Any] = visit.parts.engine.status
+    status: Mapping[str, Any] = visit.engine.status
     today = _today()
     loaded = status["loaded_at"]
     return {
-        "routers": {side: router_facts(router, today) for side, router in loaded_routers(visit.parts.engine).items()},
+        "routers": {side: router_facts(router, today) for side, router in loaded_routers(visit.engine).items()},
         "state": status,
         "loaded_at": None if loaded is None else datetime.fromtimestamp(loaded, UTC),
         "default_plan": status["default_plan"],
         "place": place,
-        "settings": visit.parts.settings,
+        "settings": visit.settings,
         "periods": DRIFT_PERIODS,
     }
 

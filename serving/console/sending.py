@@ -15,10 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from router_model.serving.common.callers import Caller
+from router_model.serving.common.router_names import router_in
 from router_model.serving.common.service_errors import ServiceError
 from router_model.serving.formats.format import Surface
 from router_model.serving.http_edge.error_answers import as_service_error
-from router_model.serving.http_edge.requests import AUTO
 from router_model.serving.proxy.proxy import Proxy
 
 MOST_CHARS: Final = 50_000
@@ -73,11 +73,11 @@ async def send(request: Request, proxy: Proxy, caller: Caller, body: Mapping[str
     request : of the console; its body has been read
     caller : with the role ``proxy``, and counted by the caller of this function
     body : chat body
-    model : id, or ``auto``
+    model : id, ``auto`` or ``auto:NAME``
     """
     began = time.perf_counter()
     asked = {**body, "model": model, "stream": False}
-    if model not in AUTO:
+    if router_in(model) is None:
         asked.pop("router", None)  # what the router is asked for says nothing to a model
     try:
         response = await proxy.answer(request, caller, proxy.read(request, Surface.CHAT, asked))

@@ -111,12 +111,13 @@ class DriftView:
     advice: Sequence[str]
 
 
-async def check_drift(settings: Settings, period: str) -> DriftView:
+async def check_drift(settings: Settings, period: str, *, router: str | None = None) -> DriftView:
     """Check the log of a period until now.
 
     Parameters
     ----------
     period : one of `DRIFT_PERIODS`
+    router : the name of the router whose decisions count; None: all
 
     Raises
     ------
@@ -136,7 +137,12 @@ async def check_drift(settings: Settings, period: str) -> DriftView:
     except ArtifactError as exc:
         raise NotReadyError(str(exc)) from exc
     # The log's URL may have a password in it, so it goes by the environment.
-    return _view(await run_command(settings, "drift", [str(folder), "--since", period], {"ROUTER_LOG": settings.log}))
+    arguments = [str(folder), "--since", period, *_of(router)]
+    return _view(await run_command(settings, "drift", arguments, {"ROUTER_LOG": settings.log}))
+
+
+def _of(router: str | None) -> list[str]:
+    return [] if router is None else ["--router", router]
 
 
 def _view(report: Mapping[str, Any]) -> DriftView:
@@ -211,7 +217,9 @@ class Passage:
     checks: Sequence[Mapping[str, Any]]
 
 
-async def promote(settings: Settings, place: PlaceView, *, period: str, reason: str, is_forced: bool) -> Passage:
+async def promote(
+    settings: Settings, place: PlaceView, *, period: str, reason: str, is_forced: bool, router: str | None = None
+) -> Passage:
     """Let the challenger be the champion if it passes the gate.
 
     Parameters
@@ -220,6 +228,7 @@ async def promote(settings: Settings, place: PlaceView, *, period: str, reason: 
     period : one of `PERIODS`, or `NO_LOG`
     reason : for the history
     is_forced : promote it though checks fail; the history names them
+    router : the name of the router whose decisions count; None: all
 
     Raises
     ------
@@ -236,7 +245,7 @@ async def promote(settings: Settings, place: PlaceView, *, period: str, reason: 
     arguments += [] if hand.table is None else ["--table", str(hand.table)]
     variables = {}
     if hand.has_log and period != NO_LOG:
-        arguments += ["--since", period]
+        arguments += ["--since", period, *_of(router)]
         variables[COMPARED_LOG] = settings.log
     said = await run_command(settings, "promote", arguments + ["--force"] * is_forced, variables)
     return Passage(said["promoted"], said["sentence"], said["checks"])

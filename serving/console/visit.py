@@ -16,7 +16,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from router_model.serving.api.parts import Parts
 from router_model.serving.common.callers import Caller, Role
 from router_model.serving.common.service_errors import NotFoundError
+from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log_records import DecisionRecord
+from router_model.serving.engine.engine import Engine
 
 READERS: Final = frozenset({Role.DECIDE, Role.PROXY, Role.ADMIN})
 """Who may read decisions: those of its own key, and with the role ``admin`` all."""
@@ -71,6 +73,38 @@ class Visit:
     def is_partial(self) -> bool:
         """Whether a part of a page is asked for, by htmx."""
         return "hx-request" in self.request.headers and "hx-boosted" not in self.request.headers
+
+    @property
+    def routers(self) -> tuple[str, ...]:
+        """The names of the routers to choose from; empty if there is one."""
+        names = tuple(self.parts.engines)
+        return names if len(names) > 1 else ()
+
+    @property
+    def router(self) -> str:
+        """The name of the router that the page is about.
+
+        Raises
+        ------
+        NotFoundError
+            If the service has none of this name.
+        """
+        name = self.form.get("of") or self.query("of") or self.parts.engines.default_name
+        if name not in self.parts.engines:
+            raise NotFoundError(
+                f"the service has no router {name[:_LONGEST_ID]!r}; it has {', '.join(self.parts.engines)}"
+            )
+        return name
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of that router."""
+        return self.parts.engines[self.router]
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of that router."""
+        return self.parts.settings.by_router[self.router]
 
     def query(self, name: str, default: str = "") -> str:
         """Return a parameter of the query, without blanks around it."""

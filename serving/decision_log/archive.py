@@ -17,6 +17,7 @@ from typing import Final
 import polars as pl
 
 from router_model.errors import TableError
+from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.decision_log.days import DAY, day_of
 from router_model.serving.decision_log.export import export_log
 from router_model.serving.decision_log.folders import ARCHIVED_DAY, Folder, folder_at
@@ -119,8 +120,10 @@ async def _first_day(store: Store, otherwise: datetime, *, since: datetime | Non
     return otherwise if first is None else day_of(first)
 
 
-def fetch_archive(place: str, out: Path, period: Period) -> int:
+def fetch_archive(place: str, out: Path, period: Period, *, router: str | None = None) -> int:
     """Write the rows of an archive whose calls are of a period into one table; return how many days were read.
+
+    With `router`, only those that the router of this name decided.
 
     Raises
     ------
@@ -141,6 +144,9 @@ def fetch_archive(place: str, out: Path, period: Period) -> int:
         # Days of a later version may have more columns, and earlier ones fewer.
         rows = pl.concat([pl.scan_parquet(path, glob=False) for path in files], how="diagonal")
         bounds = []
+        if router is not None:
+            decided_by = pl.col("extra").str.json_path_match("$.router").fill_null(DEFAULT_ROUTER)
+            bounds.append(decided_by == router)
         if period.since is not None:
             bounds.append(pl.col("timestamp") >= period.since)
         if period.until is not None:

@@ -32,6 +32,7 @@ from typing import Final
 import polars as pl
 
 from router_model.serving.common.callers import INSECURE
+from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.decision_log.log_records import ANY
 from router_model.serving.decision_log.rows import Kind
 from router_model.serving.decision_log.segments import scan
@@ -85,6 +86,8 @@ class StagedLog:
         An answer that nobody judged failed if the same prompt was asked again in its session before then.
     reports : Period
         Attempts and feedback of this time count.
+    router : str or None
+        The name of the router whose decisions count; None: all.
     """
 
     decisions: list[Path]
@@ -93,6 +96,7 @@ class StagedLog:
     period: Period
     regenerated_within: timedelta | None = None
     reports: Period = ALWAYS
+    router: str | None = None
 
 
 def calls_of(log: StagedLog) -> pl.DataFrame:
@@ -134,10 +138,15 @@ def in_period(period: Period) -> pl.Expr:
     return inside
 
 
+def of_router(name: str | None) -> pl.Expr:
+    """Return whether a decision is of a router; of one without a name it is `DEFAULT_ROUTER`'s. None: of any."""
+    return pl.lit(value=True) if name is None else pl.col("router").fill_null(DEFAULT_ROUTER) == name
+
+
 def _decisions(log: StagedLog) -> pl.DataFrame:
     parts = [
         scan(Kind.DECISION, [path])
-        .filter(in_period(log.period))
+        .filter(in_period(log.period) & of_router(log.router))
         .select(
             "decision_id",
             "model",

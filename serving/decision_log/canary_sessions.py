@@ -27,6 +27,7 @@ from router_model.serving.decision_log.called_models import (
     in_period,
     known_attempts,
     last_answers,
+    of_router,
     qualities,
 )
 from router_model.serving.decision_log.rows import FIELDS, Kind
@@ -40,14 +41,16 @@ WINDOW: Final = timedelta(minutes=15)
 
 _DECISION_FIELDS: Final = (
     "decision_id", "created_at", "model", "session_id", "key_id", "degraded", "surface", "arm", "challenger",
-    "canary_share",
+    "canary_share", "router",
 )  # fmt: skip
 _FORWARDED: Final = [surface.value for surface in Surface]
 _NOT_THE_MODELS: Final = ("client_gone", "shutdown", "busy", "bad_request")
 _CALLERS_STATUSES: Final = (400, 422)
 
 
-async def canary_sessions(store: Store, canary: Challenger, *, now: datetime, window: timedelta = WINDOW) -> Sessions:
+async def canary_sessions(
+    store: Store, canary: Challenger, *, now: datetime, window: timedelta = WINDOW, router: str | None = None
+) -> Sessions:
     """Return the sessions of a canary, in order of their beginning.
 
     Parameters
@@ -55,6 +58,7 @@ async def canary_sessions(store: Store, canary: Challenger, *, now: datetime, wi
     store : Store
         Opened.
     now : sessions that began within `window` before have no quality, cost and latency yet
+    router : what the log calls the router whose place the canary is in; None: any that tries it
 
     Raises
     ------
@@ -70,6 +74,7 @@ async def canary_sessions(store: Store, canary: Challenger, *, now: datetime, wi
             attempts=await store.stage(Kind.ATTEMPT, period, folder),
             feedback=await store.stage(Kind.FEEDBACK, period, folder, fields=without_answers),
             period=period,
+            router=router,
         )
         return _sessions(log, canary, now, window)
 
@@ -124,7 +129,7 @@ def _decisions(log: StagedLog, canary: Challenger, window: timedelta) -> pl.Data
     own_session = pl.concat_str("key_id", "session_id", separator="\0", ignore_nulls=True)
     return (
         scan(Kind.DECISION, log.decisions)
-        .filter(in_period(log.period) & is_ours)
+        .filter(in_period(log.period) & of_router(log.router) & is_ours)
         .select(_DECISION_FIELDS)
         .collect(engine="streaming")
         .unique("decision_id")

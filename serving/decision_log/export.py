@@ -20,6 +20,7 @@ import polars as pl
 from router_model.errors import TableError
 from router_model.features import Prompt, PromptError
 from router_model.outcome_schema import DECISION_LOG, OUTCOME_COLUMN_NAMES, SCHEMA_VERSION
+from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.decision_log.called_models import StagedLog, calls_of, in_period
 from router_model.serving.decision_log.days import DAY, shifted
 from router_model.serving.decision_log.rows import Kind
@@ -61,6 +62,8 @@ class ExportReport:
     n_unreadable : decisions whose prompt is not text or chat messages
     n_failed : decisions all of whose attempts failed or were abandoned
     n_shadow : decisions that were not acted upon
+    models : names in the table
+    routers : names of those that decided
     """
 
     out: Path
@@ -74,9 +77,10 @@ class ExportReport:
     n_failed: int = 0
     n_shadow: int = 0
     models: set[str] = field(default_factory=set)
+    routers: set[str] = field(default_factory=set)
 
     def lines(self) -> list[str]:
-        """Format the summary in two lines."""
+        """Format the summary in two lines; a third one warns of rows of several routers."""
         reasons = {
             "whose prompt is not stored (see log_prompts)": self.n_without_prompt,
             "whose prompt cannot be read": self.n_unreadable,
@@ -90,6 +94,11 @@ class ExportReport:
         return [
             f"Wrote {self.out}: {rows}, {known}",
             f"Left out of {self.n_decisions:,} decisions: {left_out or 'none'}",
+            *(
+                [f"Rows of several routers: {', '.join(sorted(self.routers))}; --router NAME takes those of one"]
+                if len(self.routers) > 1
+                else []
+            ),
         ]
 
 
@@ -100,6 +109,7 @@ async def export_log(
     *,
     regenerated_within: timedelta | None = None,
     reports: Period | None = None,
+    router: str | None = None,
 ) -> ExportReport:
     """Write the outcome table of a period.
 
@@ -115,6 +125,8 @@ async def export_log(
         An answer that nobody judged gets quality 0 if the same prompt was asked again in its session before then.
     reports : Period, optional
         Calls and feedback of this time count; without it, all.
+    router : str, optional
+        Only decisions of the router with this name.
 
     Raises
     ------
@@ -136,6 +148,7 @@ async def export_log(
             period=period,
             reports=reports,
             regenerated_within=regenerated_within,
+            router=router,
         )
         return _export(log, out, folder)
 
@@ -166,6 +179,7 @@ def _rows(path: Path, calls: pl.DataFrame, period: Period, report: ExportReport)
         *_OF_DECISION,
         *_OF_TRIAL,
         *_OF_REQUEST,
+        "router",
         "created_at",
         "session_id",
         "messages",
@@ -177,6 +191,7 @@ def _rows(path: Path, calls: pl.DataFrame, period: Period, report: ExportReport)
     joined = decisions.join(calls.lazy(), on="decision_id", maintain_order="left").collect()
     rows: list[dict[str, Any]] = []
     for row in joined.unique("decision_id", keep="first", maintain_order=True).iter_rows(named=True):
+        report.routers.add(row["router"] or DEFAULT_ROUTER)
         if row["messages"] is None and row["prompt_features"] is None:
             report.n_without_prompt += 1
         elif (prompt := _stored(row)) is None:
@@ -238,6 +253,8 @@ def _outcome(row: dict[str, Any], prompt: StoredPrompt) -> dict[str, Any]:
         extra["excluded"] = [model for model, _ in orjson.loads(row["excluded"] or "[]")]
     known = {name: row[name] for name in _OF_TRIAL} | {name: row[f"attempt_{name}"] for name in _OF_ATTEMPT}
     extra |= {name: value for name, value in known.items() if value is not None}
+    if row["router"] not in (None, DEFAULT_ROUTER):
+        extra["router"] = row["router"]
     return {
         "prompt_id": row["decision_id"],
         "prompt": prompt.text,

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import polars as pl
-from sqlalchemy import Select, Table, select
+from sqlalchemy import Select, Table, func, select
 
+from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.decision_log.called_models import StagedLog, calls_of
 from router_model.serving.decision_log.database_errors import database_failures
 from router_model.serving.decision_log.opening import open_store
@@ -38,8 +39,10 @@ class JudgedLately(NamedTuple):
     newest: datetime
 
 
-def judged_lately(url: str, *, artifact: str, since: datetime, most: int) -> JudgedLately | None:
-    """Return an artifact's decisions that were judged lately; None if nothing was judged.
+def judged_lately(
+    url: str, *, artifact: str, since: datetime, most: int, router: str = DEFAULT_ROUTER
+) -> JudgedLately | None:
+    """Return a router's decisions by an artifact that were judged lately; None if nothing was judged.
 
     Opens connections of its own, so it may run in any thread that has no event loop.
 
@@ -49,27 +52,30 @@ def judged_lately(url: str, *, artifact: str, since: datetime, most: int) -> Jud
     artifact : content hash
     since : reports made after it count
     most : reports that count, the newest
+    router : what the log calls it
 
     Raises
     ------
     StoreError
         If the database cannot be read now.
     """
-    return asyncio.run(_judged_lately(url, artifact, since, most))
+    return asyncio.run(_judged_lately(url, (router, artifact), since, most))
 
 
-async def _judged_lately(url: str, artifact: str, since: datetime, most: int) -> JudgedLately | None:
+async def _judged_lately(url: str, decided_by: tuple[str, str], since: datetime, most: int) -> JudgedLately | None:
     store = open_store(url)
     if not isinstance(store, SqlStore):
         raise TypeError(f"got {type(store).__name__}, expected the store of a database")
     try:
         with database_failures("read"), tempfile.TemporaryDirectory(prefix="router-judged-") as folder:
-            return await _read(store, artifact, since, most, Path(folder))
+            return await _read(store, decided_by, since, most, Path(folder))
     finally:
         await store.close()
 
 
-async def _read(store: SqlStore, artifact: str, since: datetime, most: int, folder: Path) -> JudgedLately | None:
+async def _read(
+    store: SqlStore, decided_by: tuple[str, str], since: datetime, most: int, folder: Path
+) -> JudgedLately | None:
     decisions, attempts, feedback = (TABLES[kind] for kind in (Kind.DECISION, Kind.ATTEMPT, Kind.FEEDBACK))
     lately = select(feedback).where(feedback.c.created_at > since).order_by(feedback.c.created_at.desc()).limit(most)
     reports = [row async for row in store.rows(lately)]
@@ -78,7 +84,9 @@ async def _read(store: SqlStore, artifact: str, since: datetime, most: int, fold
     named = [row["decision_id"] for row in reports]
     answers = await _of_ids(store, attempts, "response_id", [row["response_id"] for row in reports])
     named += [row["decision_id"] for row in answers]
-    made = await _of_ids(store, decisions, "decision_id", named, decisions.c.artifact == artifact)
+    router, artifact = decided_by
+    ours = decisions.c.artifact == artifact, func.coalesce(decisions.c.router, DEFAULT_ROUTER) == router
+    made = await _of_ids(store, decisions, "decision_id", named, *ours)
     ids = [row["decision_id"] for row in made]
     tried = await _of_ids(store, attempts, "decision_id", ids)
     said = await _of_ids(store, feedback, "decision_id", ids)

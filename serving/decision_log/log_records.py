@@ -103,6 +103,8 @@ class DecisionRecord:
         Of the chat body, as JSON; None if it had none, or if prompts are not stored in full. Tools have OpenAI's form.
     max_output_tokens : int or None
         The longest answer that was asked for.
+    router : str or None
+        The name of the router that was asked; None of decisions that were logged before there were names: ``default``.
     """
 
     decision_id: str
@@ -139,6 +141,7 @@ class DecisionRecord:
     tools: str | None = None
     response_format: str | None = None
     max_output_tokens: int | None = None
+    router: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, exists, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.decision_log.database_errors import database_failures
 from router_model.serving.decision_log.days import DAY, day_of, near, near_all, shifted
 from router_model.serving.decision_log.rolled_hours import (
@@ -225,7 +226,7 @@ class SqlReader:
 
 _SHOWN_FIELDS: Final = (
     *("decision_id", "created_at", "model", "reason", "key_id", "session_id", "surface", "quality_bar"),
-    *("explored", "degraded", "candidates", "turn_type"),
+    *("explored", "degraded", "candidates", "turn_type", "router"),
 )
 _COMPARED: Final = ("key_id", "model", "reason", "session_id")
 
@@ -245,6 +246,7 @@ def _window(wanted: Wanted, after: Place | None, size: int) -> Any:
         seen += [tuple_(decisions.created_at, decisions.decision_id) < place, decisions.created_at <= time]
     # Prompts and candidates are nine tenths of a log, so only what is compared is read.
     needed = {"decision_id", "created_at", *(name for name in _COMPARED if getattr(wanted, name))}
+    needed |= {"router"} if wanted.router else set()
     needed |= {wanted.status} & {"degraded", "explored"} | ({"messages"} if wanted.text else set())
     chosen = select(*(decisions[name] for name in sorted(needed))).where(*seen)
     return chosen.order_by(*_newest_first(decisions)).limit(size).subquery()
@@ -281,6 +283,8 @@ def _conditions(wanted: Wanted, row: Any, times: Period) -> list[ColumnElement[b
     """Return what a decision has to be, over the columns of the records that are looked at."""
     equal = {name: getattr(wanted, name) for name in _COMPARED if getattr(wanted, name)}
     found: list[ColumnElement[bool]] = [row[name] == value for name, value in equal.items()]
+    if wanted.router:
+        found.append(func.coalesce(row.router, DEFAULT_ROUTER) == wanted.router)
     if wanted.text:
         found.append(row.messages.icontains(wanted.text, autoescape=True))
     calls, judged = TABLES[Kind.ATTEMPT].c, TABLES[Kind.FEEDBACK].c

@@ -1,4 +1,4 @@
-"""What calls cost, by key, model, provider or day, and when each key was last used, from any log.
+"""What calls cost, by key, model, provider, router or day, and when each key was last used, from any log.
 
 A call that was made here counts as it was measured. A report of a call counts where no call was made here for the same
 decision and no call here had the same answer.
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.decision_log.rows import ID_FIELD, Kind
 from router_model.serving.decision_log.segments import scan
 from router_model.serving.decision_log.store import Period, Store
@@ -20,6 +21,7 @@ _FIELDS: Final = (
     *("attempt_id", "decision_id", "created_at", "model", "provider", "response_id"),
     *("cost_usd", "input_tokens", "output_tokens", "key_id", "authority", "error_type"),
 )
+_OF_DECISION: Final = ("decision_id", "router")
 _REPORTED_WITHIN: Final = timedelta(days=1)
 _MADE_HERE: Final = pl.col("authority").is_null()
 
@@ -30,6 +32,8 @@ class By(StrEnum):
     KEY = "key"
     MODEL = "model"
     PROVIDER = "provider"
+    ROUTER = "router"
+    """That decided; of a call without a decision, whose caller named the model, there is none."""
     DAY = "day"
 
 
@@ -37,6 +41,7 @@ _COLUMNS: Final = {
     By.KEY: pl.col("key_id"),
     By.MODEL: pl.col("model"),
     By.PROVIDER: pl.col("provider"),
+    By.ROUTER: pl.col("router"),
     By.DAY: pl.col("created_at").dt.strftime("%Y-%m-%d"),
 }
 
@@ -65,8 +70,19 @@ async def spent(store: Store, period: Period, by: tuple[By, ...]) -> list[dict[s
         files = await store.stage(Kind.ATTEMPT, Period(since, period.until), Path(name), fields=_FIELDS)
         if not files:
             return []
-        calls = scan(Kind.ATTEMPT, files).select(_FIELDS).unique("attempt_id")
-        return _grouped(_counted(calls).filter(*_within(period)), by).collect().to_dicts()
+        calls = _counted(scan(Kind.ATTEMPT, files).select(_FIELDS).unique("attempt_id")).filter(*_within(period))
+        if By.ROUTER in by:
+            # Decisions come before their calls, and reports within a day after them.
+            before = Period(None if since is None else since - _REPORTED_WITHIN, period.until)
+            decided = await store.stage(Kind.DECISION, before, Path(name), fields=_OF_DECISION)
+            calls = calls.join(_routers(decided), on="decision_id", how="left")
+        return _grouped(calls, by).collect().to_dicts()
+
+
+def _routers(files: list[Path]) -> pl.LazyFrame:
+    """Return the router of each decision."""
+    named = scan(Kind.DECISION, files).select("decision_id", pl.col("router").fill_null(DEFAULT_ROUTER))
+    return named.unique("decision_id")
 
 
 async def last_used(store: Store, period: Period) -> dict[str, datetime]:

@@ -91,7 +91,7 @@ class Wanted:
 
     Attributes
     ----------
-    key_id, model, reason, session_id, text : str or None
+    key_id, model, reason, session_id, router, text : str or None
         `text` is in what was kept of the prompt; upper and lower case of ASCII letters are the same.
     status : str
         ``answered``, ``failed``, ``uncalled``, ``judged``, ``degraded`` or ``explored``.
@@ -102,6 +102,7 @@ class Wanted:
     model: str | None = None
     reason: str | None = None
     session_id: str | None = None
+    router: str | None = None
     text: str | None = None
     status: str = ""
     since: datetime | None = None

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from router_model.catalog import OLD_PRICE_DAYS, Catalog, ModelCard
@@ -21,6 +22,16 @@ _DAY_S = 86_400
 
 
 def router_findings(settings: Settings, providers: Sequence[Provider], *, today: date | None = None) -> list[Finding]:
+    """Examine each router; findings of several begin with their names."""
+    own = settings.by_router
+    found: list[Finding] = []
+    for name, one in own.items():
+        about = _findings(one, providers, today)
+        found += about if len(own) == 1 else [replace(each, check=f"router {name}: {each.check}") for each in about]
+    return found
+
+
+def _findings(settings: Settings, providers: Sequence[Provider], today: date | None) -> list[Finding]:
     """Examine what decides; without an artifact, the catalog alone."""
     today = today or datetime.now(UTC).date()
     found: list[Finding] = []

@@ -24,6 +24,7 @@ from typing import Any, Final
 from router_model.errors import ArtifactError, RouterModelError
 from router_model.saved.place import Challenger, Mode, Place
 from router_model.sequential.canary import Finding, Limits, Sessions, examine
+from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.common.settings import Settings, variable
 
 STATE: Final = "canary.json"
@@ -171,11 +172,14 @@ class CanaryWatch:
     Attributes
     ----------
     settings : Settings
+    router : str
+        What the log calls the router whose place it is.
     n_looks, n_failed : of this worker
     stops : how often this worker stopped a canary, by metric
     """
 
     settings: Settings
+    router: str = DEFAULT_ROUTER
     n_looks: int = 0
     n_failed: int = 0
     stops: dict[str, int] = field(default_factory=dict)
@@ -244,7 +248,7 @@ class CanaryWatch:
         environment = os.environ | {variable("log"): self.settings.log}
         # -P: modules in the folder where the service was started must not be imported instead of installed ones.
         command = [sys.executable, "-P", "-c", _CHILD, str(place.folder)]
-        command += ["--window-s", str(self.settings.canary_window_s)]
+        command += ["--router", self.router, "--window-s", str(self.settings.canary_window_s)]
         for name, value in asdict(limits_of(self.settings)).items():
             command += [f"--{name.replace('_', '-')}", str(value)]
         child = await asyncio.create_subprocess_exec(
@@ -292,7 +296,7 @@ def _is_about(known: Mapping[str, Any], challenger: Challenger) -> bool:
     return all(known.get(name) == value for name, value in said.items())
 
 
-async def look(place: Place, log: str, limits: Limits, window: timedelta) -> CanaryReport | None:
+async def look(place: Place, router: str, log: str, limits: Limits, window: timedelta) -> CanaryReport | None:
     """Read the log and judge the canary; None if there is none by now."""
     from router_model.serving.decision_log.canary_sessions import canary_sessions  # noqa: PLC0415  (loads polars)
     from router_model.serving.decision_log.opening import open_store  # noqa: PLC0415
@@ -303,7 +307,7 @@ async def look(place: Place, log: str, limits: Limits, window: timedelta) -> Can
     store = open_store(log)
     try:
         await store.open(create=False)
-        sessions = await canary_sessions(store, challenger, now=datetime.now(UTC), window=window)
+        sessions = await canary_sessions(store, challenger, router=router, now=datetime.now(UTC), window=window)
     finally:
         await store.close()
     return judge(place, challenger, sessions, limits)
@@ -313,6 +317,7 @@ def main() -> int:
     """Look once, and print what was found as a line of JSON: the child process of `CanaryWatch`."""
     parser = argparse.ArgumentParser(description="Look at the canary of a place once.")
     parser.add_argument("place", type=Path)
+    parser.add_argument("--router", required=True)
     parser.add_argument("--window-s", type=float, required=True)
     for one in fields(Limits):
         parser.add_argument(f"--{one.name.replace('_', '-')}", type=float, required=True)
@@ -320,7 +325,13 @@ def main() -> int:
     limits = Limits(*(getattr(given, one.name) for one in fields(Limits)))
     try:
         report = asyncio.run(
-            look(Place(given.place), os.environ[variable("log")], limits, timedelta(seconds=given.window_s))
+            look(
+                Place(given.place),
+                given.router,
+                os.environ[variable("log")],
+                limits,
+                timedelta(seconds=given.window_s),
+            )
         )
     except RouterModelError as exc:
         print(exc, file=sys.stderr)  # noqa: T201  how the parent is told

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
@@ -21,6 +21,7 @@ from router_model.router import Router
 from router_model.saved.place import Mode
 from router_model.serving.common.error_location import error_location
 from router_model.serving.common.log_throttle import LogThrottle
+from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.common.service_errors import NotReadyError, ServiceError
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog
@@ -78,6 +79,9 @@ class Engine:
         rng: Random,
         clock: Callable[[], float],
         seal: Seal,
+        volume: PromptVolume,
+        name: str,
+        neighbours: Callable[[], Iterable[Router]],
     ) -> None:
         self._settings = settings
         self._decision_log = log
@@ -86,18 +90,18 @@ class Engine:
         self._clock = clock
         self._storage = prompt_storage(settings)
         self._keys = log_keys(settings)
-        self._volume = PromptVolume(settings.log_prompt_chars_a_minute)
+        self._volume = volume
         self._answers = DecisionAnswers(_exploration(settings), rng=rng, clock=clock, seal=seal)
-        loader = Loader(settings)
-        self._reloader = Reloader(settings, loader, on_swap=self._replace_stuck_lanes)
+        loader = Loader(settings, neighbours)
+        self._reloader = Reloader(settings, loader, on_swap=self._replace_stuck_lanes, name=name)
         self.challenging = Challenging(settings, loader, champion=lambda: self._reloader.served)
         self._shadow = Shadow(self.challenging, self._record)
         self._cards: tuple[Router, Contender, Mapping[str, ModelCard]] | None = None
-        self.canary = CanaryWatch(settings)
+        self.canary = CanaryWatch(settings, name)
         self._rng = rng
         self._fast, self._slow = self._lanes()
         self._watches: list[asyncio.Task[None]] = []
-        self._follower = LevelFollower.of(settings, clock=clock)
+        self._follower = LevelFollower.of(settings, clock=clock, router=name)
         self._degraded: Counter[str] = Counter()
         self._throttle = LogThrottle()
 
@@ -111,6 +115,10 @@ class Engine:
         rng: Random | None = None,
         clock: Callable[[], float] = time.time,
         seal: Seal = lambda decision_id, _: decision_id,
+        sessions: Sessions | None = None,
+        volume: PromptVolume | None = None,
+        name: str = DEFAULT_ROUTER,
+        neighbours: Callable[[], Iterable[Router]] = tuple,
     ) -> Self:
         """Make an engine; `start` loads the artifact.
 
@@ -122,29 +130,48 @@ class Engine:
         rng : draws what is explored; default: seeded by the system
         clock : returns seconds since 1970
         seal : marks the id of a decision as that of the key that asked
+        sessions, volume : of the service, if other engines have them, too; default: as the settings say
+        name : what the log calls its router
+        neighbours : returns the routers of the service's other engines
 
         Raises
         ------
         SettingsError
             If the settings name no session store, or features of prompts are to be logged without a key.
         """
-        sessions = open_sessions(settings, log, clock=clock)
+        sessions = sessions or open_sessions(settings, log, clock=clock)
         rng = rng or Random()  # noqa: S311 - draws which decisions explore, which need not be unpredictable
-        return cls(settings, log=log, sessions=sessions, observers=observers, rng=rng, clock=clock, seal=seal)
+        return cls(
+            settings,
+            log=log,
+            sessions=sessions,
+            observers=observers,
+            rng=rng,
+            clock=clock,
+            seal=seal,
+            volume=volume or PromptVolume(settings.log_prompt_chars_a_minute),
+            name=name,
+            neighbours=neighbours,
+        )
 
-    async def start(self) -> None:
+    async def start(self, *, may_wait: bool = False) -> None:
         """Load the artifact and the challenger that its place names, and begin to watch both.
 
         The challenger comes before the first request: a worker that has just restarted would else answer the sessions
         of a canary with the champion. One that is slow to load delays the start by ten seconds and is asked later.
 
+        Parameters
+        ----------
+        may_wait : bool
+            Without a default plan, too, start if the artifact cannot be served, and keep looking for one.
+
         Raises
         ------
         ArtifactError
-            If it cannot be served and the settings name no default plan; with one the service starts degraded, and
-            keeps looking for an artifact.
+            If it cannot be served, the settings name no default plan, and it may not wait; else the service starts
+            degraded, and keeps looking for an artifact.
         """
-        await self._reloader.start()
+        await self._reloader.start(may_wait=may_wait)
         first = asyncio.create_task(self.challenging.follow(), name="artifact-watch")
         self._watches.append(first)
         await asyncio.wait({first}, timeout=_CHALLENGER_LOADS_S)
@@ -181,6 +208,13 @@ class Engine:
         if self._cards is None or self._cards[0] is not router or self._cards[1] is not contender:
             self._cards = router, contender, {**contender.router.catalog.cards, **router.catalog.cards}
         return self._cards[2]
+
+    @property
+    def loaded(self) -> list[Router]:
+        """The routers that are held now: what decides, and a challenger."""
+        contender = self.challenging.contender
+        held = self.router, None if contender is None else contender.router
+        return [router for router in held if router is not None]
 
     @property
     def policy_version(self) -> str:

@@ -43,6 +43,7 @@ from router_model.levels import Levels, Shift, shifted
 from router_model.serving.common.error_location import error_location
 from router_model.serving.common.log_throttle import LogThrottle
 from router_model.serving.common.masking import masked_url
+from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.common.settings import Settings
 
@@ -218,10 +219,12 @@ class LevelFollower:
     most : float
         The largest shift.
     clock : returns seconds since 1970
+    router : what the log calls the router that is followed
     """
 
-    def __init__(self, log: str, *, most: float, clock: Callable[[], float]) -> None:
+    def __init__(self, log: str, *, most: float, clock: Callable[[], float], router: str = DEFAULT_ROUTER) -> None:
         self._url = log
+        self._router = router
         self._most = most
         self._clock = clock
         self._artifact = ""
@@ -235,7 +238,9 @@ class LevelFollower:
         self._turn = asyncio.Lock()
 
     @classmethod
-    def of(cls, settings: Settings, *, clock: Callable[[], float]) -> "LevelFollower | None":
+    def of(
+        cls, settings: Settings, *, clock: Callable[[], float], router: str = DEFAULT_ROUTER
+    ) -> "LevelFollower | None":
         """Return what the settings ask for; None if levels stay as they were trained.
 
         Raises
@@ -250,7 +255,7 @@ class LevelFollower:
                 f"--follow-levels reads feedback from the log, and {masked_url(settings.log)!r} is no database; "
                 "use an sqlite or postgresql log, or leave --follow-levels out"
             )
-        return cls(settings.log, most=settings.follow_levels, clock=clock)
+        return cls(settings.log, most=settings.follow_levels, clock=clock, router=router)
 
     @property
     def status(self) -> dict[str, Any]:
@@ -314,7 +319,7 @@ class LevelFollower:
         from router_model.serving.decision_log.judged import judged_lately  # noqa: PLC0415  (polars, if it is needed)
 
         since = self._since or datetime.fromtimestamp(self._clock(), UTC) - _LOOK_BACK
-        lately = judged_lately(self._url, artifact=self._artifact, since=since, most=_MOST)
+        lately = judged_lately(self._url, artifact=self._artifact, since=since, most=_MOST, router=self._router)
         if lately is None:
             return False
         wanted = ["decision_id", "called", "quality", "judge", "expected_quality", "level_shift"]

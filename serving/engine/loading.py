@@ -7,7 +7,7 @@ once.
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from router_model.catalog import Catalog
@@ -37,10 +37,13 @@ class Loader:
     ----------
     settings : Settings
         Its catalog and encoder replace the routers' own.
+    neighbours : callable
+        Returns the routers that the service's other engines have now: what is equal in them is held once.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, neighbours: Callable[[], Iterable[Router]] = tuple) -> None:
         self._settings = settings
+        self._neighbours = neighbours
         self._known: deque[str] = deque(maxlen=_KNOWN)
 
     def load(self, folder: Path, *, beside: Sequence[Router] = ()) -> Router:
@@ -91,7 +94,7 @@ class Loader:
         self._known.append(try_artifact(folder, catalog=catalog, encoder=encoder))
 
     def _encoder(self, artifact: Artifact, beside: Sequence[Router]) -> Encoder:
-        for router in beside:
+        for router in (*beside, *self._neighbours()):
             if router.encoder.content_hash == artifact.encoder_hash:
                 return router.encoder  # the same encoder need not be loaded and held twice
         if self._settings.encoder is None:

@@ -13,6 +13,7 @@ from router_model.goal import OWN_TRADEOFF, Goal
 from router_model.levels import Levels
 from router_model.plan import Plan
 from router_model.screening.constraints import Constraints
+from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.engine.turn_types import WORK
 
 
@@ -37,6 +38,8 @@ class Query:
     cards : mapping of model to ModelCard
         Prices and limits that stand in for the catalog's, for this request alone; empty on every surface but Not
         Diamond's.
+    router : str
+        The name of the router that is asked.
     """
 
     body: Mapping[str, Any]
@@ -49,6 +52,7 @@ class Query:
     explore: bool = True
     explain: bool = False
     cards: Mapping[str, ModelCard] = field(default_factory=dict)
+    router: str = DEFAULT_ROUTER
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ class PendingDecision:
     Attributes
     ----------
     routed : Routed
-    user_id, key_id, surface : of the query
+    user_id, key_id, surface, router : of the query
     prompt_sha256 : str or None
         As of the record.
     messages, tools, response_format : bytes or None
@@ -155,6 +155,7 @@ class PendingDecision:
     user_id: str | None
     key_id: str | None
     surface: str
+    router: str
     prompt_sha256: str | None
     messages: bytes | None
     tools: bytes | None
@@ -192,6 +193,7 @@ class PendingDecision:
             query.user_id,
             query.key_id,
             query.surface,
+            query.router,
             sha256,
             messages,
             tools,
@@ -260,6 +262,7 @@ class PendingDecision:
             tools=None if self.tools is None else self.tools.decode(),
             response_format=None if self.response_format is None else self.response_format.decode(),
             max_output_tokens=self.max_output_tokens,
+            router=self.router,
         )
 
 

@@ -22,6 +22,7 @@ from router_model.features import FeatureError
 from router_model.levels import Levels
 from router_model.router import Router
 from router_model.saved.artifact import MANIFEST
+from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.common.service_errors import ReloadRefusedError
 from router_model.serving.common.settings import Settings
 from router_model.serving.engine.artifact_source import Sighting, source_of
@@ -106,10 +107,19 @@ class Reloader:
     settings : Settings
     loader : Loader
     on_swap : called after something else has begun to decide
+    name : what the log calls the router
     """
 
-    def __init__(self, settings: Settings, loader: Loader, *, on_swap: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        loader: Loader,
+        *,
+        on_swap: Callable[[], None] = lambda: None,
+        name: str = DEFAULT_ROUTER,
+    ) -> None:
         self._settings = settings
+        self._of = "" if name == DEFAULT_ROUTER else f"router {name}: "
         self._loader = loader
         self._on_swap = on_swap
         self._source = source_of(settings)
@@ -140,19 +150,24 @@ class Reloader:
             "refused": self._refused,
         }
 
-    async def start(self) -> None:
+    async def start(self, *, may_wait: bool = False) -> None:
         """Load the artifact; without one, or if it is refused, serve the default plan.
+
+        Parameters
+        ----------
+        may_wait : bool
+            Without a default plan, too, go on without a router until there is one that can be served.
 
         Raises
         ------
         ArtifactError
-            If it cannot be served and the settings name no default plan.
+            If it cannot be served, the settings name no default plan, and it may not wait.
         """
         if self._source is not None:
             try:
                 await self.reload()
             except ReloadRefusedError as exc:
-                if not self._settings.default_plan:
+                if not (self._settings.default_plan or may_wait):
                     raise ArtifactError(exc.message) from exc
             else:
                 return
@@ -207,7 +222,7 @@ class Reloader:
             return
         router = replace(served.router, levels=levels)
         self._served = replace(served, router=router, policy_version=policy_version(self._settings, router))
-        _log.info("levels of models: %s", "as trained" if levels is None else dict(levels.shifts))
+        _log.info("%slevels of models: %s", self._of, "as trained" if levels is None else dict(levels.shifts))
 
     def close(self) -> None:
         """Let the thread end."""
@@ -229,18 +244,19 @@ class Reloader:
         self._served = Served(router, plan, version, written_at)  # the swap
         self._swaps += 1
         self._on_swap()
-        _log.info("serving %s, policy %s, %d models", router.artifact.content_hash, version, len(router.models))
+        shown = router.artifact.content_hash, version, len(router.models)
+        _log.info("%sserving %s, policy %s, %d models", self._of, *shown)
         return self._reloaded(changed=True)
 
     def _refuse(self, sighting: Sighting | None, exc: Exception) -> ReloadRefusedError:
         reason, version = in_words(exc), None if sighting is None else sighting.version
-        if self._served is None:
+        if self._served is None or self._served.router is None:
             what = "the artifact was refused"
         else:
             what = "the new artifact was refused; the service goes on with what it served before"
         if (reason, version) != self._said:
             self._refusals += 1
-            _log.error("%s: %s", what, reason)
+            _log.error("%s%s: %s", self._of, what, reason)
         self._refused, self._said = reason, (reason, version)
         # a fault of the files stays until they change, so trying again would be in vain; other errors may pass
         self._tried = version if isinstance(exc, RouterModelError | FeatureError) else None

@@ -2,9 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import orjson
 from starlette.datastructures import Headers
@@ -12,10 +12,14 @@ from starlette.datastructures import Headers
 from router_model.goal import KNOBS, read_goal
 from router_model.screening.constraints import Constraints
 from router_model.screening.globs import globs_of
-from router_model.serving.common.service_errors import EmptyPlanError, NotFoundError
+from router_model.serving.common.router_names import DEFAULT_ROUTER, router_in
+from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError, NotFoundError
 from router_model.serving.engine.query import Query
 from router_model.serving.http_edge.bodies import validated
-from router_model.serving.http_edge.requests import AUTO, CONSTRAINTS, Envelope, RouterOptions, SessionHeader
+from router_model.serving.http_edge.requests import CONSTRAINTS, Envelope, RouterOptions, SessionHeader
+
+Choose: TypeAlias = Callable[[str], tuple[str, Sequence[str]]]
+"""Takes the router that a request names, '' if it names none; returns who decides, and between which models."""
 
 _NO_OPTIONS = RouterOptions()
 _UNCONSTRAINED = Constraints()
@@ -30,7 +34,7 @@ _IN_USER_ID: Final = re.compile(r"_session_([0-9A-Za-z-]{8,})$")
 _SESSION_HEADERS: Final = ("session-id", "session_id", "x-session-affinity")
 
 
-def read_query(body: Mapping[str, Any], headers: Headers, *, known: Sequence[str], key_id: str, surface: str) -> Query:
+def read_query(body: Mapping[str, Any], headers: Headers, *, choose: Choose, key_id: str, surface: str) -> Query:
     """Return what a chat body asks.
 
     The messages themselves are checked where they are read (`features.Prompt.parse`).
@@ -38,20 +42,53 @@ def read_query(body: Mapping[str, Any], headers: Headers, *, known: Sequence[str
     Parameters
     ----------
     body, headers : of the request; a request of a batch has none, because the headers belong to the whole batch
-    known : ids of the candidates; empty if no router is loaded, which checks no name
-    key_id : id of the caller's key
-    surface : as of `Query`
+    choose : returns the router that is asked, and the ids of its candidates
+        They are empty if it is not loaded, which checks no name.
+    key_id, surface : as of `Query`
 
     Raises
     ------
     InvalidRequestError
         If something that is read is not as declared.
+    ModelNotFoundError
+        If a router is named that there is not.
     NotFoundError
         If a model is named that is not a candidate.
     RequestError, EmptyPlanError
         As `build_query`.
     """
     asked = validated(Envelope, body)
+    named = [name for name in (asked.model, *(asked.models or ())) if name is not None]
+    name, known = choose(named_router(named))
+    return read_query_for(asked, body, headers, known=known, key_id=key_id, surface=surface, router=name)
+
+
+def read_query_for(
+    asked: Envelope,
+    body: Mapping[str, Any],
+    headers: Headers,
+    *,
+    known: Sequence[str],
+    key_id: str,
+    surface: str,
+    router: str = DEFAULT_ROUTER,
+) -> Query:
+    """Return what a chat body asks a router.
+
+    Parameters
+    ----------
+    asked : what was read of the body
+    body, headers : as of `read_query`
+    known : ids of the router's candidates; empty if it is not loaded, which checks no name
+    key_id, surface, router : as of `Query`
+
+    Raises
+    ------
+    NotFoundError
+        If a model is named that is not a candidate.
+    RequestError, EmptyPlanError
+        As `build_query`.
+    """
     return build_query(
         body,
         asked.router,
@@ -61,6 +98,7 @@ def read_query(body: Mapping[str, Any], headers: Headers, *, known: Sequence[str
         session_id=named_session(asked, headers, body),
         candidates=named_models(asked.model, asked.models, known),
         known=known,
+        router=router,
     )
 
 
@@ -74,6 +112,7 @@ def build_query(
     session_id: str | None,
     candidates: Sequence[str],
     known: Sequence[str],
+    router: str,
     allowed_models: Sequence[str] | None = None,
 ) -> Query:
     """Return the query that a chat body and its ``router`` object make; every surface that has one asks so.
@@ -82,7 +121,7 @@ def build_query(
     ----------
     body : chat body with ``messages``
     options : the ``router`` object
-    surface, key_id, user_id, session_id : as of `Query`
+    surface, key_id, user_id, session_id, router : as of `Query`
     candidates : the models that may be chosen, if the body names some; empty: all
     known : all that the router knows
     allowed_models : globs that candidates must match in addition to ``router.allow``; empty or None: all
@@ -105,6 +144,7 @@ def build_query(
         key_id=key_id,
         explore=options.explore is not False,
         explain=options.explain is True,
+        router=router,
     )
 
 
@@ -173,13 +213,35 @@ def session_header(headers: Headers) -> str | None:
     return None if value is None else validated(SessionHeader, {"x-session-id": value}).session_id
 
 
+def named_router(names: Sequence[str]) -> str:
+    """Return the router that one of these names asks for; '' if none does.
+
+    Raises
+    ------
+    InvalidRequestError
+        If they ask for several.
+
+    Examples
+    --------
+    >>> named_router(["auto:code", "small"]), named_router(["auto", "small"])
+    ('code', '')
+    """
+    found = dict.fromkeys(router for name in names if (router := router_in(name)))
+    if len(found) > 1:
+        raise InvalidRequestError(
+            f"model and models ask for {len(found)} routers ({some_of([*found])}); a request is decided by one",
+            param="models",
+        )
+    return next(iter(found), "")
+
+
 def named_models(model: str | None, models: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
     """Return the candidates a body names; none for all.
 
     >>> named_models("auto", None, ["a", "b"]), named_models("b", None, ["a", "b"]), named_models(None, ["a"], ["a"])
     ((), ('b',), ('a',))
     """
-    named = [name for name in (model, *(models or ())) if name is not None and name not in AUTO]
+    named = [name for name in (model, *(models or ())) if name is not None and router_in(name) is None]
     check_known(named, known, param="models" if models else "model")
     return tuple(dict.fromkeys(named))
 

@@ -19,9 +19,6 @@ Comment = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00]*$
 _STRICT = ConfigDict(extra="forbid", strict=True)
 _OPEN = ConfigDict(extra="allow", strict=True)
 
-AUTO: Final = ("auto", "openrouter/auto")
-"""Names of no model: all candidates take part."""
-
 
 class RouterOptions(BaseModel):
     """The ``router`` object: what this request asks of the router. All of it is optional."""
@@ -81,7 +78,9 @@ class Envelope(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    model: ShortText | None = Field(None, description="A model's id; 'auto' or nothing: all candidates.")
+    model: ShortText | None = Field(
+        None, description="A model's id; 'auto' or nothing: all candidates; 'auto:NAME': that router's."
+    )
     models: list[ShortText] | None = Field(None, description="Only these candidates.")
     router: RouterOptions | None = None
     session_id: ShortText | None = Field(None, description="As in ``router``; also the header x-session-id.")

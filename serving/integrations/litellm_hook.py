@@ -10,7 +10,8 @@ Settings come from the environment:
 ``ROUTER_URL``             the service's address, such as ``http://127.0.0.1:8484``
 ``ROUTER_API_KEY``         a key with the roles ``decide`` and ``feedback``; nothing: a service without keys
 ``ROUTER_DEFAULT_MODEL``   the proxy's model that answers where the service does not
-``ROUTER_AUTO_MODELS``     names that mean "decide for me", comma-separated; ``auto``
+``ROUTER_AUTO_MODELS``     names that mean "decide for me", comma-separated; ``auto``. With ``:NAME`` behind it the
+                           service's router of that name decides
 ``ROUTER_MODELS``          the proxy's models that may be decided for, comma-separated; nothing: all it has
 ``ROUTER_MODEL_NAMES``     JSON object, the proxy's name to the router's, where they differ
 ``ROUTER_TIMEOUT_S``       how long a request may wait for its decision; 0.3
@@ -116,12 +117,14 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
         # A client may have sent this field itself, and that would not be a decision of the service.
         metadata.pop(_ID, None)
         metadata.pop(_DEGRADED, None)
-        if data.get("model") not in self._settings.auto_models:
+        model = str(data.get("model"))
+        auto, _, asked = (model, "", "") if model in self._settings.auto_models else model.partition(":")
+        if auto not in self._settings.auto_models:
             return data
         options = data.pop("router", None)  # ours, not the provider's
         try:
             # httpx's timeout is for each step of a request; this one is for the decision, a second attempt included.
-            models, decision_id = await asyncio.wait_for(self._decide(data, options), self._settings.timeout_s)
+            models, decision_id = await asyncio.wait_for(self._decide(data, options, asked), self._settings.timeout_s)
         except Exception as exc:  # noqa: BLE001 - whatever failed, the request has to be answered
             logger.warning("no decision was made, so the default model answers: %s", _in_short(exc))
             data["model"], metadata[_DEGRADED] = self._settings.default_model, True
@@ -165,8 +168,11 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
         """Report an attempt that failed."""
         self._report(kwargs)
 
-    async def _decide(self, data: Mapping[str, Any], options: Any) -> tuple[list[str], str]:
-        """Return the plan in the proxy's names, best first, and the decision's id."""
+    async def _decide(self, data: Mapping[str, Any], options: Any, asked: str) -> tuple[list[str], str]:
+        """Return the plan in the proxy's names, best first, and the decision's id.
+
+        `asked` is the name of the service's router; '' for the one of the key.
+        """
         known = self._settings.models or _proxy_models()
         offered = [name for name in known if name not in self._settings.auto_models and _wanted(name, options)]
         body: dict[str, Any] = {name: data[name] for name in _BODY if data.get(name) is not None}
@@ -176,6 +182,8 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
         if session_id := data.get("litellm_session_id"):
             # The service refuses longer ids.
             router.setdefault("session_id", str(session_id)[:256])
+        if asked:
+            body["model"] = f"auto:{asked}"
         response = await self._ask({**body, "router": router})
         if response.status_code != httpx.codes.OK:
             raise RuntimeError(f"{response.status_code}: {response.text[:300]}")

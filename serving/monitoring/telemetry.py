@@ -23,6 +23,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from router_model.plan import Plan
 from router_model.router import Router
 from router_model.sequential.canary import METRICS
+from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.decision_log.log import LogStats
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.engine.query import Query, Routed
@@ -62,7 +63,7 @@ _LOG_COUNTERS: Final = {
     "rejected": ("router_log_rejected_total", "The part of those dropped that lies in the rejects file."),
 }
 _RELOADS: Final = {"swaps": "loaded", "refusals": "refused"}
-_Mode: TypeAlias = Literal["livesum", "livemax", "livemostrecent"]
+_Mode: TypeAlias = Literal["livesum", "livemin", "livemax", "livemostrecent"]
 
 
 def outcome_of(attempt: AttemptRecord) -> str:
@@ -80,17 +81,26 @@ def outcome_of(attempt: AttemptRecord) -> str:
 
 
 class Telemetry:
-    """The service's metrics, in a registry of their own."""
+    """The service's metrics, in a registry of their own.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    routers : names of the service's routers; those of ``auto`` first
+    """
+
+    def __init__(self, routers: Sequence[str] = (DEFAULT_ROUTER,)) -> None:
         self.registry: Final = CollectorRegistry()
-        self._labelled: dict[tuple[str, str], Any] = {}
-        self._decisions = self._counter("router_decisions_total", "Decisions.", ("model", "reason"))
-        self._seconds = self._histogram("router_decision_seconds", "Time to decide.", (), _DECISION_BUCKETS)
-        self._degraded = self._counter("router_degraded_total", "Answers with the default plan.", ("by",))
-        self._explored = self._counter("router_explored_total", "Decisions that tried another candidate.")
-        self._reloads = self._counter("router_reloads_total", "Artifacts loaded or refused.", ("result",))
-        baseline = ("baseline",)
+        self._labelled: dict[tuple[str, str, str], Any] = {}
+        self._decisions = self._counter("router_decisions_total", "Decisions.", ("model", "reason", "router"))
+        self._seconds = self._histogram("router_decision_seconds", "Time to decide.", ("router",), _DECISION_BUCKETS)
+        self._degraded = self._counter("router_degraded_total", "Answers with the default plan.", ("by", "router"))
+        self._explored = self._counter("router_explored_total", "Decisions that tried another candidate.", ("router",))
+        self._reloads = self._counter("router_reloads_total", "Artifacts loaded or refused.", ("result", "router"))
+        self._ready = self._gauge(
+            "router_ready", "1 where a router decides, 0 where its artifact was refused.", ("router",), mode="livemin"
+        )
+        self._timed = {name: self._seconds.labels(name) for name in routers}
+        baseline = ("baseline", "router")
         self._saved = self._counter(
             "router_cost_saved_usd_total",
             "What decisions were expected to save against the baseline; those that cost more are counted apart.",
@@ -102,24 +112,28 @@ class Telemetry:
         build = self._gauge("router_build_info", "1; its labels are versions.", ("version", "python"), mode="livemax")
         build.labels(version("router-model"), platform.python_version()).set(1)
         self._artifact = self._gauge(
-            "router_artifact_info", "1 of the artifact that decides, else 0.", ("artifact", "policy"), mode="livemax"
+            "router_artifact_info",
+            "1 of the artifact that decides, else 0.",
+            ("artifact", "policy", "router"),
+            mode="livemax",
         )
-        self._decides: tuple[str, str] | None = None
+        self._decides: dict[str, tuple[str, str]] = {}
         self._written = self._gauge(
             "router_artifact_written_timestamp_seconds",
             "When the artifact was written, and with it its certificates; 0 without one.",
+            ("router",),
             mode="livemostrecent",
         )
         self._certificates = self._gauge(
-            "router_certificates", "Targets that the artifact may promise.", mode="livemostrecent"
+            "router_certificates", "Targets that the artifact may promise.", ("router",), mode="livemostrecent"
         )
         self._prices_checked = self._gauge(
             "router_price_checked_timestamp_seconds",
             "When the prices of a candidate were last checked; 0: its catalog does not say.",
-            ("model",),
+            ("model", "router"),
             mode="livemostrecent",
         )
-        self._priced: set[str] = set()
+        self._priced: dict[str, set[str]] = {name: set() for name in routers}
         self._key_cost = self._counter("router_key_cost_usd_total", "Cost of calls, forwarded, by key.", ("key",))
         pair = ("provider", "model")
         self._cost = self._counter("router_cost_usd_total", "Cost of calls, forwarded or reported.", ("model",))
@@ -156,24 +170,17 @@ class Telemetry:
         self._n_unlisted = 0
         self._with_breaker: set[tuple[str, str]] = set()
         self._forwarded: OrderedDict[str, None] = OrderedDict()
-        self._challenger = self._counter(
-            "router_challenger_total", "What came of asking the challenger, by what it does.", ("mode", "outcome")
-        )
-        self._challenger_cpu = self._counter(
-            "router_challenger_cpu_seconds_total", "Processor time that challengers took to decide."
-        )
-        self._canary_running = self._gauge("router_canary_running", "1 while a canary runs.", mode="livemax")
-        self._canary_looks = self._counter("router_canary_looks_total", "Looks at the canary.", ("result",))
-        self._canary_stops = self._counter("router_canary_stops_total", "Canaries stopped by themselves.", ("metric",))
-        self._begin_at_0()
+        self._make_trials()
+        for name in routers:
+            self._begin_at_0(name)
         self._feedback = self._counter("router_feedback_total", "Feedback taken.")
         self._level_shifts = self._gauge(
             "router_level_shift",
             "What feedback shifts the log odds of a model's success by.",
-            ("model",),
+            ("model", "router"),
             mode="livemostrecent",
         )
-        self._shifted: set[str] = set()
+        self._shifted: dict[str, set[str]] = {name: set() for name in routers}
         self._responses = self._counter(
             "router_responses_stored_total", "Responses that were to be kept: yes, or why not.", ("kept",)
         )
@@ -184,30 +191,50 @@ class Telemetry:
         self._log_available = self._gauge("router_log_unavailable", "Workers whose store did not take the last batch.")
         self._seen: dict[str, float] = {}
 
-    def _begin_at_0(self) -> None:
+    def _make_trials(self) -> None:
+        """Make the metrics of challengers and canaries."""
+        self._challenger = self._counter(
+            "router_challenger_total",
+            "What came of asking the challenger, by what it does.",
+            ("mode", "outcome", "router"),
+        )
+        self._challenger_cpu = self._counter(
+            "router_challenger_cpu_seconds_total", "Processor time that challengers took to decide.", ("router",)
+        )
+        self._canary_running = self._gauge(
+            "router_canary_running", "1 while a canary runs.", ("router",), mode="livemax"
+        )
+        self._canary_looks = self._counter("router_canary_looks_total", "Looks at the canary.", ("result", "router"))
+        self._canary_stops = self._counter(
+            "router_canary_stops_total", "Canaries stopped by themselves.", ("metric", "router")
+        )
+
+    def _begin_at_0(self, router: str) -> None:
         """Show counters before they count: of one that appears with its first number Prometheus sees no increase."""
         for counter in (self._saved, self._added):
-            counter.labels(BEST_SINGLE)
+            counter.labels(BEST_SINGLE, router)
         for metric in METRICS:
-            self._canary_stops.labels(metric)
+            self._canary_stops.labels(metric, router)
+        self._explored.labels(router)
+        self._challenger_cpu.labels(router)
 
     def observe(self, query: Query, routed: Routed) -> None:
         """Count a decision, its time, and what it is expected to save; an observer of the engine."""
-        del query
-        key = (routed.model, routed.reason)
+        router = query.router
+        key = (routed.model, routed.reason, router)
         counter = self._labelled.get(key)
         if counter is None:
             counter = self._labelled[key] = self._decisions.labels(*key)
         counter.inc()
-        self._seconds.observe(routed.decision_s)
+        self._timed[router].observe(routed.decision_s)
         if routed.degraded:
-            self._degraded.labels(routed.degraded_by or "unknown").inc()
+            self._degraded.labels(routed.degraded_by or "unknown", router).inc()
         if routed.explored:
-            self._explored.inc()
+            self._explored.labels(router).inc()
         if routed.predicted and routed.best_single is not None:
-            self._count_saved(routed.plan, routed.best_single)
+            self._count_saved(routed.plan, routed.best_single, router)
 
-    def _count_saved(self, plan: Plan, best_single: str) -> None:
+    def _count_saved(self, plan: Plan, best_single: str, router: str) -> None:
         """Count what a choice saves against the best single model; nothing where that one was no candidate.
 
         A counter cannot fall, so what is saved and what is added are two: their difference is what routing saves.
@@ -215,7 +242,7 @@ class Telemetry:
         if best_single in plan.models:
             costs = plan.column("expected_cost_usd")
             saved = costs[plan.models.index(best_single)] - costs[0]
-            (self._saved if saved >= 0 else self._added).labels(BEST_SINGLE).inc(abs(saved))
+            (self._saved if saved >= 0 else self._added).labels(BEST_SINGLE, router).inc(abs(saved))
 
     def count_outcome(self, outcome: AttemptRecord, *, providers: dict[str, str | None]) -> None:
         """Count what a call cost and how long it took, as its caller reported it.
@@ -312,57 +339,67 @@ class Telemetry:
         """Count a request that was answered with an error."""
         self._errors.labels(code).inc()
 
-    def _show_router(self, engine: Mapping[str, Any], router: Router | None) -> None:
+    def _show_router(self, name: str, engine: Mapping[str, Any], router: Router | None) -> None:
         """Show which artifact decides, and how old it, its certificates and its prices are."""
-        decides = engine.get("artifact", ""), engine.get("policy_version", "")
-        if decides == self._decides:
+        decides, before = (engine.get("artifact", ""), engine.get("policy_version", "")), self._decides.get(name)
+        if decides == before:
             return
-        if self._decides is not None:
-            self._artifact.labels(*self._decides).set(0)
-        self._artifact.labels(*decides).set(1)
-        self._decides = decides
-        self._written.set(engine.get("written_at") or 0.0)
-        self._certificates.set(0 if router is None else len(router.certificates))
+        if before is not None:
+            self._artifact.labels(*before, name).set(0)
+        self._artifact.labels(*decides, name).set(1)
+        self._decides[name] = decides
+        self._written.labels(name).set(engine.get("written_at") or 0.0)
+        self._certificates.labels(name).set(0 if router is None else len(router.certificates))
         cards = {} if router is None else router.catalog.cards
-        for model in self._priced - cards.keys():  # no longer a candidate: a NaN sets off no alert
-            self._prices_checked.labels(model).set(nan)
-        self._priced = set(cards)
+        for model in self._priced[name] - cards.keys():  # no longer a candidate: a NaN sets off no alert
+            self._prices_checked.labels(model, name).set(nan)
+        self._priced[name] = set(cards)
         for model, card in cards.items():
             day = card.price_date
             at = 0.0 if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
-            self._prices_checked.labels(model).set(at)
+            self._prices_checked.labels(model, name).set(at)
 
-    def update(self, log: LogStats, engine: Mapping[str, Any], router: Router | None = None) -> None:
-        """Take over the state of this worker's log and engine, as its ``status`` has it, and the router that decides.
-
-        Without `router` the metrics of artifact and prices stay at none.
-        """
-        self._show_router(engine, router)
+    def update(self, log: LogStats) -> None:
+        """Take over the state of this worker's log."""
         for name, counter in self._log_counters.items():
             self._advance(counter, name, getattr(log, name))
-        for name, result in _RELOADS.items():
-            self._advance(self._reloads.labels(result), name, engine.get(name, 0))
-        challenger = engine.get("challenger") or {}
-        for mode, outcomes in challenger.get("asked", {}).items():
-            for outcome, n in outcomes.items():
-                self._advance(self._challenger.labels(mode, outcome), f"challenger {mode} {outcome}", n)
-        self._advance(self._challenger_cpu, "challenger cpu", challenger.get("cpu_s", 0.0))
-        self._update_canary(engine.get("canary") or {})
         for name, gauge in self._log_gauges.items():
             gauge.set(getattr(log, name))
         self._log_available.set(not log.available)
+
+    def update_router(
+        self, name: str, engine: Mapping[str, Any], router: Router | None = None, *, is_ready: bool = True
+    ) -> None:
+        """Take over the state of a router's engine, as its ``status`` has it, and the router that decides.
+
+        Without `router` the metrics of artifact and prices stay at none.
+        """
+        self._show_router(name, engine, router)
+        self._ready.labels(name).set(is_ready)
+        for field, result in _RELOADS.items():
+            self._advance(self._reloads.labels(result, name), f"{name} {field}", engine.get(field, 0))
+        challenger = engine.get("challenger") or {}
+        for mode, outcomes in challenger.get("asked", {}).items():
+            for outcome, n in outcomes.items():
+                counter = self._challenger.labels(mode, outcome, name)
+                self._advance(counter, f"{name} challenger {mode} {outcome}", n)
+        cpu_s = challenger.get("cpu_s", 0.0)
+        self._advance(self._challenger_cpu.labels(name), f"{name} challenger cpu", cpu_s)
+        self._update_canary(name, engine.get("canary") or {})
+        # The engines have their conversations in common.
         self._sessions.set(engine.get("sessions", {}).get("in_memory", 0))
         shifts = (engine.get("levels") or {}).get("shifts", {})
-        self._shifted |= shifts.keys()
-        for model in self._shifted:  # one that is shifted no longer is at 0
-            self._level_shifts.labels(model).set(shifts.get(model, {}).get("log_odds", 0.0))
+        self._shifted[name] |= shifts.keys()
+        for model in self._shifted[name]:  # one that is shifted no longer is at 0
+            self._level_shifts.labels(model, name).set(shifts.get(model, {}).get("log_odds", 0.0))
 
-    def _update_canary(self, canary: Mapping[str, Any]) -> None:
-        self._canary_running.set(bool(canary.get("running")))
+    def _update_canary(self, router: str, canary: Mapping[str, Any]) -> None:
+        self._canary_running.labels(router).set(bool(canary.get("running")))
         for name, result in (("looks", "begun"), ("failed", "failed")):
-            self._advance(self._canary_looks.labels(result), f"canary {name}", canary.get(name, 0))
+            counter = self._canary_looks.labels(result, router)
+            self._advance(counter, f"{router} canary {name}", canary.get(name, 0))
         for metric, n in canary.get("stops", {}).items():
-            self._advance(self._canary_stops.labels(metric), f"canary stops {metric}", n)
+            self._advance(self._canary_stops.labels(metric, router), f"{router} canary stops {metric}", n)
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format; of all workers if there are several."""

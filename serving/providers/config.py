@@ -140,7 +140,7 @@ def with_default_plan(settings: Settings, providers: Sequence[Provider]) -> Sett
     SettingsError
         If there is neither, and no provider.
     """
-    if settings.artifact is not None or settings.default_plan or settings.starts:
+    if settings.artifact is not None or settings.router or settings.default_plan or settings.starts:
         return settings
     if not providers:
         raise SettingsError(

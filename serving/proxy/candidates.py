@@ -15,6 +15,8 @@ from router_model.serving.proxy.speeds import Speeds
 _logger = logging.getLogger(__name__)
 MAX_CANDIDATES: Final = 24
 """Candidates that are handed on: several times the attempts there can be."""
+_KEPT: Final = 16
+"""Collections of models whose missing ones are remembered: one or two for each router."""
 
 
 class Candidates:
@@ -23,8 +25,7 @@ class Candidates:
     def __init__(self, providers: Fleet) -> None:
         self._providers = providers
         self.speeds: Final = Speeds()
-        self._for: tuple[Mapping[str, Provider], Collection[str]] | None = None
-        self._unavailable: tuple[str, ...] = ()
+        self._unavailable: dict[int, tuple[Mapping[str, Provider], Collection[str], tuple[str, ...]]] = {}
 
     @property
     def provider_names(self) -> frozenset[str]:
@@ -65,11 +66,14 @@ class Candidates:
         """
         if preferences.filters:
             return tuple(model for model in models if not self._any(model, preferences))
-        now = (self._providers.all, models)
-        if self._for is None or self._for[0] is not now[0] or self._for[1] is not now[1]:
-            self._for = now
-            self._unavailable = tuple(model for model in models if not self._providers.targets(model))
-        return self._unavailable
+        kept = self._unavailable.get(id(models))
+        if kept is None or kept[0] is not self._providers.all or kept[1] is not models:
+            if len(self._unavailable) >= _KEPT:  # collections of routers that were replaced
+                self._unavailable.clear()
+            missing = tuple(model for model in models if not self._providers.targets(model))
+            # The collection is kept, so that no other one gets its id.
+            kept = self._unavailable[id(models)] = self._providers.all, models, missing
+        return kept[2]
 
     def targets(
         self, models: Iterable[str], preferences: Preferences, *, body: Mapping[str, Any] | None = None

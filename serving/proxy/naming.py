@@ -8,52 +8,77 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from router_model.goal import KNOBS
+from router_model.serving.common.router_names import router_in
 from router_model.serving.common.service_errors import InvalidRequestError, ModelNotFoundError, SettingsError
 from router_model.serving.http_edge.bodies import validated
-from router_model.serving.http_edge.requests import AUTO, RouterOptions
+from router_model.serving.http_edge.queries import named_router
+from router_model.serving.http_edge.requests import RouterOptions
 from router_model.serving.providers.config import Alias
 
-_NAMES: Final = frozenset({*AUTO, "router"})
+_ROUTER: Final = "router"
+"""Another name of no model, which clients of other gateways use."""
 _GOALS: Final = frozenset(KNOBS) - {"quality_bar"}
 """A request can have at most one of these options."""
 
 
-def read_named(model: str | None, models: Sequence[str] | None, policy: str) -> tuple[bool, tuple[str, ...]]:
-    """Return whether the router decides, and the models that a body names (`ProxyRequest.models`).
+def read_named(
+    model: str | None, models: Sequence[str] | None, by_policy: Callable[[str], str | None]
+) -> tuple[str | None, tuple[str, ...]]:
+    """Return the router that decides, and the models that a body names (`ProxyRequest.router` and `models`).
 
     Parameters
     ----------
     model, models : of the body
-    policy : the name of what decides now, which names the router, too
+    by_policy : returns the router whose policy has a name now; None: that is no policy's name
+
+    Raises
+    ------
+    InvalidRequestError
+        If they ask for several routers.
 
     Examples
     --------
-    >>> read_named("auto", ["a", "b"], "p1")
-    (True, ('a', 'b'))
-    >>> read_named("a", ["b", "a"], "p1")
-    (False, ('a', 'b'))
+    >>> read_named("auto:code", ["a", "b"], {"p1": "default"}.get)
+    ('code', ('a', 'b'))
+    >>> read_named("a", ["b", "a"], {"p1": "default"}.get)
+    (None, ('a', 'b'))
     """
-    routes = model is None or model in _NAMES or model == policy
-    listed = [] if models is None else [name for name in models if name not in _NAMES and name != policy]
-    if not routes and model is not None:
-        listed.insert(0, model)
-    return routes, tuple(dict.fromkeys(listed))
+    router = "" if model is None else _router(model, by_policy)
+    listed = [name for name in models or () if _router(name, by_policy) is None]
+    if router is None and model is not None:
+        return None, tuple(dict.fromkeys((model, *listed)))
+    names = [name for name in (model, *(models or ())) if name is not None]
+    return named_router(names) or router, tuple(dict.fromkeys(listed))
 
 
-def check_alias(alias: Alias, knows: Callable[[str], bool] | None = None) -> None:
+def _router(name: str, by_policy: Callable[[str], str | None]) -> str | None:
+    asked = "" if name == _ROUTER else router_in(name)
+    return by_policy(name) if asked is None else asked
+
+
+def check_alias(
+    alias: Alias, knows: Callable[[str], bool] | None = None, routers: Collection[str] | None = None
+) -> None:
     """Check an alias' options, and where it leads.
 
     Parameters
     ----------
     alias : Alias
     knows : tells whether a model is served, or among the candidates; None while that is not known
+    routers : names of the routers; None while they are not known
 
     Raises
     ------
     SettingsError
         If a request could not have the options under ``router``, or nobody has the model.
     """
-    if knows is not None and alias.model not in _NAMES and not knows(alias.model):
+    router = "" if alias.model == _ROUTER else router_in(alias.model)
+    if router and routers is not None and router not in routers:
+        raise SettingsError(
+            f"providers: alias {alias.pattern!r} leads to {alias.model!r}, and there is no router {router!r}; the "
+            f"routers are {', '.join(routers)}"
+        )
+    if knows is not None and router is None and not knows(alias.model):
         raise SettingsError(
             f"providers: alias {alias.pattern!r} leads to {alias.model!r}, which no provider serves and the router "
             "does not know; expected 'auto' or the id of such a model (an alias of an alias does not work)"

@@ -1,6 +1,7 @@
 """Build the proxy that the settings ask for."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -8,7 +9,7 @@ from router_model.catalog import Catalog, ModelCard
 from router_model.serving.access.authentication import Access
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog
-from router_model.serving.engine.engine import Engine
+from router_model.serving.engine.engines import Engines
 from router_model.serving.formats.registry import adapter_for
 from router_model.serving.forwarding.forwarder import Forwarder
 from router_model.serving.forwarding.rules import Rules
@@ -26,7 +27,7 @@ _NO_CARDS: Final[Mapping[str, ModelCard]] = {}
 
 def open_proxy(
     settings: Settings,
-    engine: Engine,
+    engines: Engines,
     access: Access,
     bodies: BodyReader,
     *,
@@ -46,13 +47,14 @@ def open_proxy(
     if settings.providers is None:
         return None
     check_storing(settings)
-    fleet = Fleet(settings.providers, _Cards(engine, settings.catalog).now, check=check_alias)
+    check = partial(check_alias, routers=tuple(engines))
+    fleet = Fleet(settings.providers, _Cards(engines, settings.catalog).now, check=check)
     rules = Rules(max_attempts=settings.proxy_max_attempts, keep_alive_s=settings.proxy_keep_alive_s)
     stored = StoredResponses(settings, log, fleet, bodies, RecentCalls(), telemetry.count_response)
     return Proxy(
         fleet,
         Forwarder(fleet, adapter_for, rules=rules),
-        engine,
+        engines,
         access,
         bodies,
         stored,
@@ -63,13 +65,13 @@ def open_proxy(
 
 
 class _Cards:
-    """The catalog in use: the router's, or if there is none the one that the settings name."""
+    """The catalog in use: the routers', or if there is none the one that the settings name."""
 
-    def __init__(self, engine: Engine, path: Path | None) -> None:
-        self._engine = engine
+    def __init__(self, engines: Engines, path: Path | None) -> None:
+        self._engines = engines
         self._named = _NO_CARDS if path is None else Catalog.load(path).cards
 
     def now(self) -> Mapping[str, ModelCard]:
         """Return the cards by model."""
-        cards = self._engine.cards
+        cards = self._engines.cards
         return self._named if cards is None else cards

@@ -17,6 +17,7 @@ from router_model.serving.common.callers import Caller
 from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError, ServiceError, TooLongError
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.engine.engine import Engine
+from router_model.serving.engine.engines import Engines
 from router_model.serving.engine.query import Routed
 from router_model.serving.formats.format import Surface
 from router_model.serving.forwarding.deadlines import clock
@@ -55,8 +56,8 @@ class Proxy:
     ----------
     providers : Fleet
     forwarder : Forwarder
-    engine : Engine
-        Decides for calls that do not name a model.
+    engines : Engines
+        Decide for calls that do not name a model.
     access : Access
         Lets a call in, and sets its cost aside.
     bodies : BodyReader
@@ -74,7 +75,7 @@ class Proxy:
 
     providers: Fleet
     forwarder: Forwarder
-    engine: Engine
+    engines: Engines
     access: Access
     bodies: BodyReader
     stored: StoredResponses
@@ -89,12 +90,6 @@ class Proxy:
         self.candidates = Candidates(self.providers)
         self.recent = self.stored.recent
 
-    @property
-    def _models(self) -> tuple[str, ...]:
-        """The models that the engine may choose; none while no router is loaded."""
-        router = self.engine.router
-        return () if router is None else router.models
-
     def start(self) -> None:
         """Check aliases, and warn of models without a price and of unknown efforts, now that the router is loaded.
 
@@ -103,7 +98,8 @@ class Proxy:
         SettingsError
             If an alias leads to a model that nobody has.
         """
-        self.providers.check_aliases()
+        if not self.engines.unready:  # what a router that is missing would know is not known
+            self.providers.check_aliases()
         self.providers.warn_of_missing_prices()
         self.candidates.warn_of_efforts()
 
@@ -187,7 +183,7 @@ class Proxy:
             surface,
             body,
             request.headers,
-            policy=self.engine.policy_version,
+            by_policy=self.engines.by_policy,
             most_s=self.longest_s,
             ours=self.candidates.provider_names,
             alias_of=self.providers.alias,
@@ -227,7 +223,8 @@ class Proxy:
             reply = await self.forwarder.forward(self._forward_request(caller, asked, routed, targets, account))
             if routed is not None and reply.target.model != routed.model:
                 model, session_id = reply.target.model, asked.session_id
-                self.engine.answered(routed, model, key_id=caller.key_id, session_id=session_id)
+                engine = self._engine(caller, asked)
+                engine.answered(routed, model, key_id=caller.key_id, session_id=session_id)
             account.heard = partial(self._heard, caller, asked, routed)
             return self._respond(reply, routed, account)
         except BaseException as exc:
@@ -262,7 +259,7 @@ class Proxy:
 
     def _heard(self, caller: Caller, asked: ProxyRequest, routed: Routed | None, reply: Reply) -> None:
         if routed is not None and asked.session_id is None:
-            self.engine.heard(routed, reply.facts.mark, key_id=caller.key_id, user_id=asked.user_id)
+            self._engine(caller, asked).heard(routed, reply.facts.mark, key_id=caller.key_id, user_id=asked.user_id)
         self.stored.keep(caller, asked, routed)
 
     async def _plan(self, caller: Caller, asked: ProxyRequest) -> tuple[Routed | None, Sequence[Target]]:
@@ -274,34 +271,45 @@ class Proxy:
         """
         for model in asked.models:
             self.check_known(model, asked)
-        decidable = [model for model in asked.models if model in self._models]
-        if not asked.routes or (asked.models and not decidable and self._models):
-            targets = self.candidates.targets(asked.models, asked.preferences, body=asked.call.body)
-            check_effort(asked, targets)
-            return None, targets
+        if asked.router is None:
+            return None, self._named(asked)
+        name, known = self.engines.choose(caller, asked.router)
+        decidable = [model for model in asked.models if model in known]
+        if asked.models and not decidable and known:
+            return None, self._named(asked)
         if asked.surface is Surface.EMBEDDINGS:
             raise InvalidRequestError(
                 f"model: got {asked.requested!r}; expected the id of an embedding model; the router does not choose "
                 "one, because vectors of different models cannot be mixed",
                 param="model",
             )
-        return await self._decided(caller, asked, decidable)
+        return await self._decided(caller, asked, name, decidable, known)
+
+    def _named(self, asked: ProxyRequest) -> Sequence[Target]:
+        """Return whom to call for the models that a request names."""
+        targets = self.candidates.targets(asked.models, asked.preferences, body=asked.call.body)
+        check_effort(asked, targets)
+        return targets
+
+    def _engine(self, caller: Caller, asked: ProxyRequest) -> Engine:
+        """Return the engine that has decided."""
+        return self.engines[self.engines.chosen(asked.router, caller)]
 
     async def _decided(
-        self, caller: Caller, asked: ProxyRequest, decidable: Sequence[str]
+        self, caller: Caller, asked: ProxyRequest, router: str, decidable: Sequence[str], known: Sequence[str]
     ) -> tuple[Routed, Sequence[Target]]:
-        unavailable = self.candidates.unavailable(self.engine.cards or (), asked.preferences)
         ask = partial(
             query_of,
             asked,
             key_id=caller.key_id,
+            router=router,
             candidates=decidable,
-            known=self._models,
-            unavailable=unavailable,
+            known=known,
+            unavailable=self.candidates.unavailable(self.engines[router].cards or (), asked.preferences),
         )
         query = await self.bodies.aside(caller, ask) if asked.call.is_long else ask()
         try:
-            routed = await self.engine.decide(query)
+            routed = await self.engines.decide(query)
         except (EmptyPlanError, TooLongError) as exc:
             raise nobody_fits(exc, asked) from exc
         behind = [model for model in asked.models if model not in decidable]
@@ -318,8 +326,9 @@ class Proxy:
         if self.candidates.serves(model):
             return
         param = "models" if model in (asked.envelope.models or ()) else "model"
-        if model not in self._models:
-            known = {*self._models, *self.candidates.served_models}
+        models = self.engines.models
+        if model not in models:
+            known = {*models, *self.candidates.served_models}
             raise not_found(model, sorted(known), param=param)
         if len(asked.models) == 1:
             raise EmptyPlanError(f"no provider serves {model!r}; add it to one in the providers file", param=param)

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from starlette.datastructures import Headers
 
+from router_model.serving.common.router_names import AUTO
 from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Call, Exchange, Surface
 from router_model.serving.formats.request_counts import with_counts_read
 from router_model.serving.http_edge.bodies import validated
 from router_model.serving.http_edge.queries import named_session
-from router_model.serving.http_edge.requests import AUTO
 from router_model.serving.providers.config import Alias
 from router_model.serving.proxy.envelope import OURS, ProxyEnvelope, fields_for_openrouter
 from router_model.serving.proxy.naming import read_named, with_options
@@ -52,8 +52,8 @@ class ProxyRequest:
     call : Call
     envelope : what was read of the body
     requested : the model as the caller wrote it, e.g. for ``openrouter_metadata``
-    routes : whether the router decides
-    models : with `routes` the candidates, all where empty; else what is called, in this order
+    router : the router that decides, '' where the body leaves that open; None: none does
+    models : with a router the candidates, all where empty; else what is called, in this order
     preferences : Preferences
     session_id : as the caller named it or hinted at it, or None
     buffer : whether a stream is held back until it is whole
@@ -66,7 +66,7 @@ class ProxyRequest:
     call: Call
     envelope: ProxyEnvelope
     requested: str
-    routes: bool
+    router: str | None
     models: tuple[str, ...]
     preferences: Preferences
     session_id: str | None
@@ -86,7 +86,7 @@ def read_proxy_request(
     body: dict[str, Any],
     headers: Headers,
     *,
-    policy: str,
+    by_policy: Callable[[str], str | None],
     most_s: float,
     ours: frozenset[str],
     alias_of: Callable[[str], Alias | None] | None = None,
@@ -101,7 +101,7 @@ def read_proxy_request(
     ----------
     surface : Surface
     body, headers : of the request
-    policy : the name of what decides now
+    by_policy : returns the router whose policy has a name now, or None
     most_s : the longest time a call may take
     ours : names of our providers, in lower case
     alias_of : returns what a model's name means, if it is an alias
@@ -133,12 +133,12 @@ def read_proxy_request(
         for_openrouter=for_openrouter or asked == AUTO[1],
         openrouter=fields_for_openrouter(body, ours) if envelope.provider or envelope.plugins else {},
     )
-    routes, models = read_named(model, envelope.models, policy)
+    router, models = read_named(model, envelope.models, by_policy)
     return ProxyRequest(
         call,
         envelope,
         requested=asked or AUTO[0],
-        routes=routes,
+        router=router,
         models=models,
         preferences=_preferences(surface, envelope, body),
         session_id=named_session(envelope, headers, body),

@@ -27,7 +27,13 @@ _PROMPT_IN: Final = {Surface.RESPONSES: "input", Surface.GENERATE: "contents"}
 
 
 def query_of(
-    asked: ProxyRequest, *, key_id: str, candidates: Sequence[str], known: Sequence[str], unavailable: Sequence[str]
+    asked: ProxyRequest,
+    *,
+    key_id: str,
+    router: str,
+    candidates: Sequence[str],
+    known: Sequence[str],
+    unavailable: Sequence[str],
 ) -> Query:
     """Return the question.
 
@@ -35,6 +41,7 @@ def query_of(
     ----------
     asked : ProxyRequest
     key_id : id of the caller's key
+    router : the name of the router that is asked
     candidates : the models that may be chosen, if the body lists some; empty: all
     known : all that the router knows
     unavailable : models that no allowed provider serves
@@ -56,6 +63,7 @@ def query_of(
         session_id=asked.session_id,
         candidates=candidates,
         known=known,
+        router=router,
         allowed_models=plugin.allowed_models if plugin else None,
     )
     return replace(

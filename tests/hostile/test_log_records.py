@@ -229,4 +229,4 @@ def test_looking_a_record_up_passes_over_lines_that_hold_none(tmp_path):
 def test_a_users_id_that_is_no_id_is_refused_at_the_door(surface):
     body = {"messages": [], "metadata": {"user_id": LONG}}
     with pytest.raises(InvalidRequestError, match=r"metadata.user_id: got 60000 characters; expected at most 1024"):
-        read_proxy_request(surface, body, Headers({}), policy="p", most_s=1.0, ours=frozenset())
+        read_proxy_request(surface, body, Headers({}), by_policy={"p": "default"}.get, most_s=1.0, ours=frozenset())

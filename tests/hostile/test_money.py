@@ -42,7 +42,9 @@ NO_ONE = Provider("p", Kind.OPENAI, "https://p.example/v1")
 
 
 def asked(surface, body):
-    return read_proxy_request(surface, {"messages": [], **body}, Headers({}), policy="p", most_s=1.0, ours=frozenset())
+    return read_proxy_request(
+        surface, {"messages": [], **body}, Headers({}), by_policy={"p": "default"}.get, most_s=1.0, ours=frozenset()
+    )
 
 
 def nested(path, value):

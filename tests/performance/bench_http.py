@@ -27,7 +27,9 @@ from router_model.serving.access.start import check_access
 from router_model.serving.api.parts import Parts
 from router_model.serving.app import create_app
 from router_model.serving.commands.keys import command as keys_command
+from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.common.settings import Settings
+from router_model.serving.engine.engines import Engines
 from router_model.serving.http_edge.bodies import BodyReader
 from router_model.serving.http_edge.body_limits import BodyLimits
 
@@ -61,7 +63,8 @@ def main() -> None:
         key = next(word for word in made.output.split() if word.startswith("rm_") and len(word) > 30)
         settings = Settings(artifact=arguments.artifact, keys=Path(folder) / "keys.toml")
         access, bodies = Access.of(settings, check_access(settings)), BodyReader(BodyLimits.of(settings))
-        parts = Parts(settings, Ready(router, routed), FakeLog(), access, bodies)
+        engines = Engines({DEFAULT_ROUTER: Ready(router, routed)})
+        parts = Parts(settings, engines, FakeLog(), access, bodies)
         seconds = asyncio.run(measure(create_app(parts=parts), key, arguments.requests))
     print(
         f"{arguments.models} candidates: {seconds * 1e6:.0f} microseconds of processor time a request beside deciding"

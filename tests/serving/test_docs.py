@@ -52,7 +52,7 @@ def test_every_curl_line_of_the_documentation_works(trained, words):
 
 def logged_decision(parts):
     query = Query(body={"messages": [{"role": "user", "content": "Hi"}]}, key_id="insecure")
-    routed = asyncio.run(parts.engine.decide(query))
+    routed = asyncio.run(parts.engines.default.decide(query))
     return record_of(routed, query).decision_id
 
 

@@ -173,7 +173,7 @@ class FakeForwarder:
 def fake_proxy(
     cards: Iterable[ModelCard] = (),
     *providers: Provider,
-    engine: Any,
+    engines: Any,
     access: Any,
     bodies: Any,
     log: Any,
@@ -185,4 +185,4 @@ def fake_proxy(
     fleet = FakeProviders({one.name: one for one in serving}, known)
     observers = (log.put, telemetry.attempt_observer(fleet.names))
     stored = StoredResponses(Settings(artifact="x"), log, fleet, bodies, RecentCalls(), telemetry.count_response)
-    return Proxy(fleet, FakeForwarder(), engine, access, bodies, stored, observers)
+    return Proxy(fleet, FakeForwarder(), engines, access, bodies, stored, observers)

@@ -21,6 +21,7 @@ from router_model.serving.access.ledger import Balance
 from router_model.serving.api.parts import Parts
 from router_model.serving.app import create_app
 from router_model.serving.common.callers import INSECURE, Caller, Role
+from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.common.service_errors import ForbiddenError, ServiceError, UnauthenticatedError
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import LogStats
@@ -32,6 +33,7 @@ from router_model.serving.decision_log.log_records import (
     ResponseRecord,
     SessionRecord,
 )
+from router_model.serving.engine.engines import Engines
 from router_model.serving.engine.faults import callers_error
 from router_model.serving.engine.query import Query, Routed
 from router_model.serving.http_edge.bodies import BodyReader
@@ -115,8 +117,8 @@ class FakeEngine:
     def status(self) -> dict[str, Any]:
         return {"default_plan": self.default_plan, "sessions": {"in_memory": 4}, "swaps": 1, "refusals": 2}
 
-    async def start(self) -> None:
-        pass
+    async def start(self, *, may_wait: bool = False) -> None:
+        assert isinstance(may_wait, bool)
 
     async def close(self) -> None:
         self.ready = False
@@ -296,11 +298,11 @@ def fake_parts(router: Router | None, *, keys: dict[str, Caller] | None = None, 
     """Return parts around a router; `changes` are of the engine."""
     log, telemetry = FakeLog(), Telemetry()
     settings = Settings(artifact="router", insecure=True, max_batch=3)
-    engine = FakeEngine(router, log, observers=(telemetry.observe,), **changes)
+    engines = Engines({DEFAULT_ROUTER: FakeEngine(router, log, observers=(telemetry.observe,), **changes)})
     access, bodies = FakeAccess(keys), BodyReader(BodyLimits.of(settings))
     cards = () if router is None else router.catalog.cards.values()
-    proxy = fake_proxy(cards, engine=engine, access=access, bodies=bodies, log=log, telemetry=telemetry)
-    return Parts(settings, engine, log, access, bodies, telemetry, proxy)
+    proxy = fake_proxy(cards, engines=engines, access=access, bodies=bodies, log=log, telemetry=telemetry)
+    return Parts(settings, engines, log, access, bodies, telemetry, proxy)
 
 
 def client_of(parts: Parts) -> TestClient:

@@ -373,4 +373,4 @@ def test_the_command_reads_a_log(place, valued, logs):
     said = json.loads(done.stdout)
     assert (done.returncode, said["evidence"]["source"], said["beside"]) == (1, "cheap.parquet", None)
     alone = run_command("promote", valued["cheap"], "--to", place.folder, "--since", "7d")
-    assert "--since and --until are about --log, which is not given" in alone.stderr
+    assert "--since, --until and --router are about --log, which is not given" in alone.stderr

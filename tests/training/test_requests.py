@@ -111,7 +111,7 @@ def test_a_request_has_the_features_of_its_row_in_a_table(tmp_path, trained):
     parts = fake_parts(trained.router)
     with client_of(parts) as client:
         assert [client.post("/v1/route", json=body).status_code for body in bodies] == [200] * 3
-    asked = [ReadQuery.read(query) for query in parts.engine.asked]
+    asked = [ReadQuery.read(query) for query in parts.engines.default.asked]
     assert [read.turn for read in asked] == ["work", "title", "work"]
     rows = [
         {

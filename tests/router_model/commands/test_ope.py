@@ -78,7 +78,7 @@ def test_a_log_is_read_by_its_url(trained, tmp_path):
     ("options", "said"),
     [
         (("--log", "nowhere.parquet"), "nowhere.parquet: no such file"),
-        (("--log", "nowhere.parquet", "--since", "7d"), "--since and --until need the URL of a log"),
+        (("--log", "nowhere.parquet", "--since", "7d"), "--since, --until and --router need the URL of a log"),
         (("--log", "sqlite+aiosqlite:///nowhere.db"), "nowhere.db"),
     ],
 )

@@ -211,3 +211,23 @@ def test_no_key_file_is_an_error_with_the_command_that_makes_one(tmp_path):
 def test_the_secret_is_what_the_file_says_without_its_newline(folder):
     folder.create()
     assert read_secret(folder.path) == secret_path(folder.path).read_bytes().strip()
+
+
+def test_a_key_asks_a_router_that_there_is(folder, caplog):
+    """The file is read again with a router that nobody has: the old keys stay, and the log says why."""
+    key, text = folder.create(router="code")
+    assert (key.router, folder.load().find(text.encode())) == ("code", key)
+    secret = read_secret(folder.path)
+    with pytest.raises(SettingsError, match="its router is 'code', and this service has default; correct 'router'"):
+        Keyring.load(folder.path, secret=secret, routers=("default",))
+    keyring = Keyring.load(folder.path, secret=secret, clock=folder.clock, routers=("default", "code"))
+    _, other = folder.create(router="nope")
+    folder.clock.s += 2
+    assert keyring.find(text.encode()) == key
+    assert keyring.find(other.encode()) is None
+    assert "the keys read before stay in use" in caplog.text
+    revoke_key(folder.path, other)
+    folder.clock.s += 2
+    assert keyring.find(other.encode()).revoked is not None
+    with pytest.raises(SettingsError, match="router 'No'; expected"):
+        folder.create(router="No")

@@ -20,12 +20,12 @@ def select(client, **body):
 def test_notdiamond_ranks_the_given_providers(client, parts):
     answer = NotDiamondAnswer.model_validate(select(client, cost_quality_tradeoff=0).json())
     assert [(one.provider, one.model) for one in answer.providers] == [("simulated", "large"), ("simulated", "small")]
-    assert parts.engine.asked[0].surface == "notdiamond"
+    assert parts.engines.default.asked[0].surface == "notdiamond"
 
 
 def test_notdiamond_takes_text_for_messages(client, parts):
     assert select(client, messages=SUM).status_code == 200
-    assert parts.engine.asked[0].body["messages"] == [{"role": "user", "content": SUM}]
+    assert parts.engines.default.asked[0].body["messages"] == [{"role": "user", "content": SUM}]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_notdiamond_takes_text_for_messages(client, parts):
 )
 def test_notdiamond_tradeoffs_are_positions_of_the_dial(client, parts, body, goal):
     assert select(client, **body).status_code == 200
-    assert parts.engine.asked[0].goal == goal
+    assert parts.engines.default.asked[0].goal == goal
 
 
 def test_notdiamond_latency_leaves_the_faster_half(client):
@@ -71,7 +71,7 @@ def test_notdiamond_sessions_are_named_and_kept(client, parts):
     first = select(client).json()["session_id"]
     second = select(client, previous_session=first).json()["session_id"]
     assert first == second
-    assert [query.session_id for query in parts.engine.asked] == [first, first]
+    assert [query.session_id for query in parts.engines.default.asked] == [first, first]
     assert select(client).json()["session_id"] != first
 
 
@@ -103,7 +103,7 @@ def test_plano_names_the_model(client, parts):
     assert (answer.model, answer.route) == ("small", "cheapest_above_bar")
     assert re.fullmatch(r"[0-9a-f]{32}", answer.trace_id)
     assert response.headers["x-router-decision-id"].startswith("dec_")
-    assert parts.engine.asked[0].surface == "plano"
+    assert parts.engines.default.asked[0].surface == "plano"
 
 
 def test_plano_continues_the_trace(client):

@@ -56,7 +56,7 @@ def test_systemone_chooses_as_route_does(client, parts):
     small, large = tier.confidence, min(tier.confidence, by_model["large"]["p_success"] * ratio)
     assert tier.probabilities == pytest.approx({"large": large / (small + large), "small": small / (small + large)})
     assert response.headers["x-router-decision-id"] == tier.decision_id == answer.id
-    query = parts.engine.asked[0]
+    query = parts.engines.default.asked[0]
     assert (query.surface, query.body["messages"], query.goal) == ("systemone", messages, TargetSuccess(0.6))
     report = client.post("/v1/feedback", json={"decision_id": tier.decision_id, "thumb": "up"})
     assert report.status_code == 202
@@ -72,7 +72,7 @@ def test_states_are_texts_chats_or_json(client, parts):
     chat = {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": SUM}]}
     for state in (SUM, chat, {"ticket": SUM}):
         assert ask(client, state=state, q=choice("small")).status_code == 200
-    said = [query.body["messages"] for query in parts.engine.asked]
+    said = [query.body["messages"] for query in parts.engines.default.asked]
     assert said[1] == chat["messages"]
     assert said[2] == [{"role": "user", "content": f'{{"ticket": "{SUM}"}}'}]
 
@@ -116,7 +116,7 @@ def test_what_is_no_choice_among_models_is_refused_by_name(client, parts, questi
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (400, "invalid_request", "questions.q")
     assert message in error["message"]
-    assert parts.engine.asked == []
+    assert parts.engines.default.asked == []
 
 
 def test_openai_s_client_reads_decisions(client, parts):
@@ -133,8 +133,8 @@ def test_openai_s_client_reads_decisions(client, parts):
         assert sum(one.probability for one in answer.probabilities) == pytest.approx(1)
         assert decision.usage.total_tokens == decision.usage.input_tokens > 0
         DecisionsAnswer.model_validate(decision.to_dict())
-        assert parts.engine.asked[0].surface == "decisions"
-        assert parts.engine.asked[0].body["messages"][0]["role"] == "user"
+        assert parts.engines.default.asked[0].surface == "decisions"
+        assert parts.engines.default.asked[0].body["messages"][0]["role"] == "user"
         for refused in ({"type": "predicate", "instructions": "Urgent?"}, asked | {"choices": [{"value": True}]}):
             with pytest.raises(openai.BadRequestError, match=r"questions\[0\]"):
                 sdk.decisions.create(model="gpt-6-luna", input=SUM, questions=[refused])

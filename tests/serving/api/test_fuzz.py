@@ -91,7 +91,10 @@ def test_the_service_keeps_to_its_document(schema, name, mode):
     @settings(MODEST)
     @given(case=cases)
     def keeps(case):
-        parts.draining, parts.engine.ready = False, True  # every call of schemathesis starts and ends the service
+        parts.draining, parts.engines.default.ready = (
+            False,
+            True,
+        )  # every call of schemathesis starts and ends the service
         case.call_and_validate(checks=CHECKS)
 
     keeps()

@@ -14,6 +14,7 @@ from router_model.errors import ArtifactError
 from router_model.plan import Plan, PlanStep
 from router_model.serving.api.answer_models import StatusAnswer
 from router_model.serving.decision_log.log import LogStats
+from router_model.serving.engine.query import Query
 from router_model.serving.monitoring.telemetry import Telemetry
 
 PLAIN = {"decision_s": 0.001, "degraded": False, "explored": False}
@@ -28,7 +29,7 @@ def value(text, name):
 @pytest.mark.parametrize(
     ("change", "failing"),
     [
-        (lambda parts: setattr(parts.engine, "ready", False), "artifact_loaded"),
+        (lambda parts: setattr(parts.engines.default, "ready", False), "artifact_loaded"),
         (lambda parts: setattr(parts, "draining", True), "not_draining"),
     ],
 )
@@ -43,13 +44,14 @@ def test_ready_says_what_is_not(client, parts, change, failing):
 
 def test_health_is_answered_while_the_router_is_loaded_and_requests_wait(parts):
     """The start hangs: health and readiness are answered, a decision waits, and comes when the start goes on."""
-    goes_on, parts.engine.ready = threading.Event(), False
+    goes_on, parts.engines.default.ready = threading.Event(), False
 
-    async def start():
+    async def start(*, may_wait):
+        assert not may_wait
         await asyncio.to_thread(goes_on.wait)
-        parts.engine.ready = True
+        parts.engines.default.ready = True
 
-    parts.engine.start = start
+    parts.engines.default.start = start
     with client_of(parts) as client, ThreadPoolExecutor(1) as pool:
         health, ready = client.get("/healthz"), client.get("/readyz")
         decision = pool.submit(client.post, "/v1/route", json=BODY)
@@ -63,10 +65,11 @@ def test_health_is_answered_while_the_router_is_loaded_and_requests_wait(parts):
 
 
 def test_a_start_that_fails_ends_the_service_with_its_error(parts):
-    async def start():
+    async def start(*, may_wait):
+        assert not may_wait
         raise ArtifactError("it is gone")
 
-    parts.engine.start, parts.engine.ready = start, False
+    parts.engines.default.start, parts.engines.default.ready = start, False
     with pytest.raises(ArtifactError, match="it is gone"), client_of(parts) as client:
         assert "was refused" in client.get("/readyz").json()["reason"]
 
@@ -76,19 +79,21 @@ def test_the_end_closes_the_engine_and_the_log(parts):
         assert not parts.draining
     assert parts.draining
     assert parts.log.closed
-    assert not parts.engine.ready
+    assert not parts.engines.default.ready
 
 
 def test_decisions_are_counted(client):
     for _ in range(3):
         chosen = client.post("/v1/route", json=BODY).json()
     text = client.get("/metrics").text
-    labels = f'model="{chosen["model"]}",reason="{chosen["reason"]}"'
+    labels = f'model="{chosen["model"]}",reason="{chosen["reason"]}",router="default"'
     assert value(text, f"router_decisions_total{{{labels}}}") == 3
-    assert value(text, "router_decision_seconds_count") == 3
+    assert value(text, 'router_decision_seconds_count{router="default"}') == 3
     best = max(step["expected_cost_usd"] for step in chosen["plan"])  # the fake's best model is the dearest one
     saved = best - chosen["plan"][0]["expected_cost_usd"]
-    assert value(text, 'router_cost_saved_usd_total{baseline="best_single"}') == pytest.approx(3 * saved)
+    assert value(text, 'router_cost_saved_usd_total{baseline="best_single",router="default"}') == pytest.approx(
+        3 * saved
+    )
 
 
 def test_a_dearer_choice_than_the_best_single_is_counted_apart():
@@ -96,7 +101,7 @@ def test_a_dearer_choice_than_the_best_single_is_counted_apart():
     telemetry, plan = Telemetry(), [PlanStep("strong", 0.9, 0.05, 10), PlanStep("best", 0.8, 0.02, 10)]
     for chosen in (plan, plan[::-1], [PlanStep("alone", 0.5, 0.01, 10)]):
         telemetry.observe(
-            None,
+            Query({}),
             SimpleNamespace(
                 plan=Plan.of(chosen),
                 model=chosen[0].model,
@@ -107,22 +112,24 @@ def test_a_dearer_choice_than_the_best_single_is_counted_apart():
             ),
         )
     text = telemetry.exposition().decode()
-    assert value(text, 'router_cost_added_usd_total{baseline="best_single"}') == pytest.approx(0.03)
-    assert value(text, 'router_cost_saved_usd_total{baseline="best_single"}') == 0  # the best one itself, once
+    assert value(text, 'router_cost_added_usd_total{baseline="best_single",router="default"}') == pytest.approx(0.03)
+    assert (
+        value(text, 'router_cost_saved_usd_total{baseline="best_single",router="default"}') == 0
+    )  # the best one itself, once
 
 
 def test_the_artifact_its_age_and_its_prices_are_metrics(router):
     checked = replace(router.catalog["small"], price_date=date(2026, 11, 1))
     router = replace(router, catalog=Catalog({**router.catalog.cards, "small": checked}))
     telemetry = Telemetry()
-    telemetry.update(LogStats(), {"artifact": "sha256:a", "policy_version": "p1", "written_at": 1.8e9}, router)
-    telemetry.update(LogStats(), {"artifact": "sha256:b", "policy_version": "p2", "written_at": 1.9e9}, router)
+    telemetry.update_router("default", {"artifact": "sha256:a", "policy_version": "p1", "written_at": 1.8e9}, router)
+    telemetry.update_router("default", {"artifact": "sha256:b", "policy_version": "p2", "written_at": 1.9e9}, router)
     text = telemetry.exposition().decode()
-    assert value(text, 'router_artifact_info{artifact="sha256:a",policy="p1"}') == 0
-    assert value(text, 'router_artifact_info{artifact="sha256:b",policy="p2"}') == 1
-    assert value(text, "router_artifact_written_timestamp_seconds") == 1.9e9
-    assert value(text, 'router_price_checked_timestamp_seconds{model="small"}') == 1793491200
-    assert value(text, 'router_price_checked_timestamp_seconds{model="large"}') == 0
+    assert value(text, 'router_artifact_info{artifact="sha256:a",policy="p1",router="default"}') == 0
+    assert value(text, 'router_artifact_info{artifact="sha256:b",policy="p2",router="default"}') == 1
+    assert value(text, 'router_artifact_written_timestamp_seconds{router="default"}') == 1.9e9
+    assert value(text, 'router_price_checked_timestamp_seconds{model="small",router="default"}') == 1793491200
+    assert value(text, 'router_price_checked_timestamp_seconds{model="large",router="default"}') == 0
     assert f'router_build_info{{python="{platform.python_version()}",version="' in text
 
 
@@ -131,7 +138,7 @@ def test_degraded_answers_and_errors_are_counted():
         client.post("/v1/route", json=BODY)
         client.post("/v1/route", json={"router": 1})
         text = client.get("/metrics").text
-    assert value(text, 'router_degraded_total{by="no_router"}') == 1
+    assert value(text, 'router_degraded_total{by="no_router",router="default"}') == 1
     assert value(text, 'router_errors_total{code="invalid_request"}') == 1
 
 
@@ -162,8 +169,8 @@ def test_the_state_of_the_log_is_a_metric(client, parts):
 def test_the_state_of_the_engine_is_a_metric(client):
     text = client.get("/metrics").text
     assert value(text, "router_sessions") == 4
-    assert value(text, 'router_reloads_total{result="loaded"}') == 1
-    assert value(text, 'router_reloads_total{result="refused"}') == 2
+    assert value(text, 'router_reloads_total{result="loaded",router="default"}') == 1
+    assert value(text, 'router_reloads_total{result="refused",router="default"}') == 2
 
 
 def test_reload_says_what_is_served_now(client):
@@ -176,6 +183,6 @@ def test_reload_says_what_is_served_now(client):
 
 def test_status_says_what_is_served(client, parts):
     answer = StatusAnswer.model_validate(client.get("/admin/status").json())
-    assert answer.artifact == parts.engine.router.artifact.content_hash
+    assert answer.artifact == parts.engines.default.router.artifact.content_hash
     assert answer.models == ["coder", "large", "small"]
     assert answer.log["writable"] is True

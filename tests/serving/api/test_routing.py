@@ -18,7 +18,7 @@ def test_route_answers_with_a_ranked_plan(client, parts):
     assert sorted(step["model"] for step in answer["plan"]) == ["coder", "large", "small"]
     assert answer["plan"][0]["model"] == "small"
     assert answer["plan"][0]["p_success"] >= 0.6
-    assert answer["policy"]["artifact"] == parts.engine.router.artifact.content_hash
+    assert answer["policy"]["artifact"] == parts.engines.default.router.artifact.content_hash
     assert answer["policy"]["target_success"] == 0.6
     assert answer["decision_ms"] == 1.234  # the stand-in says 0.0012345 s
     assert answer["created"] == 1795392000  # 2026-11-23
@@ -71,7 +71,7 @@ def test_everything_asked_reaches_the_engine(client, parts):
         "explain": True,
     }
     client.post("/v1/route", json={"messages": SUM, "user": "u1", "router": asked, "temperature": 0})
-    query = parts.engine.asked[0]
+    query = parts.engines.default.asked[0]
     assert query.constraints == Constraints(
         ("*",), ("coder",), ("simulated",), ("other",), 1.0, 10.0, 100.0, 0.0, 9.0, 50
     )
@@ -92,7 +92,7 @@ def test_everything_asked_reaches_the_engine(client, parts):
 def test_the_session_is_named_by_the_router_object_the_body_or_the_header(client, parts, body, header, expected):
     headers = {} if header is None else {"x-session-id": header}
     client.post("/v1/route", json={"messages": SUM, **body}, headers=headers)
-    assert parts.engine.asked[0].session_id == expected
+    assert parts.engines.default.asked[0].session_id == expected
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_feedback_moves_a_level_only_where_the_settings_say_so(settings):
     assert (shown["max_shift"], shown["failed"]) == (1.5, None)
     assert after["model"] != "small"
     assert after["policy"]["version"] != made["policy"]["version"]
-    assert 'router_level_shift{model="small"} -1.5' in text
+    assert 'router_level_shift{model="small",router="default"} -1.5' in text
     with serve(settings, insecure=True) as client:
         assert levels_of(client) is None
         assert client.post("/v1/route", json=body).json()["policy"] == made["policy"]

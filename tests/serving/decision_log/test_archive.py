@@ -228,3 +228,13 @@ def test_refusals_of_the_store_say_what_to_look_at(log, monkeypatch, expected):
         reach(monkeypatch, f"http://127.0.0.1:{server.server_port}")
         with pytest.raises(OSError, match=expected):
             archived(log, "s3://bucket/x")
+
+
+def test_an_archive_gives_the_rows_of_one_router(tmp_path):
+    url, place = f"sqlite:///{tmp_path}/log.db", f"file://{tmp_path}/outcomes"
+    records = [decision(n, created_at=FIRST, router=router) for n, router in enumerate((None, "code", "default"))]
+    asked(url, lambda store: store.write(batch_of(map(row_of, records)), "batch"))
+    archived(url, place)
+    for router, ids in (("code", [1]), ("default", [0, 2]), (None, [0, 1, 2])):
+        rows = read_log(place, router=router)
+        assert sorted(rows["prompt_id"]) == [decision(n).decision_id for n in ids]

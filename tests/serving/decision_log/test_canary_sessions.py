@@ -26,13 +26,13 @@ def of_arm(n, arm="champion", **changes):
     return decision(n, **{"arm": arm, "challenger": "9f86", "canary_share": 0.1, "session_id": f"s{n}"} | changes)
 
 
-def read(url, *records, now=LATER, canary=CANARY):
+def read(url, *records, now=LATER, canary=CANARY, **options):
     async def run():
         store = open_store(url)
         await store.open()
         try:
             await store.write(batch_of(map(row_of, records)), "batch")
-            return await canary_sessions(store, canary, now=now, window=WINDOW)
+            return await canary_sessions(store, canary, now=now, window=WINDOW, **options)
         finally:
             await store.close()
 
@@ -100,3 +100,8 @@ def test_only_this_canarys_decisions_count_in_their_order(one_log):
 
 def test_a_log_without_calls_has_no_sessions(log_url):
     assert [len(column) for column in columns(read(log_url))] == [0] * 5
+
+
+def test_sessions_of_another_router_s_canary_do_not_count(one_log):
+    records = of_arm(0, "challenger"), of_arm(1, router="code"), of_arm(2, router="default")
+    assert [len(read(one_log, *records, router=name).is_canary) for name in (None, "default", "code")] == [3, 2, 1]

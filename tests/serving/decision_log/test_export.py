@@ -380,3 +380,21 @@ def test_whose_outcomes_count(tmp_path, surface, reporter, cost_usd):
     first = attempt(1, authority=None if surface == "chat" else "own")
     row = row_of_export(f"sqlite:///{tmp_path}/log.db", tmp_path, decision(1, surface=surface), first, reported)
     assert (row["cost_usd"], row["model"]) == (cost_usd, "large" if cost_usd == 9 else "small")
+
+
+def test_rows_of_one_router_are_taken_alone(log_url, tmp_path):
+    """Decisions from before there were names are those of ``default``."""
+    records = [
+        decision(0), attempt(0), decision(1, router="default"), decision(2, router="code"), attempt(2),
+        feedback(2, 1.0),
+    ]  # fmt: skip
+    report = export(log_url, tmp_path / "all.parquet", records)
+    assert report.lines()[-1] == "Rows of several routers: code, default; --router NAME takes those of one"
+    for name, ids in (("default", [0, 1]), ("code", [2]), ("nobody", [])):
+        report = export(log_url, tmp_path / "some.parquet", router=name)
+        found = pl.read_parquet(tmp_path / "some.parquet")
+        assert found["prompt_id"].to_list() == [decision(n).decision_id for n in ids]
+        assert (report.n_decisions, report.n_rows, len(report.lines())) == (len(ids), len(ids), 2)
+        assert found["extra"].str.json_path_match("$.router").to_list() == ["code" if name == "code" else None] * len(
+            ids
+        )

@@ -9,6 +9,8 @@ from asked_log import asked, put
 from log_records import BEGAN, attempt, candidate, decision, feedback
 
 from router_model.serving.decision_log import rolled_hours
+from router_model.serving.decision_log.days import DAY
+from router_model.serving.decision_log.judged import judged_lately
 from router_model.serving.decision_log.opening import open_spool, open_store
 from router_model.serving.decision_log.queued_log import QueuedLog
 from router_model.serving.decision_log.rows import batch_of, row_of
@@ -359,3 +361,20 @@ def test_candidates_without_predictions_are_not_compared():
     tree = summarise([DecisionRow(*(row[name] for name in DecisionRow._fields))], [], [])[ALL]
     assert tree["n_decisions"] == 1
     assert "compared" not in tree
+
+
+def test_decisions_of_one_router_are_found(log_url):
+    async def found(store):
+        await put(store, decision(0), decision(1, router="default"), decision(2, router="code"))
+        names = ("default", "code", None)
+        return [len((await store.reader.find(Wanted(router=name), None, 9)).rows) for name in names]
+
+    assert asked(log_url, found) == [2, 1, 3]
+
+
+def test_what_was_judged_lately_is_of_one_router_and_its_artifact(log_url):
+    records = [decision(0), decision(1, router="code"), decision(2, router="code", artifact="sha256:other")]
+    asked(log_url, lambda store: put(store, *records, *(feedback(n, 1.0) for n in range(3))))
+    for router, n in (("default", 0), ("code", 1)):
+        lately = judged_lately(log_url, artifact="sha256:abc", since=BEGAN - DAY, most=9, router=router)
+        assert lately.calls["decision_id"].to_list() == [decision(n).decision_id]

@@ -86,6 +86,16 @@ def test_the_list_of_keys_says_when_they_were_used_and_how_long_they_last(tmp_pa
     assert [one["days_left"] for one in found] == [30, None]
 
 
+def test_a_call_is_its_router_s_and_of_a_named_model_nobody_s(log):
+    decided = decision(0, router="code"), decision(1), decision(2, router="code")
+    rows = asked(log, lambda store: put(store, *decided)) or asked(
+        log, lambda store: spent(store, ALWAYS, (By.ROUTER,))
+    )
+    assert [(row["router"], row["usd"], row["calls"]) for row in rows] == [
+        ("code", 0.5, 2), ("default", 0.25, 1), (None, 0.125, 1),
+    ]  # fmt: skip
+
+
 def test_the_command_names_keys_and_says_what_is_left_of_budgets(tmp_path):
     budget, log = KeyBudget(Decimal(2)), f"sqlite:///{tmp_path}/log.db"
     key, _ = create_key(tmp_path / "keys.toml", name="ann", roles=[Role.PROXY], budget=budget)

@@ -3,7 +3,9 @@ import json
 import pytest
 from starlette.datastructures import Headers
 
-from router_model.serving.http_edge.queries import hinted_session, read_query
+from router_model.serving.http_edge.bodies import validated
+from router_model.serving.http_edge.queries import hinted_session, read_query_for
+from router_model.serving.http_edge.requests import Envelope
 
 UUID = "0b5e8a50-47aa-4c02-9d5e-1f0f5c2d7a11"
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -18,7 +20,8 @@ BODY = {"prompt_cache_key": f"key-{UUID}", "metadata": {"user_id": json.dumps({"
 
 def named(headers, body):
     body = {"messages": MESSAGES, **body}
-    return read_query(body, Headers(headers), known=(), key_id="k", surface="route").session_id
+    asked = validated(Envelope, body)
+    return read_query_for(asked, body, Headers(headers), known=(), key_id="k", surface="route").session_id
 
 
 def test_the_order_of_hints_is_as_documented():

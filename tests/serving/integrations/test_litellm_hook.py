@@ -122,6 +122,13 @@ def test_named_model_is_left_alone(module):
     assert service.seen == []
 
 
+def test_a_router_s_name_behind_auto_is_asked_of_the_service(module):
+    service = Service(SAID)
+    for model in ("auto:code", "code", "auto"):
+        before(module, service, chat(model=model), ROUTER_AUTO_MODELS="auto,code")
+    assert [body.get("model") for _, _, body in service.seen] == ["auto:code", None, None]
+
+
 def test_client_s_own_fallbacks_stay(module):
     assert before(module, Service(SAID), chat(fallbacks=["spare"]))["fallbacks"] == ["spare"]
 

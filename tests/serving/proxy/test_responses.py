@@ -35,7 +35,7 @@ def mixed(router):
 
 def test_the_router_decides_by_instructions_and_input(client, parts, orders):
     response = respond(client, instructions="Be brief.", max_output_tokens=5000, router={"explore": False})
-    (query,) = parts.engine.asked
+    (query,) = parts.engines.default.asked
     assert response.status_code == 200, response.text
     assert [one["content"] for one in query.body["messages"]] == ["Be brief.", SAID]
     assert (query.surface, orders[0].call.surface) == ("responses", Surface.RESPONSES)
@@ -58,7 +58,7 @@ def test_what_only_responses_can_do_goes_to_who_speaks_it(mixed, body):
     assert (auto.status_code, named.status_code) == (200, 200), auto.text
     found = [[target.name for target in order.targets] for order in mixed.proxy.forwarder.orders]
     assert found == [["native:large"], ["native:large"]]
-    assert set(mixed.engine.asked[0].constraints.unavailable) == {"coder", "small"}
+    assert set(mixed.engines.default.asked[0].constraints.unavailable) == {"coder", "small"}
     for refused in (lacking, excluded):
         error = refused.json()["error"]
         assert (refused.status_code, error["param"]) == (400, next(iter(body)))

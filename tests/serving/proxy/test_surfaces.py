@@ -32,7 +32,7 @@ def names(order):
 @pytest.mark.parametrize("model", ["auto", "openrouter/auto", "router", "p1", None])
 def test_auto_decides_and_the_plan_is_what_is_called(client, parts, orders, model):
     response = chat(client, **({} if model is None else {"model": model}))
-    (query,) = parts.engine.asked
+    (query,) = parts.engines.default.asked
     assert response.status_code == 200, response.text
     assert sorted(names(orders[0])) == ["coder", "large", "small"]
     assert (query.surface, orders[0].decision_id) == ("chat", response.headers["x-router-decision-id"])
@@ -74,7 +74,7 @@ def test_a_body_without_a_conversation_is_sent_to_nobody(client, orders, path, b
 
 def test_a_model_that_is_named_is_forwarded_and_nothing_is_decided(client, parts, orders):
     response = chat(client, model="small", models=["large", "small"])
-    assert parts.engine.asked == []
+    assert parts.engines.default.asked == []
     assert names(orders[0]) == ["small", "large"]
     assert "x-router-decision-id" not in response.headers
 
@@ -96,7 +96,7 @@ def test_an_alias_is_routed_with_its_options(client, parts, orders):
     assert chat(client, model="claude-opus-9").status_code == 200
     assert chat(client, model="claude-opus-9", router={"cost_quality_tradeoff": 10}).status_code == 200
     assert chat(client, model="gpt-5").headers["x-router-model"] == "small"
-    first, second = parts.engine.asked
+    first, second = parts.engines.default.asked
     assert (first.goal, first.constraints.deny) == (TargetSuccess(0.9), ("coder",))
     assert (second.goal, second.constraints.deny) == (Tradeoff(10.0), ("coder",))
     assert names(orders[2]) == ["small"]
@@ -174,7 +174,7 @@ def test_models_that_nobody_serves_are_excluded_with_the_reason(router):
         gone = chat(client, model="small")
         none = chat(client, models=["small"])
     assert names(parts.proxy.forwarder.orders[0]) == ["large"]
-    assert parts.engine.asked[0].constraints.unavailable == ("coder", "small")
+    assert parts.engines.default.asked[0].constraints.unavailable == ("coder", "small")
     assert (gone.status_code, none.status_code) == (404, 404)
     assert "no provider serves 'small'" in gone.json()["error"]["message"]
 
@@ -204,7 +204,7 @@ def test_openrouters_provider_object(router):
 def test_max_price_is_usd_per_million_tokens(client, parts):
     """'small' costs 0.1 USD a million tokens in, 'coder' and 'large' more."""
     chat(client, provider={"max_price": {"prompt": 0.1}})
-    (query,) = parts.engine.asked
+    (query,) = parts.engines.default.asked
     assert float(query.constraints.max_usd_per_mtok_input) == 0.1
     assert names(parts.proxy.forwarder.orders[0]) == ["small"]
 
@@ -219,7 +219,7 @@ def test_the_auto_router_plugin_is_heard(client, parts, orders):
     plugin = {"id": "auto-router", "allowed_models": ["*l*"], "excluded_models": ["small"], "cost_tier": "high"}
     chat(client, plugins=[plugin])
     assert names(orders[0]) == ["large"]
-    assert parts.engine.asked[0].goal == Tradeoff(3.0)
+    assert parts.engines.default.asked[0].goal == Tradeoff(3.0)
     assert orders[0].call.openrouter == {}
 
 
@@ -244,7 +244,7 @@ def test_the_session_goes_on_with_the_model_that_answered(client, parts):
     parts.proxy.forwarder.answers = 1
     response = chat(client, headers={"x-session-id": "s1"})
     first, second = names(parts.proxy.forwarder.orders[0])[:2]
-    assert parts.engine.moved == [("s1", first, second)]
+    assert parts.engines.default.moved == [("s1", first, second)]
     assert (response.headers["x-router-model"], response.headers["x-router-attempts"]) == (second, "2")
 
 
@@ -252,12 +252,12 @@ def test_the_answer_marks_a_conversation_that_nobody_named(client, parts):
     """One mark a call, once all of its answer is there; nothing of one that was named or not decided."""
     chat(client, user="u")
     chat(client, stream=True)
-    assert parts.engine.marks == [(None, "u"), (None, None)]
+    assert parts.engines.default.marks == [(None, "u"), (None, None)]
     chat(client, headers={"session-id": "s"})
     chat(client, model="small")
     parts.proxy.forwarder.fails = NotReadyError("nobody answers")
     chat(client)
-    assert len(parts.engine.marks) == 2
+    assert len(parts.engines.default.marks) == 2
 
 
 def test_an_error_says_how_many_calls_were_made_for_which_decision(client, parts):
@@ -318,7 +318,7 @@ def test_embeddings_are_forwarded_and_never_decided(client, parts, orders):
     assert (good.status_code, orders[0].call.surface) == (200, Surface.EMBEDDINGS)
     assert auto.status_code == 400
     assert "expected the id of an embedding model" in auto.json()["error"]["message"]
-    assert parts.engine.asked == []
+    assert parts.engines.default.asked == []
 
 
 def test_anthropics_body_is_read_and_forwarded(client, parts, orders):
@@ -327,7 +327,7 @@ def test_anthropics_body_is_read_and_forwarded(client, parts, orders):
     assert response.status_code == 200, response.text
     assert orders[0].call.surface is Surface.MESSAGES
     assert orders[0].call.headers == {"anthropic-beta": "b1"}
-    assert parts.engine.asked[0].body["messages"][0] == {"role": "system", "content": "Be brief."}
+    assert parts.engines.default.asked[0].body["messages"][0] == {"role": "system", "content": "Be brief."}
     assert "small" not in names(orders[0])  # it writes 4,000 tokens at most
 
 
@@ -340,8 +340,8 @@ def test_googles_path_names_the_model(client, parts, orders, version):
     assert (auto.status_code, stream.status_code) == (200, 200), auto.text
     assert [order.call.stream for order in orders] == [False, True]
     assert names(orders[1]) == ["small"]
-    assert parts.engine.asked[0].body["messages"][-1]["content"] is not None
-    assert parts.engine.asked[0].surface == "generate"
+    assert parts.engines.default.asked[0].body["messages"][-1]["content"] is not None
+    assert parts.engines.default.asked[0].surface == "generate"
 
 
 @pytest.mark.parametrize(

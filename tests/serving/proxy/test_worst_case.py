@@ -18,7 +18,7 @@ CARD = ModelCard("m", Decimal(1), Decimal(10), max_output_tokens=1000)
 
 
 def asked(surface=Surface.CHAT, **body):
-    return read_proxy_request(surface, body, Headers({}), policy="p", most_s=1.0, ours=frozenset())
+    return read_proxy_request(surface, body, Headers({}), by_policy={"p": "default"}.get, most_s=1.0, ours=frozenset())
 
 
 def worst(body, *cards, **more):

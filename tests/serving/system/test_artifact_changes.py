@@ -80,7 +80,7 @@ def test_routers_change_places_under_load(trained, other, tmp_path):
             assert service.route()["policy"]["artifact"] == hashes[path]
             asked.wait_for(20)
             steady.append((swapped_s, time.monotonic(), hashes[path]))
-        assert service.metrics()['router_reloads_total{result="loaded"}'] == 5
+        assert service.metrics()['router_reloads_total{result="loaded",router="default"}'] == 5
     assert asked.statuses == {200}
     assert asked.artifacts_between() == set(hashes.values())
     for since_s, until_s, new in steady:

@@ -57,7 +57,7 @@ def test_sessions_stay_in_their_arm_across_workers_and_restarts(valued, tmp_path
                 for i in range(N_SESSIONS):
                     service.route(**QUESTION, session_id=str(i))
             rows = logged(service, "session_id, arm, canary_share, model", n_starts * 2 * N_SESSIONS)
-            assert service.metrics()['router_challenger_total{mode="canary",outcome="served"}'] > 0
+            assert service.metrics()['router_challenger_total{mode="canary",outcome="served",router="default"}'] > 0
     assert len(rows) == 2 * 2 * N_SESSIONS
     arms = {session: {arm for one, arm, *_ in rows if one == session} for session, *_ in rows}
     assert {len(found) for found in arms.values()} == {1}

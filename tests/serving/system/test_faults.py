@@ -37,7 +37,7 @@ def test_a_predictor_that_fails_degrades_and_recovers(trained, tmp_path):
     for by in ("predictor_error", "deadline"):
         n = sum(body["degraded_by"] == by for body in degraded)
         assert n > 30
-        assert counted[f'router_degraded_total{{by="{by}"}}'] == status["engine"]["degraded"][by] >= n
+        assert counted[f'router_degraded_total{{by="{by}",router="default"}}'] == status["engine"]["degraded"][by] >= n
         assert service.output.count(f"requests were answered by the default plan: {by}") == 1, (
             service.output
         )  # one in ten seconds

@@ -1,0 +1,256 @@
+"""The engines of a service, one for each of its routers: a request is decided by the engine of the router it asks.
+
+An engine knows nothing of the others. They share what is the service's and not a router's: the log, the conversations
+(one that goes on at another router may keep its model there), and equal encoders, which are held once.
+"""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, Self
+
+from router_model.catalog import ModelCard
+from router_model.errors import ArtifactError
+from router_model.router import Router
+from router_model.serving.common.callers import Caller
+from router_model.serving.common.service_errors import (
+    EmptyPlanError,
+    ModelNotFoundError,
+    NotReadyError,
+    ReloadRefusedError,
+    ServiceError,
+)
+from router_model.serving.common.settings import Settings
+from router_model.serving.decision_log.log import DecisionLog
+from router_model.serving.engine.decision_answers import Seal
+from router_model.serving.engine.engine import Engine, Observer
+from router_model.serving.engine.query import Query, Routed
+from router_model.serving.engine.recording import PromptVolume
+from router_model.serving.engine.reload import Reloaded
+from router_model.serving.engine.sessions.sessions import open_sessions
+
+_log = logging.getLogger(__name__)
+
+_NAMED = 80  # characters of a name that an error repeats
+
+
+class Engines:
+    """Decides by the router that a query names.
+
+    Parameters
+    ----------
+    engines : at least one, by the router's name; ``auto`` means the first
+    """
+
+    def __init__(self, engines: Mapping[str, Engine]) -> None:
+        self._engines = dict(engines)
+        self.default_name = next(iter(self._engines))
+        self._cards: tuple[list[Mapping[str, ModelCard]], Mapping[str, ModelCard]] | None = None
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        *,
+        log: DecisionLog,
+        observers: Sequence[Observer] = (),
+        seal: Seal = lambda decision_id, _: decision_id,
+    ) -> Self:
+        """Make the engine of each router that the settings name; see `Engine.open`."""
+        # What a key may do is the service's to limit, however many routers it asks.
+        common: dict[str, Any] = {
+            "sessions": open_sessions(settings, log, clock=time.time),
+            "volume": PromptVolume(settings.log_prompt_chars_a_minute),
+        }
+        made: dict[str, Engine] = {}
+
+        def others(name: str) -> Callable[[], Iterable[Router]]:
+            return lambda: chain.from_iterable(one.loaded for other, one in made.items() if other != name)
+
+        for name, own in settings.by_router.items():
+            made[name] = Engine.open(
+                own, log=log, observers=observers, seal=seal, name=name, neighbours=others(name), **common
+            )
+        return cls(made)
+
+    def __getitem__(self, name: str) -> Engine:
+        """Return the engine of a router that there is."""
+        return self._engines[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names of the routers, that of ``auto`` first."""
+        return iter(self._engines)
+
+    def __len__(self) -> int:
+        """Return how many routers there are."""
+        return len(self._engines)
+
+    @property
+    def default(self) -> Engine:
+        """The engine of the router that ``auto`` means to a key without one of its own."""
+        return self._engines[self.default_name]
+
+    def items(self) -> Iterable[tuple[str, Engine]]:
+        """Return the routers' names and engines."""
+        return self._engines.items()
+
+    def chosen(self, asked: str | None, caller: Caller) -> str:
+        """Return the name of the router that a caller asks.
+
+        Parameters
+        ----------
+        asked : as the request names it; None or '': the caller's own, else that of ``auto``
+
+        Raises
+        ------
+        ModelNotFoundError
+            If there is none of this name; the message says which there are.
+        """
+        name = asked or caller.router or self.default_name
+        if name in self._engines:
+            return name
+        if len(self) == 1:
+            raise ModelNotFoundError(
+                f"the service has no router {name[:_NAMED]!r}; it has one, which 'auto' asks", param="model"
+            )
+        known = ", ".join(f"'auto:{one}'" for one in self)
+        raise ModelNotFoundError(
+            f"the service has no router {name[:_NAMED]!r}; its routers are {known}, and 'auto' is that of the key or "
+            f"{self.default_name!r}",
+            param="model",
+        )
+
+    def choose(self, caller: Caller, asked: str) -> tuple[str, Sequence[str]]:
+        """Return the name of the router that a caller asks, and its candidates; none while it is not loaded.
+
+        Raises
+        ------
+        ModelNotFoundError
+            As `chosen`.
+        """
+        name = self.chosen(asked, caller)
+        router = self._engines[name].router
+        return name, () if router is None else router.models
+
+    def by_policy(self, policy_version: str) -> str | None:
+        """Return the name of the router whose policy has this version now; None: of none."""
+        return next((name for name, one in self._engines.items() if one.policy_version == policy_version), None)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Ids of the candidates of all routers."""
+        found = [router.models for one in self._engines.values() if (router := one.router) is not None]
+        return found[0] if len(found) == 1 else tuple(dict.fromkeys(chain.from_iterable(found)))
+
+    @property
+    def cards(self) -> Mapping[str, ModelCard] | None:
+        """The cards of all routers' models, of a model in several that of the first; None: no router is loaded.
+
+        It is the same object as long as nothing changes.
+        """
+        found = [cards for one in self._engines.values() if (cards := one.cards) is not None]
+        if len(found) <= 1:
+            return found[0] if found else None
+        kept = self._cards
+        if kept is None or len(kept[0]) != len(found) or any(a is not b for a, b in zip(kept[0], found, strict=True)):
+            merged = {model: card for cards in reversed(found) for model, card in cards.items()}
+            kept = self._cards = found, merged
+        return kept[1]
+
+    @property
+    def ready(self) -> bool:
+        """Whether at least one router decides: it must not be without work because of another one."""
+        return any(one.ready for one in self._engines.values())
+
+    @property
+    def unready(self) -> list[str]:
+        """The names of the routers that do not decide."""
+        return [name for name, one in self._engines.items() if not one.ready]
+
+    @property
+    def status(self) -> dict[str, dict[str, Any]]:
+        """The state of each engine for operators."""
+        return {name: one.status for name, one in self._engines.items()}
+
+    async def start(self) -> None:
+        """Start the engines, one after the other, so that they find each other's encoders.
+
+        Raises
+        ------
+        ArtifactError
+            If nothing could be decided: no artifact can be served and the settings name no default plan. One router
+            among several may be missing; the service looks for it again and again.
+        """
+        alone = len(self) == 1
+        for name, engine in self._engines.items():
+            await engine.start(may_wait=not alone)
+            if not engine.ready and not alone:
+                _log.error("router %s is not ready; the others answer, and it is looked for again and again", name)
+        if not any(one.ready or one.default_plan for one in self._engines.values()):
+            reasons = "; ".join(f"{name}: {one.status['refused']}" for name, one in self._engines.items())
+            raise ArtifactError(f"none of the routers can be served: {reasons}")
+
+    async def close(self) -> None:
+        """Stop the engines."""
+        for engine in self._engines.values():
+            await engine.close()
+
+    async def decide(self, query: Query) -> Routed:
+        """Decide; see `Engine.decide`.
+
+        Raises
+        ------
+        NotReadyError
+            If the router could not be loaded, and there is no default plan.
+        """
+        engine = self._engines[query.router]
+        try:
+            return await engine.decide(query)
+        except EmptyPlanError as exc:
+            raise self._told(exc, query) from exc
+
+    async def decide_batch(self, queries: Sequence[Query]) -> list[Routed | ServiceError]:
+        """Decide each request, in order; an error of one does not affect the others."""
+        rows: dict[str, list[int]] = defaultdict(list)
+        for row, query in enumerate(queries):
+            rows[query.router].append(row)
+        found: dict[int, Routed | ServiceError] = {}
+        for name, own in rows.items():
+            found.update(zip(own, await self._engines[name].decide_batch([queries[row] for row in own]), strict=True))
+        return [
+            self._told(found[row], query) if isinstance(found[row], EmptyPlanError) else found[row]  # type: ignore[arg-type]
+            for row, query in enumerate(queries)
+        ]
+
+    def _told(self, error: EmptyPlanError, query: Query) -> ServiceError:
+        """Return the error of a plan without models: of a router that is not there it says so."""
+        engine = self._engines[query.router]
+        if engine.ready or engine.default_plan:
+            return error
+        return NotReadyError(
+            f"router {query.router!r} is not loaded, as its artifact was refused; the service tries again and again; "
+            "ask another router ('auto:NAME'), or name a model"
+        )
+
+    async def reload(self, only: str | None = None) -> dict[str, Reloaded]:
+        """Load anew what each router's path names, or that of one; see `Engine.reload`.
+
+        Raises
+        ------
+        ReloadRefusedError
+            If an artifact cannot be served; its router goes on as it was, and all others are loaded anew.
+        """
+        loaded: dict[str, Reloaded] = {}
+        refused: dict[str, str] = {}
+        for name in self._engines if only is None else (only,):
+            try:
+                loaded[name] = await self._engines[name].reload()
+            except ReloadRefusedError as exc:
+                refused[name] = exc.message
+        if refused and len(self) == 1:
+            raise ReloadRefusedError(*refused.values())
+        if refused:
+            raise ReloadRefusedError("; ".join(f"router {name!r}: {why}" for name, why in refused.items()))
+        return loaded
