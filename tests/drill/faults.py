@@ -15,7 +15,7 @@ import clock
 from disks import can_mount, filled
 from processes import eventually
 from stack import Stack
-from supervised import children, command_line
+from supervised import children, has_ended
 
 FLUSH_S: Final = 1.0
 """A killed process loses what it answered in its last flush interval, 0.2 s; a busy machine is a little late."""
@@ -64,12 +64,17 @@ def _nothing(_: Stack) -> Iterator[None]:
     yield
 
 
-@contextlib.contextmanager
-def _kill_worker(stack: Stack) -> Iterator[float]:
-    worker = stack.service.workers[0]
-    os.kill(worker, signal.SIGKILL)
-    eventually(lambda: not command_line(worker), "it has ended")
-    yield time.monotonic()
+def _to_worker(number: signal.Signals) -> Strike:
+    """One that is stopped answers nobody, and its parent kills it."""
+
+    @contextlib.contextmanager
+    def strike(stack: Stack) -> Iterator[float]:
+        worker = stack.service.workers[0]
+        os.kill(worker, number)
+        eventually(lambda: has_ended(worker), "it has ended")
+        yield time.monotonic()
+
+    return strike
 
 
 @contextlib.contextmanager
@@ -78,15 +83,6 @@ def _kill_parent(stack: Stack) -> Iterator[None]:
     os.kill(before, signal.SIGKILL)
     yield
     eventually(lambda: stack.service.parent not in {0, before}, "it was started again")
-
-
-@contextlib.contextmanager
-def _end_and_start(stack: Stack) -> Iterator[None]:
-    assert stack.service.stop() == 0, stack.service.output[-2000:]
-    yield
-    # The moved clock needs a process that was started with a clock that can be moved.
-    stack.service.environment |= clock.movable(stack.folder)
-    stack.service.start()
 
 
 def _stop_postgres(*, immediately: bool) -> Strike:
@@ -117,7 +113,8 @@ def _freeze_postgres(stack: Stack) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _start_without_postgres(stack: Stack) -> Iterator[None]:
+def _restart_while_postgres_hangs(stack: Stack) -> Iterator[None]:
+    """SIGTERM under load, and a new start that finds a log which says nothing."""
     assert stack.service.stop() == 0, stack.service.output[-2000:]
     with _freeze_postgres(stack):
         stack.service.start()
@@ -195,6 +192,7 @@ def _clock(seconds: int) -> Strike:
         clock.move(stack.folder, seconds)
         try:
             yield
+            assert stack.n_logged_around(seconds), "no decision was logged with the time of the clock that was moved"
         finally:
             clock.move(stack.folder, 0)
 
@@ -205,16 +203,14 @@ def _no_mount() -> str:
     return "" if can_mount() else "only root may mount a small disk"
 
 
+_WORKER = frozenset({"RouterWorkerDied"})
 _LOG = frozenset({"RouterLogUnavailable"})
 _PROVIDERS = frozenset({"RouterProvidersFail"})
 _BREAKERS = frozenset({"RouterBreakerOpen", "RouterKeyPaused"})
 
 FAULTS: Final = (
     Fault("nothing", _nothing),
-    Fault(
-        "worker killed", _kill_worker, alerts=frozenset({"RouterWorkerDied"}),
-        breaks_off=True, lost_within_s=FLUSH_S,
-    ),
+    Fault("worker killed", _to_worker(signal.SIGKILL), alerts=_WORKER, breaks_off=True, lost_within_s=FLUSH_S),
     Fault("artifact damaged", _damaged_artifact, alerts=frozenset({"RouterReloadRefused"})),
     Fault("PostgreSQL stopped", _stop_postgres(immediately=False), alerts=_LOG),
     Fault("PostgreSQL killed", _stop_postgres(immediately=True), alerts=_LOG),
@@ -232,14 +228,14 @@ FAULTS: Final = (
         "all providers down", _no_provider, alerts=_PROVIDERS | {"RouterErrors"}, may_alert=_BREAKERS,
         breaks_off=True, all_providers_down=True,
     ),
+    Fault("worker hangs", _to_worker(signal.SIGSTOP), alerts=_WORKER, breaks_off=True, lost_within_s=FLUSH_S),
     Fault("keys file damaged", _damaged_file("keys.toml"), seconds=3),
     Fault("providers file too", _damaged_file("providers.toml"), seconds=3),
     Fault("parent killed", _kill_parent, seconds=3, alerts=frozenset({"RouterDown"}), is_away=True),
     Fault(
-        "start, it hangs", _start_without_postgres, alerts=_LOG, may_alert=frozenset({"RouterDown"}),
+        "restart, log hangs", _restart_while_postgres_hangs, alerts=_LOG, may_alert=frozenset({"RouterDown"}),
         is_away=True,
     ),
-    Fault("SIGTERM, new start", _end_and_start, seconds=0, may_alert=frozenset({"RouterDown"}), is_away=True),
     Fault("clock 1 h ahead", _clock(3600), why_not=clock.why_not),
     Fault("clock 1 h behind", _clock(-3600), why_not=clock.why_not),
 )  # fmt: skip

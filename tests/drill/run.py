@@ -1,211 +1,101 @@
 """The drill: run the stack, load it, break one part after the other, and print what callers saw: ``make drill``.
 
-After each fault the drill waits until all is well: requests are answered, the log's spool is drained, breakers are
-closed. The exit status is 1 where a promise of `faults` was broken.
+After each fault the drill waits until all is well: requests are answered, the log's spool is drained, no breaker is
+open. The exit status is 1 where a promise of `faults` was broken.
 """
 
 import argparse
+import contextlib
 import json
-import math
 import os
 import platform
 import signal
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-import asyncpg
 import table
-from dashboard import ALERTS, QUERIES
+from drill import Drill
 from faults import FAULTS, Fault
-from load import Load, steady_load
-from row import OF_A_BUSY_MACHINE, Row
-from stack import Stack, running_stack
-from supervised import WORKERS
+from load import steady_load
+from row import Row
+from stack import running_stack
 
-CALM_S: Final = 1.5
-"""For so long every request must have been answered well."""
-ALERT_LIMIT_S: Final = 30.0
-WELL_LIMIT_S: Final = 60.0
-HAS_NO_DATA: Final = frozenset({
-    *("Left of budgets", "Calls that budgets refused", "Levels shifted by feedback", "Age of prices"),
-    "Challenger and canary",
-})  # fmt: skip
-"""Panels that are empty until a key has a budget, feedback shifts a level, prices have dates or a challenger runs."""
-_LOOK_S: Final = 0.3
-_NOT_NOW: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
-
-
-class Drill:
-    """Breaks things one after the other, under load."""
-
-    def __init__(self, stack: Stack, load: Load) -> None:
-        self._stack = stack
-        self._load = load
-        self._fired: dict[str, float] = {}
-
-    def row(self, fault: Fault) -> Row:
-        """Break one thing; return what was seen when all was well again, or too late."""
-        self._wait_until_silent(fault.alerts)
-        began = self._now()
-        trouble, struck, mended = [], time.monotonic(), math.inf
-        broke = struck
-        try:
-            with fault.strike(self._stack) as moment:
-                broke = moment or struck
-                self._hold(fault, struck, began)
-            mended = time.monotonic()
-            listened = self._ready()
-            missing, well = self._until_well(fault, struck)
-        except AssertionError as exc:
-            trouble, listened, missing, well = [str(exc)], time.monotonic(), set(), math.inf
-        ended = time.monotonic()
-        answers = [one for one in self._load.answers.copy() if one.ended_s >= struck]
-        ended_at = {one.decision_id: one.ended_s for one in self._load.answers.copy() if one.decision_id in missing}
-        return Row(
-            fault, ended - struck, struck, broke, listened, well - mended, answers,
-            {decision: struck - ended_s for decision, ended_s in ended_at.items()},
-            self._fired_since(began), tuple(trouble),
-        )  # fmt: skip
-
-    def wait_until_silent(self) -> list[str]:
-        """Wait until no alert fires; say which ones still do."""
-        until = time.monotonic() + WELL_LIMIT_S
-        while (firing := self._look() - OF_A_BUSY_MACHINE) and time.monotonic() < until:
-            time.sleep(_LOOK_S)
-        return [f"{name} went on" for name in sorted(firing)]
-
-    def unseen(self) -> list[str]:
-        """Say which alerts a Prometheus cannot evaluate, and which panels of the dashboard it has no data for."""
-        rules = self._stack.scraping.ask("rules")["groups"][0]["rules"]
-        healthy = [rule["name"] for rule in rules if rule["health"] == "ok"]
-        ill = [f"{one['alert']} cannot be evaluated" for one in ALERTS if one["alert"] not in healthy]
-        shown = {title for title, query in QUERIES if self._stack.scraping.values(query)}
-        empty = {title for title, _ in QUERIES} - shown - HAS_NO_DATA
-        return [*ill, *(f"the dashboard's '{title}' is empty" for title in sorted(empty))]
-
-    def _hold(self, fault: Fault, struck: float, began: float) -> None:
-        while (lasted := time.monotonic() - struck) < ALERT_LIMIT_S:
-            self._look()
-            if lasted >= fault.seconds and fault.alerts <= self._fired_since(began):
-                return
-            time.sleep(_LOOK_S)
-
-    def _wait_until_silent(self, alerts: frozenset[str]) -> None:
-        until = time.monotonic() + WELL_LIMIT_S
-        while alerts & self._look() and time.monotonic() < until:
-            time.sleep(_LOOK_S)
-
-    def _ready(self) -> float:
-        """Wait until the service is ready; return when."""
-        until = time.monotonic() + WELL_LIMIT_S
-        while not self._stack.service.is_ready() and time.monotonic() < until:
-            time.sleep(_LOOK_S)
-        return time.monotonic()
-
-    def _until_well(self, fault: Fault, struck: float) -> tuple[set[str], float]:
-        """Wait until all is well; return the decisions that are missing in the log, and when it was."""
-        until = time.monotonic() + WELL_LIMIT_S
-        asked: set[str] = {one.decision_id for one in self._load.answers.copy()} - {""}
-        while True:
-            self._look()
-            asked |= {one.decision_id for one in self._load.answers.copy()} - {""}
-            missing: set[str] = asked
-            try:
-                missing = self._stack.missing(asked)
-            except _NOT_NOW:
-                pass
-            else:
-                unexcused = missing if not fault.lost_within_s else {
-                    one.decision_id
-                    for one in self._load.answers.copy()
-                    if one.decision_id in missing and not 0 <= struck - one.ended_s <= fault.lost_within_s
-                }  # fmt: skip
-                if not unexcused and self._is_calm() and self._is_settled():
-                    return missing, time.monotonic()
-            if time.monotonic() > until:
-                return missing, math.inf
-            time.sleep(_LOOK_S)
-
-    def _is_calm(self) -> bool:
-        recent = self._load.sent_since(time.monotonic() - CALM_S)
-        return len(recent) > CALM_S * 4 and all(one.is_well for one in recent)
-
-    def _is_settled(self) -> bool:
-        """Tell whether metrics say that nothing is under way any more."""
-        ask = self._stack.scraping.values
-        # A breaker that is half open waits for a call, which comes when the other provider fails.
-        waiting = (
-            "sum(router_log_spool_depth) + sum(router_log_unavailable) + (sum(router_breaker_state > 1) or vector(0))"
-        )
-        return ask(waiting) == [0.0] and ask("up") == [1.0] and len(self._stack.service.workers) == WORKERS
-
-    def _look(self) -> set[str]:
-        """Take note of the alerts that fire now, and since when; return them."""
-        alerts = self._stack.scraping.ask("alerts")["alerts"]
-        firing = [one for one in alerts if one["state"] == "firing"]
-        for one in firing:
-            since = (
-                datetime.fromisoformat(one["activeAt"][: len("2026-11-30T12:00:00")]).replace(tzinfo=UTC).timestamp()
-            )
-            name = one["labels"]["alertname"]
-            self._fired[name] = max(since, self._fired.get(name, 0.0))
-        return {one["labels"]["alertname"] for one in firing}
-
-    def _fired_since(self, began: float) -> frozenset[str]:
-        return frozenset(name for name, since in self._fired.items() if since >= began)
-
-    def _now(self) -> float:
-        return math.floor(datetime.now(UTC).timestamp())
+TOTAL_LIMIT_S: Final = 600.0
+"""After that no further fault is tried; a quiet machine needs a third of it."""
+INTERRUPTED: Final = 130
 
 
 def main() -> int:
     """Run the drill; return its exit status."""
+    given = _arguments()
+    chosen = [one for one in FAULTS if not given.only or any(text in one.name for text in given.only)]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as by Ctrl-C, all that was started is ended
+    began, rows = time.monotonic(), []
+    try:
+        with _folder(given.keep) as folder:
+            broken = _drill(folder, chosen, rows, is_whole=not given.only)
+    except KeyboardInterrupt:
+        print("interrupted; what was started has been ended", file=sys.stderr)
+        return INTERRUPTED
+    left_out = [one for one in chosen if one.why_not()]
+    if given.all:
+        broken += [f"'{one.name}' was left out: {one.why_not()}" for one in left_out]
+    if given.out:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(json.dumps([row.as_json() for row in rows], indent=2) + "\n")
+    print(f"\n{table.LEGEND}\n")
+    for one in broken:
+        print(f"BROKEN: {one}")
+    n_broken = sum(bool(row.broken()) for row in rows)
+    print(f"{len(rows)} faults, {n_broken} with broken promises, {time.monotonic() - began:.0f} s")
+    return int(bool(n_broken or broken))
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", metavar="TEXT", action="append", help="faults whose name has this in it; repeatable")
     parser.add_argument("--out", metavar="FILE", type=Path, help="write the rows as JSON, too")
     parser.add_argument("--all", action="store_true", help="fail where a fault cannot be tried here")
-    parser.add_argument("--keep", metavar="FOLDER", type=Path, help="keep what the service said")
-    given = parser.parse_args()
-    chosen = [one for one in FAULTS if not given.only or any(text in one.name for text in given.only)]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended, as by Ctrl-C
+    parser.add_argument("--keep", metavar="FILE", type=Path, help="write there what the service said")
+    return parser.parse_args()
+
+
+def _drill(folder: Path, chosen: Sequence[Fault], rows: list[Row], *, is_whole: bool) -> list[str]:
+    """Break one thing after the other, and add a row for each; return what is wrong in the end."""
     began = time.monotonic()
-    rows, after, n_left_out = [], [], 0
+    with running_stack(folder) as stack, steady_load(stack.service.url, stack.callers) as load:
+        print(f"started in {time.monotonic() - began:.0f} s; {platform.machine()}, {os.cpu_count()} cores\n")
+        print(table.heading(), flush=True)
+        drill = Drill(stack, load)
+        for number, fault in enumerate(chosen):
+            if time.monotonic() - began > TOTAL_LIMIT_S:
+                return [f"{len(chosen) - number} faults were not tried within {TOTAL_LIMIT_S:.0f} s"]
+            if why := fault.why_not():
+                print(table.left_out(fault.name, why), flush=True)
+                continue
+            rows.append(drill.row(fault))
+            print("\n".join(table.lines(rows[-1])), flush=True)
+        # Each panel has something to show once all has been broken.
+        return [*(drill.unseen() if is_whole else []), *drill.wait_until_silent()]
+
+
+@contextlib.contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """Yield a new folder; what the service said in it is kept in a file where one is named."""
     with tempfile.TemporaryDirectory(prefix="router-drill-") as name:
         folder = Path(name)
         folder.chmod(0o711)  # PostgreSQL runs as a user of its own below it
         try:
-            with running_stack(folder) as stack, steady_load(stack.service.url, stack.callers) as load:
-                print(f"started in {time.monotonic() - began:.0f} s; {platform.machine()}, {os.cpu_count()} cores\n")
-                print(table.heading(), flush=True)
-                drill = Drill(stack, load)
-                for fault in chosen:
-                    if why := fault.why_not():
-                        print(table.left_out(fault.name, why), flush=True)
-                        n_left_out += 1
-                        continue
-                    rows.append(drill.row(fault))
-                    print("\n".join(table.lines(rows[-1])), flush=True)
-                # Each panel has something to show once all has been broken.
-                after = [*([] if given.only else drill.unseen()), *drill.wait_until_silent()]
+            yield folder
         finally:
-            if given.keep:
-                given.keep.mkdir(parents=True, exist_ok=True)
-                (given.keep / "said").write_bytes((folder / "said").read_bytes())
-    n_broken = sum(bool(row.broken()) for row in rows) + bool(after)
-    print(f"\n{table.LEGEND}\n")
-    for one in after:
-        print(f"BROKEN: {one}")
-    print(f"{len(rows)} faults, {n_broken} with broken promises, {time.monotonic() - began:.0f} s")
-    if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps([row.as_json() for row in rows], indent=2) + "\n")
-    return int(n_broken > 0 or (given.all and n_left_out > 0))
+            if keep and (folder / "said").exists():
+                keep.write_bytes((folder / "said").read_bytes())
 
 
 if __name__ == "__main__":

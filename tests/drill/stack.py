@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
+import clock
 import httpx2
 from disks import small_disk
 from postgres_server import PostgresServer, server_programs
@@ -73,17 +74,23 @@ class Stack:
         OSError, asyncpg.PostgresError
             If it cannot be read now.
         """
-        return decisions - asyncio.run(self._logged(decisions))
+        asked = "SELECT decision_id FROM router_decisions WHERE decision_id = ANY($1)"
+        return decisions - {row[0] for row in asyncio.run(self._ask(asked, list(decisions)))}
 
-    async def _logged(self, decisions: set[str]) -> set[str]:
+    def n_logged_around(self, seconds: int) -> int:
+        """Return how many decisions have a time so far from now, give or take ten minutes."""
+        asked = (
+            "SELECT count(*) FROM router_decisions"
+            " WHERE abs(extract(epoch FROM created_at - now()) - $1::double precision) < 600"
+        )
+        return asyncio.run(self._ask(asked, float(seconds)))[0][0]
+
+    async def _ask(self, query: str, value: object) -> list[asyncpg.Record]:
         connection = await asyncpg.connect(self.log.replace("+asyncpg", ""), timeout=3)
         try:
-            found = await connection.fetch(
-                "SELECT decision_id FROM router_decisions WHERE decision_id = ANY($1)", list(decisions), timeout=10
-            )
+            return await connection.fetch(query, value, timeout=10)
         finally:
             await connection.close(timeout=3)
-        return {row[0] for row in found}
 
 
 @contextlib.contextmanager
@@ -111,7 +118,10 @@ def running_stack(folder: Path) -> Iterator[Stack]:
         arguments = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
         service = ended.enter_context(
             supervised(
-                [str(folder / "routers"), *arguments], port=port, folder=folder, environment={KEY_VARIABLE: "sk-drill"}
+                [str(folder / "routers"), *arguments],
+                port=port,
+                folder=folder,
+                environment={KEY_VARIABLE: "sk-drill"} | clock.movable(folder),
             )
         )
         metrics = _key(folder, "prometheus", Role.METRICS)

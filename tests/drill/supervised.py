@@ -124,6 +124,14 @@ def children(process: int) -> list[int]:
         return []
 
 
+def has_ended(process: int) -> bool:
+    """Tell whether a process has ended, and its connections with it; its parent need not have seen it yet."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] in {"Z", "X"}
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def command_line(process: int) -> str:
     try:
         return Path(f"/proc/{process}/cmdline").read_text().replace("\0", " ")

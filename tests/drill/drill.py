@@ -1,0 +1,147 @@
+"""One fault after the other: break it, wait for its alerts, mend it, wait until all is well."""
+
+import math
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+import asyncpg
+from dashboard import ALERTS, QUERIES
+from faults import Fault
+from load import Answer, Load
+from row import OF_A_BUSY_MACHINE, Row
+from stack import Stack
+from supervised import WORKERS
+
+CALM_S: Final = 1.5
+"""For so long every request must have been answered well."""
+ALERT_LIMIT_S: Final = 30.0
+WELL_LIMIT_S: Final = 60.0
+HAS_NO_DATA: Final = frozenset({
+    *("Left of budgets", "Calls that budgets refused", "Levels shifted by feedback", "Age of prices"),
+    "Challenger and canary",
+})  # fmt: skip
+"""Panels that are empty until a key has a budget, feedback shifts a level, prices have dates or a challenger runs."""
+_LOOK_S: Final = 0.3
+_NOT_NOW: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+
+
+class Drill:
+    """Breaks things one after the other, under load."""
+
+    def __init__(self, stack: Stack, load: Load) -> None:
+        self._stack = stack
+        self._load = load
+        self._fired: dict[str, float] = {}
+        self._written_off: set[str] = set()
+
+    def row(self, fault: Fault) -> Row:
+        """Break one thing; return what was seen when all was well again, or too late."""
+        self._wait_until_silent(fault.alerts)
+        began = self._now()
+        trouble, struck, mended = [], time.monotonic(), math.inf
+        broke = struck
+        try:
+            with fault.strike(self._stack) as moment:
+                broke = moment or struck
+                self._hold(fault, struck, began)
+            mended = time.monotonic()
+            listened = self._ready()
+            missing, well = self._until_well(fault, struck)
+        except AssertionError as exc:
+            trouble, listened, missing, well = [str(exc)], time.monotonic(), set(), math.inf
+        ended = time.monotonic()
+        self._written_off |= missing
+        return Row(
+            fault, ended - struck, struck, broke, listened, well - mended,
+            [one for one in self._load.answers.copy() if one.ended_s >= struck],
+            {one.decision_id: struck - one.ended_s for one in self._decided() if one.decision_id in missing},
+            self._fired_since(began), tuple(trouble),
+        )  # fmt: skip
+
+    def wait_until_silent(self) -> list[str]:
+        """Wait until no alert fires; say which ones still do."""
+        until = time.monotonic() + WELL_LIMIT_S
+        while (firing := self._look() - OF_A_BUSY_MACHINE) and time.monotonic() < until:
+            time.sleep(_LOOK_S)
+        return [f"{name} went on" for name in sorted(firing)]
+
+    def unseen(self) -> list[str]:
+        """Say which alerts a Prometheus cannot evaluate, and which panels of the dashboard it has no data for."""
+        rules = self._stack.scraping.ask("rules")["groups"][0]["rules"]
+        healthy = [rule["name"] for rule in rules if rule["health"] == "ok"]
+        ill = [f"{one['alert']} cannot be evaluated" for one in ALERTS if one["alert"] not in healthy]
+        shown = {title for title, query in QUERIES if self._stack.scraping.values(query)}
+        empty = {title for title, _ in QUERIES} - shown - HAS_NO_DATA
+        return [*ill, *(f"the dashboard's '{title}' is empty" for title in sorted(empty))]
+
+    def _hold(self, fault: Fault, struck: float, began: float) -> None:
+        while (lasted := time.monotonic() - struck) < ALERT_LIMIT_S:
+            self._look()
+            if lasted >= fault.seconds and fault.alerts <= self._fired_since(began):
+                return
+            time.sleep(_LOOK_S)
+
+    def _wait_until_silent(self, alerts: frozenset[str]) -> None:
+        until = time.monotonic() + WELL_LIMIT_S
+        while alerts & self._look() and time.monotonic() < until:
+            time.sleep(_LOOK_S)
+
+    def _ready(self) -> float:
+        """Wait until the service is ready; return when."""
+        until = time.monotonic() + WELL_LIMIT_S
+        while not self._stack.service.is_ready() and time.monotonic() < until:
+            time.sleep(_LOOK_S)
+        return time.monotonic()
+
+    def _until_well(self, fault: Fault, struck: float) -> tuple[set[str], float]:
+        """Wait until all is well; return the decisions that are missing in the log, and when it was."""
+        until = time.monotonic() + WELL_LIMIT_S
+        while True:
+            self._look()
+            answered = {one.decision_id: one.ended_s for one in self._decided()}
+            try:
+                missing = self._stack.missing(answered.keys() - self._written_off)
+            except _NOT_NOW:
+                missing = set(answered)
+            excused = {one for one in missing if 0 <= struck - answered[one] <= fault.lost_within_s}
+            if missing == excused and self._is_calm() and self._is_settled():
+                return missing, time.monotonic()
+            if time.monotonic() > until:
+                return missing, math.inf
+            time.sleep(_LOOK_S)
+
+    def _decided(self) -> list[Answer]:
+        """Return the answers that brought a decision's id."""
+        return [one for one in self._load.answers.copy() if one.decision_id]
+
+    def _is_calm(self) -> bool:
+        recent = self._load.sent_since(time.monotonic() - CALM_S)
+        return len(recent) > CALM_S * 4 and all(one.is_well for one in recent)
+
+    def _is_settled(self) -> bool:
+        """Tell whether metrics say that nothing is under way any more."""
+        ask = self._stack.scraping.values
+        # A breaker that is half open waits for a call, which comes when the other provider fails.
+        waiting = (
+            "sum(router_log_spool_depth) + sum(router_log_unavailable) + (sum(router_breaker_state > 1) or vector(0))"
+        )
+        return ask(waiting) == [0.0] and ask("up") == [1.0] and len(self._stack.service.workers) == WORKERS
+
+    def _look(self) -> set[str]:
+        """Take note of the alerts that fire now, and since when; return them."""
+        alerts = self._stack.scraping.ask("alerts")["alerts"]
+        firing = [one for one in alerts if one["state"] == "firing"]
+        for one in firing:
+            since = (
+                datetime.fromisoformat(one["activeAt"][: len("2026-11-30T12:00:00")]).replace(tzinfo=UTC).timestamp()
+            )
+            name = one["labels"]["alertname"]
+            self._fired[name] = max(since, self._fired.get(name, 0.0))
+        return {one["labels"]["alertname"] for one in firing}
+
+    def _fired_since(self, began: float) -> frozenset[str]:
+        return frozenset(name for name, since in self._fired.items() if since >= began)
+
+    def _now(self) -> float:
+        return math.floor(datetime.now(UTC).timestamp())
