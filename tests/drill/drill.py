@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -37,7 +38,7 @@ class Drill:
 
     def row(self, fault: Fault) -> Row:
         """Break one thing; return what was seen when all was well again, or too late."""
-        self._wait_until_silent(fault.alerts)
+        _wait(lambda: not fault.alerts & self._look())
         began = self._now()
         trouble, struck, mended = [], time.monotonic(), math.inf
         broke = struck
@@ -46,7 +47,8 @@ class Drill:
                 broke = moment or struck
                 self._hold(fault, struck, began)
             mended = time.monotonic()
-            listened = self._ready()
+            _wait(self._stack.service.is_ready)
+            listened = time.monotonic()
             missing, well = self._until_well(fault, struck)
         except AssertionError as exc:
             trouble, listened, missing, well = [str(exc)], time.monotonic(), set(), math.inf
@@ -61,10 +63,8 @@ class Drill:
 
     def wait_until_silent(self) -> list[str]:
         """Wait until no alert fires; say which ones still do."""
-        until = time.monotonic() + WELL_LIMIT_S
-        while (firing := self._look() - OF_A_BUSY_MACHINE) and time.monotonic() < until:
-            time.sleep(_LOOK_S)
-        return [f"{name} went on" for name in sorted(firing)]
+        _wait(lambda: self._look() <= OF_A_BUSY_MACHINE)
+        return [f"{name} went on" for name in sorted(self._look() - OF_A_BUSY_MACHINE)]
 
     def unseen(self) -> list[str]:
         """Say which alerts a Prometheus cannot evaluate, and which panels of the dashboard it has no data for."""
@@ -76,23 +76,14 @@ class Drill:
         return [*ill, *(f"the dashboard's '{title}' is empty" for title in sorted(empty))]
 
     def _hold(self, fault: Fault, struck: float, began: float) -> None:
-        while (lasted := time.monotonic() - struck) < ALERT_LIMIT_S:
+        """Let a fault last until its alerts have fired, and for as long as it says."""
+        ends = struck + fault.seconds
+
+        def is_over() -> bool:
             self._look()
-            if lasted >= fault.seconds and fault.alerts <= self._fired_since(began):
-                return
-            time.sleep(_LOOK_S)
+            return time.monotonic() >= ends and fault.alerts <= self._fired_since(began)
 
-    def _wait_until_silent(self, alerts: frozenset[str]) -> None:
-        until = time.monotonic() + WELL_LIMIT_S
-        while alerts & self._look() and time.monotonic() < until:
-            time.sleep(_LOOK_S)
-
-    def _ready(self) -> float:
-        """Wait until the service is ready; return when."""
-        until = time.monotonic() + WELL_LIMIT_S
-        while not self._stack.service.is_ready() and time.monotonic() < until:
-            time.sleep(_LOOK_S)
-        return time.monotonic()
+        _wait(is_over, limit_s=ALERT_LIMIT_S)
 
     def _until_well(self, fault: Fault, struck: float) -> tuple[set[str], float]:
         """Wait until all is well; return the decisions that are missing in the log, and when it was."""
@@ -145,3 +136,10 @@ class Drill:
 
     def _now(self) -> float:
         return math.floor(datetime.now(UTC).timestamp())
+
+
+def _wait(check: Callable[[], bool], *, limit_s: float = WELL_LIMIT_S) -> None:
+    """Return as soon as something is so, or too late."""
+    until = time.monotonic() + limit_s
+    while not check() and time.monotonic() < until:
+        time.sleep(_LOOK_S)
