@@ -14,7 +14,8 @@ from router_model.serving.providers.provider import Kind, Target
 _AGAIN_S: Final = 3600.0
 """After so long it is tried once more: OpenAI, for one, streams some models to verified organisations only."""
 _MOST: Final = 1_000
-_STREAM: Final = re.compile(r"stream", re.IGNORECASE)
+_STREAM: Final = re.compile(r"\bstream", re.IGNORECASE)
+"""Not within a word: proxies speak of an "upstream" that does not answer, which says nothing of streams."""
 _REFUSING: Final = frozenset(
     {FailureKind.BAD_REQUEST, FailureKind.REFUSED, FailureKind.MODEL_GONE, FailureKind.KEY, FailureKind.SERVER}
 )

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -10,7 +10,7 @@ import asyncpg
 from dashboard import ALERTS, QUERIES
 from faults import Fault
 from load import Answer, Load
-from row import OF_A_BUSY_MACHINE, Row
+from row import OF_A_BUSY_MACHINE, SLOW_S, Row
 from stack import Stack
 from supervised import WORKERS
 
@@ -49,16 +49,17 @@ class Drill:
             mended = time.monotonic()
             _wait(self._stack.service.is_ready)
             listened = time.monotonic()
-            missing, well = self._until_well(fault, struck)
+            missing, well = self._until_well(fault, broke)
         except AssertionError as exc:
             trouble, listened, missing, well = [str(exc)], time.monotonic(), set(), math.inf
         ended = time.monotonic()
         self._written_off |= missing
+        answers = [one for one in self._load.answers.copy() if one.ended_s >= struck]
         return Row(
             fault, ended - struck, struck, broke, listened, well - mended,
-            [one for one in self._load.answers.copy() if one.ended_s >= struck],
-            {one.decision_id: struck - one.ended_s for one in self._decided() if one.decision_id in missing},
-            self._fired_since(began), tuple(trouble),
+            answers,
+            {one.decision_id: broke - one.ended_s for one in self._decided() if one.decision_id in missing},
+            self._fired_since(began), (*trouble, *self._waits(answers)),
         )  # fmt: skip
 
     def wait_until_silent(self) -> list[str]:
@@ -85,7 +86,7 @@ class Drill:
 
         _wait(is_over, limit_s=ALERT_LIMIT_S)
 
-    def _until_well(self, fault: Fault, struck: float) -> tuple[set[str], float]:
+    def _until_well(self, fault: Fault, broke: float) -> tuple[set[str], float]:
         """Wait until all is well; return the decisions that are missing in the log, and when it was."""
         until = time.monotonic() + WELL_LIMIT_S
         while True:
@@ -95,12 +96,19 @@ class Drill:
                 missing = self._stack.missing(answered.keys() - self._written_off)
             except _NOT_NOW:
                 missing = set(answered)
-            excused = {one for one in missing if 0 <= struck - answered[one] <= fault.lost_within_s}
+            excused = {one for one in missing if 0 <= broke - answered[one] <= fault.lost_within_s}
             if missing == excused and self._is_calm() and self._is_settled():
                 return missing, time.monotonic()
             if time.monotonic() > until:
                 return missing, math.inf
             time.sleep(_LOOK_S)
+
+    def _waits(self, answers: Sequence[Answer]) -> Iterator[str]:
+        """Say of callers who waited too long what they waited for."""
+        for one in answers:
+            if one.ended_s - one.sent_s > SLOW_S and one.status:
+                calls = self._stack.attempts(one.decision_id) if one.decision_id else "no decision"
+                yield f"{one.kind} took {one.ended_s - one.sent_s:.1f} s: {calls}"
 
     def _decided(self) -> list[Answer]:
         """Return the answers that brought a decision's id."""

@@ -49,7 +49,7 @@ class Fault:
 
     name: str
     strike: Strike
-    seconds: float = 5.0
+    seconds: float = 4.0
     alerts: frozenset[str] = frozenset()
     may_alert: frozenset[str] = frozenset()
     breaks_off: bool = False

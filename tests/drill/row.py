@@ -85,8 +85,6 @@ class Row:
     def _let_down(self) -> list[str]:
         let_down = [(one, one.sent_s - self.struck_s) for one in self.unanswered if not self._may_go_without(one)]
         said = [f"{one.kind} got no answer, {after:.2f} s after the fault: {one.why}" for one, after in let_down[:5]]
-        if self.worst_s > SLOW_S:
-            said.append(f"a caller waited {self.worst_s:.1f} s")
         if math.isinf(self.well_after_s):
             said.append("all was not well again")
         return said

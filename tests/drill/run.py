@@ -53,7 +53,8 @@ def main() -> int:
     for one in broken:
         print(f"BROKEN: {one}")
     n_broken = sum(bool(row.broken()) for row in rows)
-    print(f"{len(rows)} faults, {n_broken} with broken promises, {time.monotonic() - began:.0f} s")
+    took = f"{time.monotonic() - began:.0f} s, {sum(os.times()[:4]):.0f} s of processor time"
+    print(f"{len(rows)} faults, {n_broken} with broken promises; {took}")
     return int(bool(n_broken or broken))
 
 

@@ -85,6 +85,14 @@ class Stack:
         )
         return asyncio.run(self._ask(asked, float(seconds)))[0][0]
 
+    def attempts(self, decision: str) -> str:
+        """Return what the log knows of a decision's calls, the first one first."""
+        asked = (
+            "SELECT created_at::time(1), provider, model, coalesce(error_type, 'answered'),"
+            " round(latency_s::numeric, 1) FROM router_attempts WHERE decision_id = $1 ORDER BY created_at"
+        )
+        return "; ".join(" ".join(map(str, row)) for row in asyncio.run(self._ask(asked, decision)))
+
     async def _ask(self, query: str, value: object) -> list[asyncpg.Record]:
         connection = await asyncpg.connect(self.log.replace("+asyncpg", ""), timeout=3)
         try:
@@ -121,7 +129,8 @@ def running_stack(folder: Path) -> Iterator[Stack]:
                 [str(folder / "routers"), *arguments],
                 port=port,
                 folder=folder,
-                environment={KEY_VARIABLE: "sk-drill"} | clock.movable(folder),
+                # A parent that is killed leaves the folder of its metrics in the one for temporary files.
+                environment={KEY_VARIABLE: "sk-drill", "TMPDIR": str(folder)} | clock.movable(folder),
             )
         )
         metrics = _key(folder, "prometheus", Role.METRICS)
