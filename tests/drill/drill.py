@@ -105,10 +105,10 @@ class Drill:
 
     def _waits(self, answers: Sequence[Answer]) -> Iterator[str]:
         """Say of callers who waited too long what they waited for."""
-        for one in answers:
-            if one.ended_s - one.sent_s > SLOW_S and one.status:
-                calls = self._stack.attempts(one.decision_id) if one.decision_id else "no decision"
-                yield f"{one.kind} took {one.ended_s - one.sent_s:.1f} s: {calls}"
+        slow = [one for one in answers if one.ended_s - one.sent_s > SLOW_S and one.status]
+        for one in slow[:5]:
+            calls = self._stack.attempts(one.decision_id) if one.decision_id else "no decision"
+            yield f"{one.kind} took {one.ended_s - one.sent_s:.1f} s: {calls}"
 
     def _decided(self) -> list[Answer]:
         """Return the answers that brought a decision's id."""

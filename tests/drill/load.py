@@ -1,7 +1,7 @@
 """A steady load on the service, and what became of each request: a client that asks once and tries nothing again.
 
-Requests are sent when they are due, whatever became of those before. Those of one kind share keep-alive connections, as
-a gateway's do, and callers take turns.
+Requests are sent when they are due, whatever became of those before. Half of them share keep-alive connections, as a
+gateway's do; the others have connections of their own, so that each worker gets its share. Callers take turns.
 """
 
 import asyncio
@@ -130,18 +130,17 @@ class Load:
         while not self._stop.is_set():
             await asyncio.sleep(max(due - time.monotonic(), 0))
             due += 1 / kind.per_second
-            key = self.keys[number % len(self.keys)]
+            request_headers = {"authorization": f"Bearer {self.keys[number % len(self.keys)]}"}
+            request_headers |= {"connection": "close"} if number % 2 else {}
             number += 1
-            task = asyncio.create_task(self._ask(kind, client, key))
+            task = asyncio.create_task(self._ask(kind, client, request_headers))
             under_way.add(task)
             task.add_done_callback(under_way.discard)
 
-    async def _ask(self, kind: Kind, client: httpx2.AsyncClient, key: str) -> None:
+    async def _ask(self, kind: Kind, client: httpx2.AsyncClient, request_headers: dict[str, str]) -> None:
         sent, status, is_whole, why, headers = time.monotonic(), 0, False, "", httpx2.Headers()
         try:
-            request = client.build_request(
-                kind.method, self.url + kind.path, json=kind.body, headers={"authorization": f"Bearer {key}"}
-            )
+            request = client.build_request(kind.method, self.url + kind.path, json=kind.body, headers=request_headers)
             answer = await client.send(request, stream=True)
             status, headers = answer.status_code, answer.headers
             content = await answer.aread()
