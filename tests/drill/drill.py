@@ -17,7 +17,7 @@ from supervised import WORKERS
 CALM_S: Final = 1.5
 """For so long every request must have been answered well."""
 ALERT_LIMIT_S: Final = 30.0
-WELL_LIMIT_S: Final = 60.0
+WELL_LIMIT_S: Final = 45.0
 HAS_NO_DATA: Final = frozenset({
     *("Left of budgets", "Calls that budgets refused", "Levels shifted by feedback", "Age of prices"),
     "Challenger and canary",
@@ -96,7 +96,7 @@ class Drill:
                 missing = self._stack.missing(answered.keys() - self._written_off)
             except _NOT_NOW:
                 missing = set(answered)
-            excused = {one for one in missing if 0 <= broke - answered[one] <= fault.lost_within_s}
+            excused = {one for one in missing if abs(broke - answered[one]) <= fault.lost_within_s}
             if missing == excused and self._is_calm() and self._is_settled():
                 return missing, time.monotonic()
             if time.monotonic() > until:

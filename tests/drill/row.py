@@ -96,7 +96,7 @@ class Row:
 
     def _lost(self) -> list[str]:
         within = self.fault.lost_within_s
-        lost = [(one, before) for one, before in self.missing.items() if not 0 <= before <= within]
+        lost = [(one, before) for one, before in self.missing.items() if abs(before) > within]
         return [f"the log has not {one}, answered {before:.2f} s before the fault" for one, before in lost[:5]]
 
     def _alerts(self) -> list[str]:
