@@ -43,7 +43,7 @@ class Fault:
     all_providers_down : bool
         Calls of models may be answered with 5xx.
     lost_within_s : float
-        Decisions that were answered so shortly before may be missing in the log; a client may read them as shortly after.
+        Decisions that were answered so shortly before, or are read so shortly after, may be missing in the log.
     why_not : says why it cannot be tried here; empty: it can
     """
 
