@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -39,7 +39,7 @@ class Drill:
     def row(self, fault: Fault) -> Row:
         """Break one thing; return what was seen when all was well again, or too late."""
         _wait(lambda: not fault.alerts & self._look())
-        began = self._now()
+        began = time.time()
         trouble, struck, mended = [], time.monotonic(), math.inf
         broke = struck
         try:
@@ -132,18 +132,13 @@ class Drill:
         alerts = self._stack.scraping.ask("alerts")["alerts"]
         firing = [one for one in alerts if one["state"] == "firing"]
         for one in firing:
-            since = (
-                datetime.fromisoformat(one["activeAt"][: len("2026-11-30T12:00:00")]).replace(tzinfo=UTC).timestamp()
-            )
+            since = datetime.fromisoformat(one["activeAt"]).timestamp()
             name = one["labels"]["alertname"]
             self._fired[name] = max(since, self._fired.get(name, 0.0))
         return {one["labels"]["alertname"] for one in firing}
 
     def _fired_since(self, began: float) -> frozenset[str]:
         return frozenset(name for name, since in self._fired.items() if since >= began)
-
-    def _now(self) -> float:
-        return math.floor(datetime.now(UTC).timestamp())
 
 
 def _wait(check: Callable[[], bool], *, limit_s: float = WELL_LIMIT_S) -> None:
