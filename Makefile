@@ -13,7 +13,7 @@ DATA ?= ../shared/data
 export PROMPT
 # Compiled modules are kept: the tests start hundreds of processes, and each would compile the project again.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help setup encoders quickstart serve native lint type test test-all test-clients test-baseline-cpu test-as-avx2 test-as-baseline fuzz coverage bench profile bench-serve bench-proxy benchmark guard notebooks docs wheel release clean lint-deploy image-check lock sbom audit
+.PHONY: help setup encoders quickstart serve native lint type test test-all test-clients test-baseline-cpu test-as-avx2 test-as-baseline fuzz coverage bench profile bench-serve bench-proxy benchmark guard drill notebooks docs wheel release clean lint-deploy image-check lock sbom audit
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
@@ -117,6 +117,9 @@ test-all: $(VENV)/.dev  ## what `make test` leaves out: full tables, processes u
 test-clients: $(VENV)/.dev  ## coding agents and SDKs as they are, pinned, against the service (the index, Node 20; ONLY=name, QUICK=1)
 	$(BIN)/python tests/clients/run.py $(if $(ONLY),--only "$(ONLY)") $(if $(PROVIDER),--provider $(PROVIDER)) \
 	  $(if $(QUICK),--quick)
+
+drill: $(VENV)/.dev  ## run the stack under load, break each part in turn, print what callers saw (ONLY=text; ALL=1: fail where one cannot be tried)
+	@$(BIN)/python tests/drill/run.py --out build/drill.json $(if $(ONLY),--only "$(ONLY)") $(if $(ALL),--all)
 
 fuzz: $(VENV)/.dev  ## bodies, framing and boosters that are damaged at random, for ten minutes
 	$(PYTEST_ENV) FUZZ_SECONDS=200 $(BIN)/python -m pytest tests/hostile/test_fuzz.py $(PYTEST)

@@ -24,8 +24,8 @@ from router_model.serving.common.log_lines import logging_config
 from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.common.settings import Settings, as_environment
 from router_model.serving.http_edge.http_protocol import HeadLimitedProtocol
+from router_model.serving.monitoring.worker_ends import FOLDER_VARIABLE, WorkerEnds
 
-FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 _KEEP_ALIVE_S: Final = (
     75  # load balancers close idle connections after a minute, and must do so before we do, or requests get lost
 )
@@ -133,9 +133,24 @@ def serve(settings: Settings, sock: socket.socket, on_listening: Callable[[], ob
             timeout_graceful_shutdown=math.ceil(settings.drain_s) + _LAST_WORDS_S,
         )
         if settings.workers > 1:
-            Multiprocess(config, sockets=[sock]).run()
+            _Workers(config, sockets=[sock]).run()
         else:
             _serve_alone(uvicorn.Server(config), sock)
+
+
+class _Workers(Multiprocess):
+    """Uvicorn's workers, which it starts again where they end; that they did is not lost."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        self._ends = WorkerEnds()
+
+    def keep_subprocess_alive(self) -> None:
+        before = list(self.processes)
+        super().keep_subprocess_alive()
+        for ended, now in zip(before, self.processes, strict=True):
+            if ended is not now and ended.pid is not None and now.pid is not None:
+                self._ends.note(ended.pid, ended.exitcode, now.pid)
 
 
 @contextmanager

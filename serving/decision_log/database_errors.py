@@ -4,6 +4,7 @@ A store that is away is tried again with the same rows; rows that it will never 
 up all that come after them. Drivers say which it is in their own ways, and wrap each other's errors.
 """
 
+from asyncio import CancelledError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -36,12 +37,23 @@ def database_failures(doing: str) -> Iterator[None]:
         chain = list(_chain(exc))
         error = RefusedError if _is_refusal(chain) else StoreError
         # Not the message of SQLAlchemy, which repeats the statement's values.
-        raise error(f"could not {doing} the log's database: {type(chain[-1]).__name__}: {chain[-1]}") from exc
+        raise error(f"could not {doing} the log's database: {_in_words(chain[-1])}") from exc
+
+
+def _in_words(exc: BaseException) -> str:
+    """Return what an error says; one that says nothing is told by its kind.
+
+    >>> _in_words(TimeoutError()), _in_words(OSError("refused"))
+    ('it did not answer in time', 'OSError: refused')
+    """
+    if isinstance(exc, TimeoutError) and not str(exc):
+        return "it did not answer in time"
+    return f"{type(exc).__name__}: {exc}"
 
 
 def _chain(exc: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and those it wraps."""
-    while exc is not None:
+    """Yield an error and those it wraps; not the cancellation by which a deadline ends what it waits for."""
+    while exc is not None and not isinstance(exc, CancelledError):
         yield exc
         exc = getattr(exc, "orig", None) or exc.__cause__
 

@@ -29,13 +29,17 @@ class StoreGate:
     rejects : Rejects
         Gets the rows that the store will never take.
     available : bool
-        Whether the store did what it was last asked to.
+        Whether records may be written: the store did what it was last asked to.
+    works : bool
+        Whether the store is known to take records. One that failed to write and could be opened again has yet to show
+        it: a database with a full disk can be opened and read.
     """
 
     def __init__(self, store: Store, rejects: Rejects) -> None:
         self.store = store
         self.rejects = rejects
-        self.available = False
+        self.available = self.works = False
+        self._has_to_show = False
         self._retry_at = 0.0
         self._n_failures = 0
         self._abandoned: set[asyncio.Task[None]] = set()
@@ -57,11 +61,11 @@ class StoreGate:
         failure = await self._outcome(opening)
         if isinstance(failure, SettingsError):
             raise failure
-        return self._settled(failure)
+        return self._opened(failure)
 
     async def reopen(self) -> bool:
         """Try to open the store again; after a failure of any kind, wait."""
-        return self._settled(await self._outcome(asyncio.create_task(self.store.open())))
+        return self._opened(await self._outcome(asyncio.create_task(self.store.open())))
 
     async def write(self, batch: Batch, name: str) -> int | None:
         """Write rows; return how many the store took, or None if it is away: then they are to be written again.
@@ -70,6 +74,7 @@ class StoreGate:
         """
         failure = await self._outcome(asyncio.create_task(self.store.write(batch, name)))
         if not isinstance(failure, RefusedError):
+            self._has_to_show = failure is not None
             return n_rows(batch) if self._settled(failure) else None
         parts = _parts(batch, name)
         if not parts:
@@ -102,16 +107,23 @@ class StoreGate:
         if not asked.cancelled():
             asked.exception()
 
+    def _opened(self, failure: BaseException | None) -> bool:
+        if failure is None and self._has_to_show:
+            self.available = True
+            return True
+        return self._settled(failure)
+
     def _settled(self, failure: BaseException | None) -> bool:
         if failure is None:
-            if not self.available:
+            if not self.works:
                 logger.info("the log's store is available")
-            self.available = True
+            self.available = self.works = True
+            self._has_to_show = False
             self._n_failures = 0
             return True
-        if self.available or not self._n_failures:
-            logger.warning("the log's store cannot be reached, so records go to the spool: %s", failure)
-        self.available = False
+        if self.works or not self._n_failures:
+            logger.warning("the log's store does not take records, so they go to the spool: %s", failure)
+        self.available = self.works = False
         drawn = random.random()  # noqa: S311  (spreads retries, no secret)
         pause_s = backoff_s(self._n_failures, first_s=_FIRST_RETRY_S, longest_s=_LAST_RETRY_S, drawn=drawn)
         self._retry_at = time.monotonic() + pause_s

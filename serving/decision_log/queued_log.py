@@ -171,7 +171,7 @@ class QueuedLog:
             dropped=writer.n_dropped + self._n_overflowed + spool.rejects.n,
             rejected=spool.rejects.n,
             spool_depth=spool.depth,
-            available=self._gate.available,
+            available=self._gate.works,
         )
 
     @property

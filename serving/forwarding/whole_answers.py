@@ -18,7 +18,8 @@ _AGAIN_S: Final = 3600.0
 _MOST: Final = 1_000
 _SHORT_TOKENS: Final = 128
 """So many tokens take 7 s at 18 a second, which is slow."""
-_STREAM: Final = re.compile(r"stream", re.IGNORECASE)
+_STREAM: Final = re.compile(r"\bstream", re.IGNORECASE)
+"""Not within a word: proxies speak of an "upstream" that does not answer, which says nothing of streams."""
 _REFUSING: Final = frozenset(
     {FailureKind.BAD_REQUEST, FailureKind.REFUSED, FailureKind.MODEL_GONE, FailureKind.KEY, FailureKind.SERVER}
 )

@@ -27,10 +27,10 @@ from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.decision_log.log import LogStats
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.engine.query import Query, Routed
+from router_model.serving.monitoring.worker_ends import FOLDER_VARIABLE, RESTARTS
 from router_model.serving.providers.failures import FailureKind
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 OTHER: Final = "other"
 """Label of a model or provider that is not a candidate's."""
 BEST_SINGLE: Final = "best_single"
@@ -211,6 +211,7 @@ class Telemetry:
 
     def _begin_at_0(self, router: str) -> None:
         """Show counters before they count: of one that appears with its first number Prometheus sees no increase."""
+        self._counter(*RESTARTS)  # 0 here always: whoever starts the workers counts
         for counter in (self._saved, self._added):
             counter.labels(BEST_SINGLE, router)
         for metric in METRICS:

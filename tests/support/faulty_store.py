@@ -16,6 +16,7 @@ class FaultyStore:
         self.spool_batching = spool_batching
         self.rows_at_once = rows_at_once
         self.away = False
+        self.full = False  # can be opened and read, and takes nothing
         self.loses_answers = False  # takes what is written, and fails then
         self.hangs = False
         self.refuses = lambda _: False
@@ -27,6 +28,8 @@ class FaultyStore:
 
     async def write(self, batch, name):
         self._fail_if_away()
+        if self.full:
+            raise StoreError("no space left")
         self.names.append(name)
         await until(lambda: not self.hangs)
         for kind, rows in batch.items():

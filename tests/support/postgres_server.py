@@ -45,6 +45,11 @@ class PostgresServer:
         if not (self.folder / "data").exists():
             self._run("initdb", "--auth=trust", f"--username={USER}", "--encoding=UTF8", "--no-sync")
 
+    @property
+    def pid(self):
+        """The process id of the server, whose children are its connections."""
+        return self._process.pid
+
     def url(self, database):
         return f"postgresql+asyncpg://{USER}@127.0.0.1:{self.port}/{database}"
 

@@ -209,19 +209,19 @@ class ScriptedUpstream:
 
 
 @contextlib.contextmanager
-def scripted_upstream() -> Iterator[ScriptedUpstream]:
-    """Run one until the end of the block."""
+def scripted_upstream(port: int = 0) -> Iterator[ScriptedUpstream]:
+    """Run one until the end of the block, on a free port unless one is given."""
     upstream, loop, ready = ScriptedUpstream(), asyncio.new_event_loop(), threading.Event()
 
     async def run(stopped: asyncio.Event) -> None:
-        server = await loop.create_server(lambda: _Wire(upstream), "127.0.0.1", 0, backlog=1024)
+        server = await loop.create_server(lambda: _Wire(upstream), "127.0.0.1", port, backlog=1024)
         upstream.port = server.sockets[0].getsockname()[1]
         ready.set()
         await stopped.wait()
         server.close()
         for wire in tuple(upstream.wires):
             wire.transport.abort()
-        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
 
     stopped = asyncio.Event()
     thread = threading.Thread(target=lambda: loop.run_until_complete(run(stopped)), daemon=True)

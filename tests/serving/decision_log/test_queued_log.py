@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,10 @@ from waiting import PATIENT_S, until
 
 from router_model.serving.common.service_errors import NotReadyError, SettingsError
 from router_model.serving.decision_log import queued_log, replay
+from router_model.serving.decision_log.gate import StoreGate
+from router_model.serving.decision_log.gate import logger as gate_log
 from router_model.serving.decision_log.queued_log import QueuedLog
-from router_model.serving.decision_log.rows import Kind, row_of
+from router_model.serving.decision_log.rows import Kind, batch_of, row_of
 from router_model.serving.decision_log.spool import Spool
 from router_model.serving.decision_log.store import SpoolBatching
 
@@ -231,6 +234,37 @@ def test_what_the_store_does_not_take_is_spooled_and_replayed_in_order(tmp_path)
     assert (back.spooled, back.spool_depth, back.written, back.available) == (3, 0, 3, True)
     assert list(store.rows[Kind.DECISION]) == ids(2, 1, 3)
     assert files(tmp_path) == []
+
+
+def test_a_store_that_opens_and_takes_nothing_is_away_until_it_takes_something(tmp_path, caplog):
+    """A database with a full disk: whenever it is opened again, the next write fails. That is one outage, said once."""
+    store, batch = FaultyStore(), batch_of([row_of(decision(1))])
+    gate = StoreGate(store, Spool(tmp_path, "tag").rejects)
+
+    async def run():
+        await gate.open()
+        store.full = True
+        pauses = []
+        assert await gate.write(batch, "a") is None
+        for _ in range(6):
+            assert (await gate.reopen(), gate.available, gate.works) == (True, True, False)
+            assert await gate.write(batch, "a") is None
+            pauses.append(gate._retry_at - time.monotonic())
+        store.full = False
+        assert await gate.reopen()
+        assert await gate.write(batch, "a") == 1
+        return pauses
+
+    with caplog.at_level("INFO", gate_log.name):
+        pauses = asyncio.run(run())
+    assert max(pauses) > 4.0  # the sixth of them; a first one is a quarter of a second
+    assert gate.works
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [
+        "the log's store is available",
+        "the log's store does not take records, so they go to the spool: no space left",
+        "the log's store is available",
+    ]
 
 
 def test_a_store_that_hangs_does_not_keep_records_from_the_disk(tmp_path):

@@ -9,11 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from log_records import BEGAN, attempt, decision, feedback, response, session
 
+from router_model.serving.decision_log.database_errors import database_failures
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.decision_log.opening import open_store
 from router_model.serving.decision_log.rows import Kind, batch_of, record_of, row_of
 from router_model.serving.decision_log.session_keys import session_key
-from router_model.serving.decision_log.store import RefusedError, Selection
+from router_model.serving.decision_log.store import RefusedError, Selection, StoreError
 
 
 def write(url, *batches):
@@ -50,6 +51,16 @@ def test_records_come_back_as_they_were(log_url, stored):
     assert stored(log_url, Kind.FEEDBACK) == [feedback(1)]
     assert stored(log_url, Kind.SESSION) == [session()]
     assert stored(log_url, Kind.RESPONSE) == [response("a")]
+
+
+def test_a_database_that_says_nothing_is_told_in_words():
+    async def run():
+        with database_failures("open"):
+            async with asyncio.timeout(0):
+                await asyncio.sleep(1)
+
+    with pytest.raises(StoreError, match="could not open the log's database: it did not answer in time"):
+        asyncio.run(run())
 
 
 def test_a_batch_that_is_written_again_changes_nothing(log_url, stored):

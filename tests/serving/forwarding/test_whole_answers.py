@@ -187,8 +187,9 @@ def test_plain_answers_are_not_read_as_streams():
         (UpstreamFailure(FailureKind.BAD_REQUEST, "max_tokens is too large", status=400), False),
         (UpstreamFailure(FailureKind.RATE_LIMITED, "too many streams", status=429), False),
         (UpstreamFailure(FailureKind.SERVER, "an error event in the stream"), False),
+        (UpstreamFailure(FailureKind.SERVER, "no healthy upstream", status=503), False),
     ],
-    ids=["param", "Google's path", "another reason", "a limit", "an error event"],
+    ids=["param", "Google's path", "another reason", "a limit", "an error event", "a proxy's upstream"],
 )
 def test_refusals_are_told_from_failures(failure, expected):
     assert refuses_stream(failure) is expected

@@ -3,9 +3,13 @@
 from datetime import UTC, datetime
 
 import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.values import MultiProcessValue
 
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.monitoring.telemetry import BREAKER_STATES, MAX_TARGETS, MAX_UNLISTED, Telemetry
+from router_model.serving.monitoring.worker_ends import FOLDER_VARIABLE, RESTARTS, WorkerEnds
 from router_model.serving.providers.failures import FailureKind
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -108,3 +112,23 @@ def test_what_was_estimated_is_counted_by_its_reason(telemetry):
     telemetry.count_attempt(attempt())
     assert value(telemetry, "router_usage_estimated_total", **PAIR, reason="input_zero") == 2
     assert value(telemetry, "router_usage_estimated_total", **PAIR, reason="output_missing") == 1
+
+
+def test_a_worker_that_ended_by_itself_is_counted_said_and_leaves_no_gauge_behind(tmp_path, monkeypatch, caplog):
+    """Worker 41 was killed while its store was away; worker 42 goes on, and the sum over the workers is its own."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    unavailable = ("gauge", *["router_log_unavailable"] * 2, (), (), "about")
+    for worker in (41, 42):
+        MultiProcessValue(lambda worker=worker: worker)(*unavailable, multiprocess_mode="livesum").set(1)
+    assert summed(tmp_path, "router_log_unavailable") == 2
+    ends = WorkerEnds()
+    assert summed(tmp_path, RESTARTS[0]) == 0  # shown before it counts, or Prometheus would not see it rise
+    ends.note(41, -9, 43)
+    assert (summed(tmp_path, RESTARTS[0]), summed(tmp_path, "router_log_unavailable")) == (1, 1)
+    assert "worker 41 ended by SIGKILL" in caplog.text
+
+
+def summed(folder, name):
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(folder))
+    return registry.get_sample_value(name)

@@ -40,9 +40,9 @@ def serve(settings, **changes):
 def test_without_a_router_auto_is_what_the_file_of_providers_names(settings, tmp_path, served, answers):
     (tmp_path / "providers.toml").write_text(f'[echo]\nkind = "echo"\nmodels = {served}\n')
     with serve(settings | {"artifact": None}, insecure=True) as client:
-        assert client.get("/readyz").status_code == 200
         chat = client.post("/v1/chat/completions", json={"model": "auto", "messages": MESSAGES})
         decided = client.post("/v1/route", json={"messages": MESSAGES})
+        assert client.get("/readyz").status_code == 200  # other requests have waited for the start
         assert client.post("/admin/reload").json()["changed"] is False
     assert (decided.json()["model"], decided.json()["reason"]) == (answers, "fallback_default")
     assert (chat.status_code, chat.headers.get("x-router-model")) == (200, answers)
