@@ -33,7 +33,7 @@ class PromptFeatures(Summarised):
     embedding : float32 array, shape (n, dimension), rows of unit length
     surface : float32 array, shape (n, len(FORM_NAMES))
         Of the text, and of the request around it (`router_model.features.request`).
-    pieces : list of n int64 arrays (int32 of many prompts, which takes half the memory), or Terms
+    pieces : list of n int64 arrays (uint16 of many prompts, which takes a quarter of the memory), or Terms
         Word-piece ids in their order; of logged prompts the counts of terms, without their order.
     n_input_tokens : float64 array, shape (n,)
         Word pieces of the whole prompt; if it was clipped, scaled up from the part that was read. The tools that the

@@ -203,11 +203,15 @@ class CheckedTable(NamedTuple):
     prompts: pl.DataFrame
 
 
-def checked_table(table: Table) -> CheckedTable:
+def checked_table(table: Table, *, with_prompts: bool = True) -> CheckedTable:
     """Read an outcome table, check every column and convert it to its type in the schema.
 
     The table is read in parts. A prompt's text is repeated for every model, and all texts at once would take most of
     the memory that training needs.
+
+    Parameters
+    ----------
+    with_prompts : if False, prompts are checked, and none is returned
     """
     name = name_of(table)
     rows: list[pl.DataFrame] = []
@@ -220,7 +224,7 @@ def checked_table(table: Table) -> CheckedTable:
         problems += [replace(problem, index=problem.index + n_read) for problem in part.problems]
         n_read += part.n_rows if part.name == name else 0
         rows.append(part.table.rows)
-        prompts.append(part.table.prompts)
+        prompts.append(part.table.prompts if with_prompts else part.table.prompts.clear())
         if sum(map(len, prompts[1:])) >= n_together:  # texts come again in other parts; not all copies fit into memory
             prompts = [_distinct(pl.concat(prompts))]
             n_together = len(prompts[0])
