@@ -234,8 +234,10 @@ def _predicted(
     for rows in blocks(len(outcomes)):
         some = outcomes.take(rows)
         own = featurise_all(some.prompts, router.encoder) if features is None else features.take(rows)
-        tables.append(predict_all(router, own, bar))
-        eligible.append(eligible_models(router, some, own, tables[-1]))
+        table = predict_all(router, own, bar)
+        eligible.append(eligible_models(router, some, own, table))
+        # Only decisions show intervals, and they are half of a table.
+        tables.append(replace(table, p_interval=None, output_token_quantiles=None))
     return PredictionTable.concatenate(tables), np.concatenate(eligible)
 
 
