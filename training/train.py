@@ -556,13 +556,16 @@ def graded_prompts(outcomes: Outcomes) -> npt.NDArray[np.intp]:
 
 
 def _without_surplus(outcomes: Outcomes, config: TrainConfig, warnings: list[str]) -> Outcomes:
-    """Leave out held-out prompts beyond `MEASURED_PROMPTS` of a side, with a warning."""
+    """Leave out held-out prompts beyond `MEASURED_PROMPTS` of a side, with a warning.
+
+    Training prompts come first then, so that fitting needs no copy of their arrays.
+    """
     split = split_prompts(outcomes.split_keys, seed=config.seed, holdout=config.holdout)
-    kept = [split.train]
+    kept = []
     for side in (split.calibration, split.test):
         keys = [outcomes.split_keys[row] for row in side]
         kept.append(side[sample_whole(keys, MEASURED_PROMPTS, seed=config.seed)])
-    rows = np.sort(np.concatenate(kept))
+    rows = np.concatenate([split.train, np.sort(np.concatenate(kept))])
     if len(rows) == len(outcomes):
         return outcomes
     warnings.append(

@@ -16,6 +16,7 @@ import polars as pl
 
 from router_model.errors import TableError
 from router_model.features.errors import FeatureError
+from router_model.features.featuriser import as_slice
 from router_model.features.logged import open_prompts
 from router_model.features.prompt import LoggedPrompt, PromptLike
 from router_model.missing_paths import no_such
@@ -98,7 +99,8 @@ class Outcomes(Summarised):
         return len(self.prompt_ids)
 
     def take(self, rows: npt.NDArray[np.intp]) -> "Outcomes":
-        """Return the outcomes of some prompts."""
+        """Return the outcomes of some prompts; numbers of prompts in a row are not copied."""
+        at = as_slice(rows)
         return Outcomes(
             prompt_ids=[self.prompt_ids[row] for row in rows],
             prompts=[self.prompts[row] for row in rows],
@@ -107,9 +109,9 @@ class Outcomes(Summarised):
             sessions=[self.sessions[row] for row in rows] if self.sessions else (),
             sources=[self.sources[row] for row in rows] if self.sources else (),
             groups=[self.groups[row] for row in rows] if self.groups else (),
-            judge=None if self.judge is None else self.judge[rows],
+            judge=None if self.judge is None else self.judge[at],
             judge_names=self.judge_names,
-            **{name: getattr(self, name)[rows] for name in MATRIX_COLUMNS},
+            **{name: getattr(self, name)[at] for name in MATRIX_COLUMNS},
         )
 
     @property
