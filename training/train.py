@@ -83,9 +83,8 @@ PREDICTED_PAIRS = 500_000
 """From a table with more graded pairs of prompts and models, some prompts are drawn that have so many of them. They are
 predicted out of fold, and boosters, blend and calibration are learned from these predictions."""
 
-PREDICTED_PROMPTS = (17_000, 40_000)
-"""The fewest and the most prompts that are drawn so. The fewest are below 30 % of the training prompts of 100,000,
-so that evidence is learned once, without them (`router_model.training.fitting.fit.LEFT_OUT`)."""
+PREDICTED_PROMPTS = (20_000, 40_000)
+"""The fewest and the most prompts that are drawn so."""
 
 _BLAS_THREADS = 1
 """With more, BLAS's threads spin between the many products of a fit, and our own wait (docs/decisions/0003)."""
@@ -321,7 +320,7 @@ def train(
 def _give_back_memory() -> None:
     """Return freed memory to the system, where the C library is glibc.
 
-    glibc keeps what was freed below memory that is in use: of a million texts that were read and compared, more than a
+    glibc keeps what was freed below memory that is in use: of a million texts that were read and compared, about a
     gigabyte. Large arrays do not use it again, as they get pages of their own.
     """
     if sys.platform == "linux":
