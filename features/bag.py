@@ -32,7 +32,8 @@ TERM_FREQUENCY = np.array(
 """``1 + ln(count)`` by count. Math libraries return logarithms with different last bits. The rounded values agree,
 because no logarithm is within 1e-6 steps of a rounding boundary (a test checks this)."""
 
-_CHUNK = 4096  # prompts counted at once, so that a term they share becomes a single entry
+_PROMPT_BITS = 12
+_CHUNK = 2**_PROMPT_BITS  # prompts counted together
 
 
 class Terms(NamedTuple):
@@ -98,49 +99,89 @@ class BagVocabulary:
 
     def transform(self, pieces: Sequence[IntArray | Terms]) -> Bags:
         """Return the weighted bags. A prompt without a known term gets an empty row."""
-        columns: list[npt.NDArray[np.int32]] = []
-        n_terms = np.zeros(len(pieces), dtype=np.int64)
-        values: list[npt.NDArray[np.float32]] = []
-        row_ends = np.zeros(len(pieces) + 1, dtype=np.int64)
-        for row, ids in enumerate(pieces):
-            column, value, n_terms[row] = self._weigh(ids)
-            columns.append(column.astype(np.int32))
-            values.append(value)
-            row_ends[row + 1] = row_ends[row] + len(column)
-        vectors = sp.csr_array(
-            (
-                np.concatenate([*values, np.empty(0, np.float32)]),
-                np.concatenate([*columns, np.empty(0, np.int32)]),
-                row_ends.astype(np.int32) if row_ends[-1] < _INT32_LIMIT else row_ends,
-            ),
-            shape=(len(pieces), len(self.codes)),
-        )
+        # Pages of memory count when they are written: the room that too many entries would need costs nothing.
+        most = sum(len(ids.codes) if isinstance(ids, Terms) else 2 * len(ids) for ids in pieces)
+        values, columns = np.empty(most, np.float32), np.empty(most, np.int32)
+        n_terms, row_ends, end = np.zeros(len(pieces), dtype=np.int64), np.zeros(len(pieces) + 1, dtype=np.int64), 0
+        for first in range(0, len(pieces), _CHUNK):
+            column, value, known, n_terms[first : first + _CHUNK] = self._weigh(pieces[first : first + _CHUNK])
+            start, end = end, end + len(column)
+            columns[start:end], values[start:end] = column, value
+            row_ends[first + 1 : first + 1 + len(known)] = start + np.cumsum(known)
+        ends = row_ends.astype(np.int32) if end < _INT32_LIMIT else row_ends
+        vectors = sp.csr_array((values[:end], columns[:end], ends), shape=(len(pieces), len(self.codes)))
         return Bags(vectors, n_terms)
 
-    def _weigh(self, ids: IntArray | Terms) -> tuple[IntArray, npt.NDArray[np.float32], int]:
-        """Return the known terms, their weights, and the number of different terms."""
-        codes, counts = count_terms(ids)
-        column = np.searchsorted(self.codes, codes)
-        column[column == len(self.codes)] = 0
-        known = self.codes[column] == codes if len(self.codes) else np.zeros(len(codes), dtype=bool)
-        column = column[known]
+    def _weigh(
+        self, pieces: Sequence[IntArray | Terms]
+    ) -> tuple[IntArray, npt.NDArray[np.float32], IntArray, IntArray]:
+        """Return known terms and their weights, one prompt after the other, and how many it knows and has of each."""
+        n = len(pieces)
+        codes, counts, prompt = _terms_together(pieces)
+        starts = _starts(codes)
+        place = np.searchsorted(self.codes, codes[starts])
+        place[place == len(self.codes)] = 0
+        is_known = self.codes[place] == codes[starts] if len(self.codes) else np.zeros(len(starts), dtype=bool)
+        n_prompts = np.diff(starts, append=len(codes))
+        known = np.flatnonzero(np.repeat(is_known, n_prompts))
+        # Codes ascend, and so do columns: it is left to put each prompt's together.
+        known = known[np.argsort(prompt[known], kind="stable")]
+        column, of_prompt = np.repeat(place, n_prompts)[known], prompt[known]
         frequency = TERM_FREQUENCY.take(counts[known], mode="clip")
         steps = np.rint(frequency * self.idf[column] * WEIGHT_STEPS)
-        norm = np.sqrt(steps @ steps)
-        return column, on_grid(steps / norm if norm > 0 else steps), len(codes)
+        norm = np.sqrt(np.bincount(of_prompt, steps * steps, minlength=n))[of_prompt]
+        values = on_grid(np.divide(steps, norm, out=steps, where=norm > 0))
+        return column, values, np.bincount(of_prompt, minlength=n), np.bincount(prompt, minlength=n)
 
 
 def _prompt_frequency(pieces: Sequence[IntArray | Terms]) -> tuple[IntArray, IntArray]:
     """Return all codes, ascending, and in how many prompts each occurs."""
-    none = np.empty(0, np.int64)
-    codes, counts = [none], [none]
+    codes, counts = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for start in range(0, len(pieces), _CHUNK):
-        per_prompt = [count_terms(ids)[0] for ids in pieces[start : start + _CHUNK]]
-        for found, part in zip((codes, counts), np.unique(np.concatenate(per_prompt), return_counts=True), strict=True):
-            found.append(part)
+        found, _, _ = _terms_together(pieces[start : start + _CHUNK])
+        starts = _starts(found)
+        codes.append(found[starts])
+        counts.append(np.diff(starts, append=len(found)))
     different, place = np.unique(np.concatenate(codes), return_inverse=True)
     frequency = np.bincount(place, weights=np.concatenate(counts), minlength=len(different))
     return different, frequency.astype(np.int64)
+
+
+def _terms_together(pieces: Sequence[IntArray | Terms]) -> tuple[IntArray, IntArray, npt.NDArray[np.uint16]]:
+    """Count the terms of up to `_CHUNK` prompts together, which is faster than one prompt after the other.
+
+    Returns
+    -------
+    codes : int64 array, shape (n_terms,), ascending; a term comes once for each prompt that has it
+    counts : int64 array, shape (n_terms,)
+    prompt : uint16 array, shape (n_terms,)
+        Which of the prompts has it; ascending for each code.
+    """
+    if any(isinstance(ids, Terms) for ids in pieces):
+        each = [count_terms(ids) for ids in pieces]
+        codes, counts = (np.concatenate([one[part] for one in each]) for part in (0, 1))
+        prompt = np.repeat(np.arange(len(each), dtype=np.uint16), [len(one[0]) for one in each])
+        order = np.argsort(codes, kind="stable")
+        return codes[order], counts[order], prompt[order]
+    ids = np.concatenate([*pieces, np.empty(0, np.int64)])
+    of_piece = np.repeat(np.arange(len(pieces)), [len(one) for one in pieces])
+    inside = of_piece[:-1] == of_piece[1:]
+    pairs = ((ids[:-1] + 1) * N_WORD_PIECES + ids[1:])[inside]
+    # Code and prompt share one number, because sorting by one number is several times as fast as by two.
+    terms = np.concatenate([ids << _PROMPT_BITS | of_piece, pairs << _PROMPT_BITS | of_piece[:-1][inside]])
+    terms.sort()
+    starts = _starts(terms)
+    found = terms[starts]
+    return found >> _PROMPT_BITS, np.diff(starts, append=len(terms)), (found & (2**_PROMPT_BITS - 1)).astype(np.uint16)
+
+
+def _starts(ascending: IntArray) -> npt.NDArray[np.intp]:
+    """Return where each different number begins.
+
+    >>> _starts(np.array([3, 3, 5])).tolist()
+    [0, 2]
+    """
+    return np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1])[: len(ascending)])
 
 
 def count_terms(pieces: IntArray | Terms) -> tuple[IntArray, IntArray]:
@@ -161,5 +202,5 @@ def term_codes(ids: IntArray) -> IntArray:
     >>> term_codes(np.array([5, 7])).tolist() == [5, 7, 6 * N_WORD_PIECES + 7]
     True
     """
-    ids = ids.astype(np.int64, copy=False)  # int32 does not hold the codes of pairs
+    ids = ids.astype(np.int64, copy=False)  # uint16 does not hold the codes of pairs
     return np.concatenate([ids, (ids[:-1] + 1) * N_WORD_PIECES + ids[1:]])

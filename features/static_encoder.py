@@ -81,7 +81,7 @@ class StaticEncoder:
         vectors = np.empty((len(batch), self.dimension), dtype=np.float32)
         if _native is not None:
             for vector, ids in zip(vectors, batch.pieces, strict=True):
-                _native.encode(self.table, self.scale, np.asarray(ids, dtype=np.int64), vector)  # of many: int32
+                _native.encode(self.table, self.scale, np.asarray(ids, dtype=np.int64), vector)  # of many: uint16
             return vectors
         for start in range(0, len(batch), _TEXTS_AT_ONCE):
             some = batch.pieces[start : start + _TEXTS_AT_ONCE]

@@ -27,7 +27,7 @@ class TextBatch:
     Attributes
     ----------
     texts : sequence of str, length n
-    pieces : list of int64 or int32 arrays, length n
+    pieces : list of int64 or uint16 arrays, length n
         Word-piece ids of each text, without special tokens; empty for an empty text.
     """
 
@@ -42,8 +42,8 @@ class TextBatch:
         return np.fromiter(map(len, self.pieces), dtype=np.int64, count=len(self.pieces))
 
     def compact(self) -> "TextBatch":
-        """Return the same with all pieces in one int32 array, and views of it for the texts."""
-        together: Any = np.concatenate([*self.pieces, np.empty(0, np.int64)]).astype(np.int32)
+        """Return the same with all pieces in one uint16 array, and views of it for the texts."""
+        together: Any = np.concatenate([*self.pieces, np.empty(0, np.int64)]).astype(np.uint16)  # N_WORD_PIECES fit
         ends = np.cumsum(self.lengths())
         return TextBatch(self.texts, [together[start:end] for start, end in pairwise([0, *ends])])
 

@@ -89,8 +89,10 @@ class WordPieces(dict[str, Pieces]):
         runs = text.split(" ")
         if _is_plain(text):
             return chain.from_iterable(map(self.__getitem__, runs))
-        new = self._of_others([run for run in dict.fromkeys(runs) if not _is_plain(run) and run not in self])
-        return chain.from_iterable([new[run] if run in new else self[run] for run in runs])
+        others = [run for run in dict.fromkeys(runs) if not _is_plain(run)]
+        found = {run: self[run] for run in others if run in self}  # now: new ones may empty the memory
+        found |= self._of_others([run for run in others if run not in found])
+        return chain.from_iterable([found[run] if run in found else self[run] for run in runs])
 
     def __missing__(self, run: str) -> Pieces:
         words = _WORD.findall(run)

@@ -122,13 +122,19 @@ class PredictionTable(Summarised):
     @classmethod
     def concatenate(cls, tables: "Sequence[PredictionTable]") -> "PredictionTable":
         """Join tables of the same models and bar."""
-        first = tables[0]
-        joined: dict[str, Any] = {
-            name: None if getattr(first, name) is None else np.concatenate([getattr(table, name) for table in tables])
-            for name in cls.__dataclass_fields__
-            if name not in ("models", "quality_bar", *_OF_MODELS)
-        }
-        return replace(first, **joined)
+        known = [(name, [getattr(table, name) for table in tables]) for name in cls._of_prompts()]
+        joined: dict[str, Any] = {name: np.concatenate(parts) for name, parts in known if parts[0] is not None}
+        return replace(tables[0], **joined)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "PredictionTable":
+        """Return the predictions for some prompts."""
+        known = [(name, getattr(self, name)) for name in self._of_prompts()]
+        taken: dict[str, Any] = {name: values[rows] for name, values in known if values is not None}
+        return replace(self, **taken)
+
+    @classmethod
+    def _of_prompts(cls) -> list[str]:
+        return [name for name in cls.__dataclass_fields__ if name not in ("models", "quality_bar", *_OF_MODELS)]
 
 
 def lowered(p: npt.NDArray[np.float64], log_odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

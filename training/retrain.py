@@ -104,12 +104,12 @@ def retrain(
         raise TableError(
             "no --table given; a log knows one model a prompt, so give the full evaluations of the former router, too"
         )
-    logged = pl.read_parquet(log)  # before the training, which takes its time
-    if "propensity" not in logged.columns:
+    if "propensity" not in pl.read_parquet_schema(log):
         raise TableError(
             f"{log}: got a table without 'propensity', expected one of 'router-model log export'; full evaluations "
             "are given as --table"
         )
+    logged = logged_rows(pl.read_parquet(log, columns=["model", "quality", "propensity"]))
     config = stored_config(former.provenance.get("config", {}), where=str(base))
     with tempfile.TemporaryDirectory(prefix="router-retrain-") as folder:
         table = Path(folder) / "outcomes.parquet"
@@ -125,7 +125,7 @@ def retrain(
             accept_moves=accept_moves,
             advance=advance,
         )
-    return RetrainReport(report, config, former.content_hash, logged_rows(logged))
+    return RetrainReport(report, config, former.content_hash, logged)
 
 
 def _require_models(table: Path, models: Sequence[str]) -> None:

@@ -1,7 +1,9 @@
 """Train a router: read an outcome table, fit and measure a predictor, save the router and return a report."""
 
+import ctypes
 import math
 import platform
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
@@ -258,6 +260,7 @@ def train(
     warnings += _text_warnings(outcomes, keep_prompts=config.keep_prompts)
     cards = complete_catalog(catalog, outcomes.models, bills=outcomes)
     announced = {} if catalog is None else {one.model: one for one in catalog.cards.values() if one.says_level}
+    _give_back_memory()
     advance("read")
     encoder = load_encoder(config.encoder)
     keeping = cached(encoder, advance=lambda n_done, n: advance(f"encoded {n_done:,} of {n:,}"))
@@ -269,6 +272,7 @@ def train(
     split = split_prompts(outcomes.split_keys, seed=config.seed, holdout=config.holdout)
     _check_size(split, outcomes)
     run = Run(None if isinstance(table, Outcomes) else table, outcomes, features, split, cards, encoder, config)
+    _give_back_memory()
     advance("features")
     warnings += _price_warnings(outcomes, cards)
     router, targets = run.fit(advance)
@@ -311,6 +315,18 @@ def train(
         provenance=dict(artifact.provenance),
         router=Router.assemble(artifact, encoder),
     )
+
+
+def _give_back_memory() -> None:
+    """Return freed memory to the system, where the C library is glibc.
+
+    glibc keeps what was freed below memory that is in use: of a million texts that were read and compared, about a
+    gigabyte. Large arrays do not use it again, as they get pages of their own.
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
 
 def _saved(artifact: Artifact, folder: Path | None, findings: Sequence[Finding]) -> Artifact:
@@ -556,13 +572,16 @@ def graded_prompts(outcomes: Outcomes) -> npt.NDArray[np.intp]:
 
 
 def _without_surplus(outcomes: Outcomes, config: TrainConfig, warnings: list[str]) -> Outcomes:
-    """Leave out held-out prompts beyond `MEASURED_PROMPTS` of a side, with a warning."""
+    """Leave out held-out prompts beyond `MEASURED_PROMPTS` of a side, with a warning.
+
+    Training prompts come first then, so that fitting needs no copy of their arrays.
+    """
     split = split_prompts(outcomes.split_keys, seed=config.seed, holdout=config.holdout)
-    kept = [split.train]
+    kept = []
     for side in (split.calibration, split.test):
         keys = [outcomes.split_keys[row] for row in side]
         kept.append(side[sample_whole(keys, MEASURED_PROMPTS, seed=config.seed)])
-    rows = np.sort(np.concatenate(kept))
+    rows = np.concatenate([split.train, np.sort(np.concatenate(kept))])
     if len(rows) == len(outcomes):
         return outcomes
     warnings.append(
@@ -589,7 +608,8 @@ def _check_size(split: Split, outcomes: Outcomes) -> None:
             f"{len(split.train)} graded training prompts; at least {MIN_PROMPTS} are needed, which is about "
             f"{MIN_PROMPTS * 10 // 6} prompts in the table (some are held out to measure; --no-holdout trains on them)"
         )
-    n_keys = len(set(outcomes.take(split.train).split_keys))
+    keys = outcomes.split_keys
+    n_keys = len({keys[row] for row in split.train})
     if n_keys < N_FOLDS:
         raise TrainingError(
             f"the training prompts belong to {n_keys} groups of conversations (session_id) and near duplicates; "

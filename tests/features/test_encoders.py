@@ -222,7 +222,7 @@ def test_the_missing_package_of_the_multilingual_encoder_is_named(monkeypatch):
 
 
 def test_many_prompts_have_the_features_that_they_have_alone(monkeypatch):
-    """They are parsed and tokenised in parts, and their word pieces take half the memory."""
+    """They are parsed and tokenised in parts, and their word pieces take a quarter of the memory."""
     prompts = ["Name a river.", "", [{"role": "user", "content": "12 + 30?"}], "été " * 9, "long " * 5000, "Hi", "Ok"]
     whole = featurise(prompts, load_encoder("static"))
     monkeypatch.setattr("router_model.features.featuriser._AT_ONCE", 3)
@@ -231,6 +231,6 @@ def test_many_prompts_have_the_features_that_they_have_alone(monkeypatch):
     for name in ("embedding", "surface", "n_input_tokens", "n_images", "max_output_tokens"):
         assert np.array_equal(getattr(parts, name), getattr(whole, name))
     assert [list(one) for one in parts.pieces] == [list(one) for one in whole.pieces]
-    assert {one.dtype for one in parts.pieces} == {np.dtype(np.int32)}
+    assert {one.dtype for one in parts.pieces} == {np.dtype(np.uint16)}
     counted = [[count_terms(one)[0].tolist() for one in features.pieces] for features in (parts, whole)]
-    assert counted[0] == counted[1]  # codes of pairs of pieces are beyond int32
+    assert counted[0] == counted[1]  # codes of pairs of pieces are beyond uint16

@@ -52,3 +52,11 @@ def test_memory_is_bounded(monkeypatch):
 
 def test_lone_surrogates_are_replaced():
     assert tokenise(["a\ud800b"]).pieces[0].tolist() == whole("a?b")
+
+
+def test_a_memory_that_is_emptied_within_a_text_changes_no_piece(monkeypatch):
+    """A word of the text that was remembered, and is not plain ASCII, is forgotten for a new one before it is read."""
+    monkeypatch.setattr("router_model.features.words._MAX_REMEMBERED", 1)
+    words = WordPieces(TOKENISER)
+    alone = [list(words.of_text(word)) for word in ("na\u00efve", "caf\u00e9")]
+    assert list(words.of_text("na\u00efve caf\u00e9")) == alone[0] + alone[1]

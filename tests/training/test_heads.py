@@ -3,6 +3,7 @@ import pytest
 import scipy.sparse as sp
 
 from router_model.prediction.evidence import Bank
+from router_model.training.fitting import heads
 from router_model.training.fitting.heads import Design, fit_head, solve_ridge
 
 
@@ -42,16 +43,23 @@ def test_unknown_pairs_do_not_teach():
 
 @pytest.mark.parametrize("as_sparse", [False, True])
 def test_few_known_pairs_give_the_heads_of_many(as_sparse, monkeypatch):
-    """Each model's own prompts alone, which is faster in a log, and all prompts at once."""
+    """Each model's own prompts alone, which is faster in a log, and all prompts at once.
+
+    Alone, the vectors of all prompts are not transposed: of a million prompts, these are a gigabyte.
+    """
     rng = np.random.default_rng(2)
     vectors = rng.normal(size=(60, 3)).astype(np.float32)
     outcome = rng.normal(size=(60, 5, 2)).astype(np.float32)
     weight = np.repeat(np.eye(5, dtype=np.float32)[rng.integers(5, size=60)][:, :, None], 2, axis=2)
     bank = Bank(outcome * weight, weight, np.zeros((5, 2), np.float32))
-    found = []
+    found, shapes = [], []
+    in_blocks = heads._in_blocks
+    monkeypatch.setattr(heads, "_in_blocks", lambda matrix: shapes.append(matrix.shape) or in_blocks(matrix))
     for few in (0.0, 1.0):
         monkeypatch.setattr("router_model.training.fitting.heads._FEW", few)
         monkeypatch.setattr("router_model.training.fitting.heads._TOLERANCE", 1e-4)
         found.append(fit_head(Design.of(sp.csr_array(vectors) if as_sparse else vectors), bank, penalty=1.0))
+        assert ((3, 60) in shapes) == (as_sparse and few == 0.0)
+        shapes.clear()
     assert np.allclose(found[0].weights, found[1].weights, atol=1e-3)
     assert np.allclose(found[0].bias, found[1].bias, atol=1e-3)

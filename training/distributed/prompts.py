@@ -6,6 +6,7 @@ from functools import cache
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from router_model.features import Encoder, load_encoder
 from router_model.features.errors import EncoderError
@@ -15,7 +16,19 @@ from router_model.prediction_table import PredictionTable
 from router_model.router import Router
 from router_model.training.distributed.engine import engine_in_force, spread
 
+Rows = npt.NDArray[np.intp]
+
 _AT_ONCE: Final = 4096  # prompts of a piece: about 2 MB of text, 6 MB of features, some seconds of work
+_IN_BLOCK: Final = 16 * _AT_ONCE  # prompts whose features are kept at a time, where only predictions are wanted
+
+
+def blocks(n: int) -> Iterator[Rows]:
+    """Yield the numbers from 0 to below n, so many at a time that features of the prompts fit memory.
+
+    >>> [len(rows) for rows in blocks(100_000)]
+    [65536, 34464]
+    """
+    return (np.arange(start, min(start + _IN_BLOCK, n)) for start in range(0, n, _IN_BLOCK))
 
 
 def featurise_all(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures:

@@ -112,7 +112,9 @@ def check_calibration(calls: pl.DataFrame, limits: Thresholds, *, alpha: float =
         if len(off) < MIN_CALLS:
             found.append(_too_few("calibration", model, len(off), limits.calibration, "probability"))
             continue
-        low, below = (gamma_mixture_lower(1 + side, alpha=alpha / 2 / len(models))[-1] for side in (off, -off))
+        low, below = (
+            gamma_mixture_lower(1 + side, alpha=alpha / 2 / len(models), last=True)[0] for side in (off, -off)
+        )
         found.append(_deviation("calibration", model, off, (low - 1, 1 - below), limits.calibration))
     return found
 

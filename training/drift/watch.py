@@ -11,7 +11,8 @@ import polars as pl
 from router_model.charts import IntervalRow, intervals
 from router_model.charts.drawing import Drawing
 from router_model.errors import TableError
-from router_model.features.featuriser import featurise
+from router_model.features import Encoder
+from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 from router_model.router import Router
 from router_model.summary import Summarised, Summary
@@ -29,6 +30,7 @@ from router_model.training.drift.checks import (
     drifted,
 )
 from router_model.training.drift.finding import Finding
+from router_model.training.importing.checks import PROMPT_FORMS, REQUEST_PARTS
 from router_model.training.table.frames import Table, as_frame, is_path, name_of
 from router_model.training.table.outcomes import checked_table, outcomes_of
 
@@ -125,26 +127,48 @@ class DriftReport(Summarised):
 def read_calls(table: Table) -> pl.DataFrame:
     """Read a table that ``router-model log export`` wrote, or a frame of it, in the order of time.
 
+    Prompts are not read: their texts would take most of the memory. The column `row` says where each call's is.
+
     Raises
     ------
     TableError
         If it cannot be read, or was not made from a decision log.
     """
-    if isinstance(table, pl.DataFrame) and set(_FROM_EXTRA) <= set(table.columns):
-        return table  # read before
-    checked_table(table)  # for its error messages
-    frame = pl.read_parquet(table) if is_path(table) else as_frame(table)
-    missing = [name for name in NEEDED if name not in frame.columns]
+    checked_table(table, with_prompts=False)  # for its error messages
+    whole = _lazily(table)
+    there = whole.collect_schema().names()
+    missing = [name for name in NEEDED if name not in there]
     if missing:
         raise TableError(
             f"{name_of(table)}: column {', '.join(missing)} missing; give a table of 'router-model log export'"
         )
-    unknown = [pl.lit(None, pl.String).alias(name) for name in OUTCOME_COLUMN_NAMES if name not in frame.columns]
+    frame = whole.select(name for name in there if name not in (*PROMPT_FORMS, *REQUEST_PARTS)).collect()
+    unknown = [pl.lit(None, pl.String).alias(name) for name in OUTCOME_COLUMN_NAMES if name not in there]
     told = pl.col("extra").str.json_decode(pl.Struct(_FROM_EXTRA)).alias("told")
     return frame.with_columns(*unknown, told).unnest("told").sort("timestamp", maintain_order=True)
 
 
-def watch(router: Router | str | Path, log: Table, limits: Thresholds | None = None, *, seed: int = 0) -> DriftReport:
+def _lazily(table: Table) -> pl.LazyFrame:
+    whole = pl.scan_parquet(table, glob=False) if is_path(table) else as_frame(table).lazy()
+    return whole.with_row_index("row")
+
+
+def _features_at(table: Table, rows: pl.Series, encoder: Encoder) -> PromptFeatures:
+    """Return the features of some calls' prompts, in the order of `rows`."""
+    found = _lazily(table).filter(pl.col("row").is_in(rows.implode())).collect()
+    found = rows.to_frame("row").join(found, on="row", how="left", maintain_order="left")
+    unknown = [pl.lit(None, pl.String).alias(name) for name in OUTCOME_COLUMN_NAMES if name not in found.columns]
+    return featurise(outcomes_of(found.with_columns(unknown), origin="log").prompts, encoder)
+
+
+def watch(
+    router: Router | str | Path,
+    log: Table,
+    limits: Thresholds | None = None,
+    *,
+    seed: int = 0,
+    calls: pl.DataFrame | None = None,
+) -> DriftReport:
     """Check the calls of a log against a router.
 
     Parameters
@@ -152,19 +176,21 @@ def watch(router: Router | str | Path, log: Table, limits: Thresholds | None = N
     router : the one that is served, or its folder; its bank and catalog are compared with
     log : path of a table of ``router-model log export``, or a frame of it
     limits : the smallest effects that count
+    calls : of the log, if they were read before (`read_calls`)
 
     Raises
     ------
     TableError
         If the log cannot be read, or was not made from a decision log.
     """
-    router, calls, limits = Router.of(router), read_calls(log), limits or Thresholds()
+    router, limits = Router.of(router), limits or Thresholds()
+    calls = read_calls(log) if calls is None else calls
     by_conversation = pl.coalesce("session_id", "prompt_id")
     one_each = calls.with_columns(conversation=by_conversation).unique(
         "conversation", keep="first", maintain_order=True
     )
     few = one_each.sample(min(one_each.height, MOST_PROMPTS), seed=seed)
-    features = featurise(outcomes_of(few, origin="log").prompts, router.encoder)
+    features = _features_at(log, few["row"], router.encoder)
     known = calls.filter(pl.col("model").is_in(list(router.models)))
     # Predicted tokens and costs are some percent off where nothing has changed; catalog prices are not.
     findings: Sequence[Finding] = (

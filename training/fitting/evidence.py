@@ -37,6 +37,9 @@ _VOCABULARY_PROMPTS = 100_000
 """The most prompts that are counted to choose terms. What few of so many have says little about any model."""
 
 
+_ROWS_AT_ONCE = 16_384
+
+
 @dataclass(frozen=True, slots=True)
 class EvidenceConfig:
     """The settings of evidence; docs/decisions/0001 gives reasons for the defaults.
@@ -258,7 +261,9 @@ class EvidenceFitter:
     def _coverage_from_outside(self, inside: npt.NDArray[np.bool_], asked: Rows) -> FloatArray:
         """Return the share of each asked prompt's terms that enough prompts of other folds have, shape (n_asked,)."""
         bags = sp.csr_array(self.vectors["bag"])
-        n_prompts = np.bincount(bags[np.flatnonzero(~inside)].indices, minlength=bags.shape[1])
+        n_prompts, outside = np.zeros(bags.shape[1], dtype=np.int64), np.flatnonzero(~inside)
+        for start in range(0, len(outside), _ROWS_AT_ONCE):  # all at once, they would be a second bag
+            n_prompts += np.bincount(bags[outside[start : start + _ROWS_AT_ONCE]].indices, minlength=bags.shape[1])
         own = bags[asked].astype(bool).astype(np.float32)
         known = (n_prompts >= self.config.min_prompts_per_term).astype(np.float32)
         return np.asarray(own @ known / np.maximum(self.n_terms[asked], 1), dtype=np.float32)

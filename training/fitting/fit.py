@@ -118,8 +118,9 @@ def fit_predictor(
     else:
         evidence, served = fitter.out_of_fold(parts, rows), fitter.fit()
     advance("evidence")
-    unlike = fitter.take(known).out_of_fold(far_folds, np.searchsorted(known, rows[some]))
-    del fitter  # the largest arrays of a training; workers forget them, too, at the next step
+    fitter = fitter.take(known)  # without the largest arrays of a training; workers forget them, too, at the next step
+    unlike = fitter.out_of_fold(far_folds, np.searchsorted(known, rows[some]))
+    del fitter
     advance("other tasks")
     stage = _Stage(features.take(rows), targets.take(rows), folds[rows], evidence, seed, advance)
     boosters = stage.fit_success(config.boosters)

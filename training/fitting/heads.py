@@ -6,6 +6,7 @@ dense and bags are sparse; both work.
 
 import itertools
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ class Design:
     ----------
     vectors : shape (n, dimension)
     forward, backward : products with the vectors and with their transpose
+        A sparse matrix is transposed, into a second one, when it is first needed.
     centre : float32 array, shape (dimension,), or None
         The mean, which is taken off dense vectors, so that the record stays the intercept. Sparse ones would become
         dense.
@@ -125,7 +127,15 @@ def _products(vectors: Vectors) -> tuple[Product, Product]:
     """Return the products with the vectors and with their transpose."""
     if not isinstance(vectors, sp.csr_array):
         return (lambda right: np.asarray(vectors @ right)), (lambda right: np.asarray(vectors.T @ right))
-    return _in_blocks(vectors), _in_blocks(vectors.T.tocsr())
+
+    @cache
+    def transposed() -> Product:
+        return _in_blocks(vectors.T.tocsr())
+
+    def backward(left: FloatArray) -> FloatArray:
+        return transposed()(left)
+
+    return _in_blocks(vectors), backward
 
 
 def _in_blocks(matrix: sp.csr_array) -> Product:

@@ -24,7 +24,7 @@ from router_model.prediction_table import PredictionTable
 from router_model.router import Router
 from router_model.saved.artifact import hash_of
 from router_model.screening.constraints import Constraints
-from router_model.training.distributed.prompts import featurise_all, predict_all
+from router_model.training.distributed.prompts import blocks, featurise_all, predict_all
 from router_model.training.measuring.calibration_check import ALL_MODELS
 from router_model.training.measuring.evaluation import Decided, Evaluation, Realised, Tradeoff
 from router_model.training.measuring.operating_point import (
@@ -111,8 +111,6 @@ def evaluate(
     """
     router = Router.of(router).graded_only()
     outcomes = read_outcomes(table).select_models(router.models)
-    if features is None:
-        features = featurise_all(outcomes.prompts, router.encoder)
     seen = seen_before(router, outcomes.prompts)
     near = near_seen(router, outcomes.prompts) & ~seen
     graded = ~np.isnan(outcomes.quality).all(axis=1)
@@ -125,18 +123,20 @@ def evaluate(
             f"{remedy}, and {int((~graded).sum())} have no graded answer"
         )
     bar, rule = router.quality_bar(goal), router.rule(goal)
-    table = predict_all(router, features.take(rows), bar)
     kept = outcomes.take(rows)
+    if features is not None:
+        features = features.take(rows)
+    elif keep_decisions:
+        features = featurise_all(kept.prompts, router.encoder)
+    table, eligible = _predicted(router, kept, features, bar)
     cost = realised_costs(kept, router.catalog)
     realised = _Realiser.of_partial(kept, cost, table)
-    eligible = eligible_models(router, kept, features.take(rows), table)
     chosen = router.rank(rule, table, eligible)[:, 0]
     result = _evaluation(realised, table, chosen, rule=rule.in_words())
     is_known = (seen | near)[rows]
     if is_known.any() and not is_known.all():
         fresh = np.flatnonzero(~is_known)
-        of_fresh = predict_all(router, features.take(rows[fresh]), bar)
-        unseen = _evaluation(realised.take(fresh), of_fresh, chosen[fresh], rule=rule.in_words())
+        unseen = _evaluation(realised.take(fresh), table.take(fresh), chosen[fresh], rule=rule.in_words())
         result = replace(result, unseen=unseen)
     texts = [hash_of(prompt) for prompt in kept.prompts]
     groups = independent_groups(kept.split_keys, texts)
@@ -151,8 +151,8 @@ def evaluate(
     n_billed, n_assumed = int((~np.isnan(kept.cost_usd)).sum()), int(np.isnan(cost).sum())
     arrays = realised.quality, realised.success, realised.cost
     decided = None
-    if keep_decisions:
-        decided = Decided(kept, features.take(rows), table, chosen, column, *arrays, groups, drawn)
+    if keep_decisions and features is not None:
+        decided = Decided(kept, features, table, chosen, column, *arrays, groups, drawn)
     by_column = (
         {kept.models.index(model): share for model, share in read_mix(mix, kept.models).items()} if mix else None
     )
@@ -221,6 +221,24 @@ def near_seen(router: Router, prompts: Sequence[Any]) -> npt.NDArray[np.bool_]:
 def learned_from(router: Router, prompts: Sequence[Any]) -> npt.NDArray[np.bool_]:
     """Return which prompts the router was trained on, or on near duplicates of, shape (n,)."""
     return seen_before(router, prompts) | near_seen(router, prompts)
+
+
+def _predicted(
+    router: Router, outcomes: Outcomes, features: PromptFeatures | None, bar: float
+) -> tuple[PredictionTable, npt.NDArray[np.bool_]]:
+    """Return predictions for prompts, and which models could have been chosen.
+
+    Features that are not given are computed and forgotten, a block of prompts at a time.
+    """
+    tables, eligible = [], []
+    for rows in blocks(len(outcomes)):
+        some = outcomes.take(rows)
+        own = featurise_all(some.prompts, router.encoder) if features is None else features.take(rows)
+        table = predict_all(router, own, bar)
+        eligible.append(eligible_models(router, some, own, table))
+        # Only decisions show intervals, and they are half of a table.
+        tables.append(replace(table, p_interval=None, output_token_quantiles=None))
+    return PredictionTable.concatenate(tables), np.concatenate(eligible)
 
 
 def eligible_models(

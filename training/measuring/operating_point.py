@@ -188,7 +188,7 @@ def margin_of_error(values: Float64Array, together: Sequence[object], share: Flo
 
 
 def clustered_error(
-    values: Float64Array, together: Sequence[object], share: Float64Array | None = None
+    values: Float64Array, together: Sequence[object] | npt.NDArray[np.intp], share: Float64Array | None = None
 ) -> tuple[float, int]:
     """Return the standard error of a mean, and the number of clusters: one for each group.
 

@@ -97,7 +97,7 @@ def _hashes(texts: Sequence[str], one_in: int) -> tuple[HashArray, npt.NDArray[n
     codes = np.frombuffer("".join([_GAP, *marked, _GAP]).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     starts = np.flatnonzero(_is_shingle(codes))
     ends = np.cumsum([len(_GAP), *map(len, marked)])
-    text_of = np.searchsorted(ends, starts, side="right").astype(np.uint64) - np.uint64(1)
+    text_of = np.repeat(np.arange(len(marked), dtype=np.uint64), np.diff(np.searchsorted(starts, ends)))
     hashes = _mixed(codes, starts) >> (np.uint64(64) - _HASH_BITS)
     if one_in > 1:
         is_short = np.array([len(text) < FEWEST_KEPT * one_in for text in marked])
@@ -121,9 +121,10 @@ def _is_shingle(codes: CodeArray) -> npt.NDArray[np.bool_]:
 
 def _mixed(codes: CodeArray, starts: npt.NDArray[np.intp]) -> HashArray:
     """Hash the shingles that start at `starts`: a sum, then the finaliser of SplitMix64 (Steele et al. 2014)."""
-    hashes = np.zeros(len(starts), dtype=np.uint64)
+    sums = np.zeros(max(len(codes) - SHINGLE_CHARS + 1, 0), dtype=np.uint64)  # of all places: faster than of some
     for i, factor in enumerate(_FACTORS):
-        hashes += codes[starts + i] * factor
+        sums += codes[i : i + len(sums)] * factor
+    hashes = sums[starts]
     hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return hashes ^ (hashes >> np.uint64(31))

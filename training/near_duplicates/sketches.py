@@ -53,10 +53,9 @@ def near_sketched(known: TextSketches, prompts: Sequence[PromptLike]) -> npt.NDA
     """
     minima = _minima(prompts, known.common)
     found = np.zeros(len(minima), dtype=np.bool_)
-    tokens = np.unique(_tokens(known.minima))
-    logged = _membership(known.minima, tokens).T.tocsr()
+    logged = _membership(known.minima).T.tocsr()
     for start in range(0, len(minima), _ROWS_AT_ONCE):
-        equal = (_membership(minima[start : start + _ROWS_AT_ONCE], tokens) @ logged).tocoo()
+        equal = (_membership(minima[start : start + _ROWS_AT_ONCE]) @ logged).tocoo()
         at, of = equal.coords[0] + start, equal.coords[1]
         likely = equal.data >= LEAST_EQUAL * _FEWEST_BINS
         at, of, n_equal = at[likely], of[likely], equal.data[likely]
@@ -92,17 +91,10 @@ def _minima_of(hashes: HashArray, n_of_text: npt.NDArray[np.int64], common: Hash
     return kept.astype(np.uint16).reshape(-1, N_BINS)
 
 
-def _tokens(minima: Minima) -> npt.NDArray[np.int64]:
-    """Return bin and number as one, of all bins that are not empty."""
-    numbered = np.arange(N_BINS, dtype=np.int64) * (EMPTY + 1) + minima.astype(np.int64)
-    return np.asarray(numbered[minima != EMPTY], dtype=np.int64)
-
-
-def _membership(minima: Minima, tokens: npt.NDArray[np.int64]) -> sp.csr_array:
-    """Return which of the tokens each sketch has, shape (n, n_tokens)."""
-    own, row = _tokens(minima), np.nonzero(minima != EMPTY)[0]
-    column = np.searchsorted(tokens, own)
-    column[column == len(tokens)] = 0
-    known = tokens[column] == own if len(tokens) else np.zeros(len(own), dtype=np.bool_)
-    ones = np.ones(int(known.sum()), dtype=np.int32)
-    return sp.csr_array((ones, (row[known], column[known])), shape=(len(minima), len(tokens)))
+def _membership(minima: Minima) -> sp.csr_array:
+    """Return which number each sketch has in each bin, as ones, shape (n, N_BINS * (EMPTY + 1))."""
+    has = minima != EMPTY
+    columns = (np.arange(N_BINS, dtype=np.int32) * np.int32(EMPTY + 1) + minima.astype(np.int32))[has]
+    starts = np.append(0, np.cumsum(has.sum(axis=1))).astype(np.int32)
+    ones = np.ones(len(columns), dtype=np.int8)  # two sketches share N_BINS numbers at most
+    return sp.csr_array((ones, columns, starts), shape=(len(minima), N_BINS * (EMPTY + 1)))

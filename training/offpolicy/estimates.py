@@ -27,6 +27,7 @@ would have shown it was not drawn. The predictions foresee it, because the prope
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,8 @@ Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 Shrink = Callable[[Float64Array, float], Float64Array]
+Sessions: TypeAlias = Sequence[object] | Indices
+"""The name or number of each row's session."""
 
 LEVEL = 0.95
 POWER = 0.8
@@ -153,7 +156,7 @@ class PairedParts:
     direct: Float64Array
     foreseen: Float64Array
 
-    def mean(self, sessions: Sequence[object], rows: Indices | slice = slice(None)) -> Estimate:
+    def mean(self, sessions: Sessions, rows: Indices | slice = slice(None)) -> Estimate:
         """Return the mean over some rows with its 95 % interval, for one look at a time that was fixed before.
 
         The error is that of `mean_with_interval`, or the foreseen one, if it is larger.
@@ -229,7 +232,7 @@ def paired_parts(
     return PairedParts(total, direct, scale * (weight * chances.variance).sum(axis=1))
 
 
-def dr_value(policy: LoggedPolicy, rewards: Rewards, sessions: Sequence[object], chances: Chances) -> Estimate:
+def dr_value(policy: LoggedPolicy, rewards: Rewards, sessions: Sessions, chances: Chances) -> Estimate:
     """Return what a policy brings by DR, with an interval that is not narrower than `chances` foresee."""
     nothing = LoggedPolicy(np.zeros_like(policy.probabilities), np.zeros_like(policy.weight))
     return paired_parts(policy, nothing, rewards, chances).mean(sessions)
@@ -291,7 +294,7 @@ def all_differences(
     policy: LoggedPolicy,
     reference: LoggedPolicy,
     rewards: Rewards,
-    sessions: Sequence[object],
+    sessions: Sessions,
     chances: Chances | None = None,
 ) -> dict[str, Estimate]:
     """Return what `policy` brings more than `reference`, by each estimator, with 95 % intervals for a fixed time.
@@ -335,7 +338,7 @@ def slope(estimates: Sequence[Estimate]) -> int:
     return len(estimates) - 1
 
 
-def mean_with_interval(parts: Float64Array, sessions: Sequence[object]) -> Estimate:
+def mean_with_interval(parts: Float64Array, sessions: Sessions) -> Estimate:
     """Return the mean of parts with its 95 % interval, one cluster for each session.
 
     It is for one look at a time that was fixed before. See `anytime_difference`.
@@ -350,7 +353,7 @@ def _interval(value: float, error: float, n_sessions: int) -> Estimate:
     return Estimate(value, value - half, value + half)
 
 
-def saving_with_interval(cost: Float64Array, reference: Float64Array, sessions: Sequence[object]) -> Estimate:
+def saving_with_interval(cost: Float64Array, reference: Float64Array, sessions: Sessions) -> Estimate:
     """Return 1 - cost / reference from parts of both, with an interval by the delta method.
 
     Examples
@@ -369,7 +372,7 @@ def saving_with_interval(cost: Float64Array, reference: Float64Array, sessions: 
 
 
 def saving_on_log(
-    policy: LoggedPolicy, reference: LoggedPolicy, cost: Rewards, sessions: Sequence[object], chances: Chances
+    policy: LoggedPolicy, reference: LoggedPolicy, cost: Rewards, sessions: Sessions, chances: Chances
 ) -> Estimate:
     """Return the saving of a policy by DR, with an interval that is not narrower than `chances` foresee."""
     parts, of_reference = dr_parts(policy, cost), dr_parts(reference, cost)

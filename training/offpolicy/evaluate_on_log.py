@@ -27,7 +27,7 @@ from router_model.charts.drawing import Drawing
 from router_model.errors import SupportError, TableError
 from router_model.router import Router
 from router_model.summary import Summarised, Summary
-from router_model.training.distributed.prompts import featurise_all, predict_all
+from router_model.training.distributed.prompts import blocks, featurise_all, predict_all
 from router_model.training.measuring.evaluate import cheaper_goals, eligible_models, near_seen, seen_before
 from router_model.training.measuring.moves import main_move
 from router_model.training.measuring.verdict import (
@@ -316,9 +316,23 @@ class RouterView:
         cheaper = {position: chosen[rows] for position, chosen in self.cheaper.items()}
         return RouterView(self.chosen[rows], self.quality[rows], self.cost_usd[rows], cheaper)
 
+    @classmethod
+    def concatenate(cls, parts: Sequence["RouterView"]) -> "RouterView":
+        """Join the views of several parts of a log."""
+        chosen, quality, cost = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("chosen", "quality", "cost_usd")
+        )
+        cheaper = {at: np.concatenate([part.cheaper[at] for part in parts]) for at in parts[0].cheaper}
+        return cls(chosen, quality, cost, cheaper)
+
 
 def view_of(router: Router, log: LoggedDecisions, models: Sequence[str]) -> RouterView:
     """Return what a router chooses and predicts on the decisions of a log."""
+    parts = (log.take(rows, left_out={}) for rows in blocks(len(log)))
+    return RouterView.concatenate([_view_of_part(router, part, models) for part in parts])
+
+
+def _view_of_part(router: Router, log: LoggedDecisions, models: Sequence[str]) -> RouterView:
     outcomes = log.outcomes
     features = featurise_all(outcomes.prompts, router.encoder)
     table = predict_all(router, features, router.artifact.operating_point.quality_bar)
@@ -442,8 +456,13 @@ def _overlap(log: LoggedDecisions, policy: LoggedPolicy, choices: tuple[Indices,
         effective_size=effective_size(weight),
         n_graded=int(graded.sum()),
         largest_weight=float(policy.weight.max()),
-        mean_weight=mean_with_interval(policy.weight, log.outcomes.conversation_keys),
+        mean_weight=mean_with_interval(policy.weight, _session_numbers(log)),
     )
+
+
+def _session_numbers(log: LoggedDecisions) -> Indices:
+    """Return a number of each decision's session, shape (n,); they are sorted often, and names are slow to sort."""
+    return np.unique(np.array(log.outcomes.conversation_keys), return_inverse=True)[1]
 
 
 def _evaluation(
@@ -456,8 +475,8 @@ def _evaluation(
     margin: float,
 ) -> LogEvaluation:
     (challenger, champion), (quality, cost) = policies, rewards
-    sessions = log.outcomes.conversation_keys
-    n_sessions = len(set(sessions))
+    sessions = _session_numbers(log)
+    n_sessions = int(sessions.max()) + 1
     chances = (Chances.of_quality(log.propensity, quality), Chances.of_cost(log.propensity, cost))
     of_quality, of_cost = (
         all_differences(challenger, champion, each, sessions, drawn)
@@ -526,11 +545,11 @@ def _anytime(
 def _by_task(
     log: LoggedDecisions, of_quality: PairedParts, of_cost: PairedParts
 ) -> dict[str, tuple[int, Estimate, Estimate]]:
-    tasks, sessions = np.array(log.outcomes.tasks), np.array(log.outcomes.conversation_keys)
+    tasks, sessions = np.array(log.outcomes.tasks), _session_numbers(log)
     found = {}
     for task in sorted(set(tasks.tolist()) - {""}):
         rows = np.flatnonzero(tasks == task)
-        quality, cost = (each.mean(sessions[rows].tolist(), rows) for each in (of_quality, of_cost))
+        quality, cost = (each.mean(sessions[rows], rows) for each in (of_quality, of_cost))
         found[task] = (len(rows), quality, cost)
     return found
 

@@ -215,7 +215,7 @@ def report_on_log(
         prices=_prices(router, on),
         ledger=ledger,
         on_log=on_log,
-        drift=None if calls is None else watch(router, calls, Thresholds()),
+        drift=None if calls is None else watch(router, table, Thresholds(), calls=calls),
     )
 
 

@@ -16,6 +16,7 @@ import polars as pl
 
 from router_model.errors import TableError
 from router_model.features.errors import FeatureError
+from router_model.features.featuriser import as_slice
 from router_model.features.logged import open_prompts
 from router_model.features.prompt import LoggedPrompt, PromptLike
 from router_model.missing_paths import no_such
@@ -98,7 +99,8 @@ class Outcomes(Summarised):
         return len(self.prompt_ids)
 
     def take(self, rows: npt.NDArray[np.intp]) -> "Outcomes":
-        """Return the outcomes of some prompts."""
+        """Return the outcomes of some prompts; numbers of prompts in a row are not copied."""
+        at = as_slice(rows)
         return Outcomes(
             prompt_ids=[self.prompt_ids[row] for row in rows],
             prompts=[self.prompts[row] for row in rows],
@@ -107,9 +109,9 @@ class Outcomes(Summarised):
             sessions=[self.sessions[row] for row in rows] if self.sessions else (),
             sources=[self.sources[row] for row in rows] if self.sources else (),
             groups=[self.groups[row] for row in rows] if self.groups else (),
-            judge=None if self.judge is None else self.judge[rows],
+            judge=None if self.judge is None else self.judge[at],
             judge_names=self.judge_names,
-            **{name: getattr(self, name)[rows] for name in MATRIX_COLUMNS},
+            **{name: getattr(self, name)[at] for name in MATRIX_COLUMNS},
         )
 
     @property
@@ -203,11 +205,15 @@ class CheckedTable(NamedTuple):
     prompts: pl.DataFrame
 
 
-def checked_table(table: Table) -> CheckedTable:
+def checked_table(table: Table, *, with_prompts: bool = True) -> CheckedTable:
     """Read an outcome table, check every column and convert it to its type in the schema.
 
     The table is read in parts. A prompt's text is repeated for every model, and all texts at once would take most of
     the memory that training needs.
+
+    Parameters
+    ----------
+    with_prompts : if False, prompts are checked, and none is returned
     """
     name = name_of(table)
     rows: list[pl.DataFrame] = []
@@ -220,7 +226,7 @@ def checked_table(table: Table) -> CheckedTable:
         problems += [replace(problem, index=problem.index + n_read) for problem in part.problems]
         n_read += part.n_rows if part.name == name else 0
         rows.append(part.table.rows)
-        prompts.append(part.table.prompts)
+        prompts.append(part.table.prompts if with_prompts else part.table.prompts.clear())
         if sum(map(len, prompts[1:])) >= n_together:  # texts come again in other parts; not all copies fit into memory
             prompts = [_distinct(pl.concat(prompts))]
             n_together = len(prompts[0])

@@ -140,4 +140,4 @@ def group_folds(groups: npt.NDArray[np.int64], *, n_folds: int) -> npt.NDArray[n
 
 
 def _hash(text: str) -> int:
-    return int(sha256(text.encode("utf-8", "surrogatepass")).hexdigest(), 16)
+    return int.from_bytes(sha256(text.encode("utf-8", "surrogatepass")).digest())

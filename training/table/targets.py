@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from router_model.features.featuriser import as_slice
 from router_model.prediction.amounts import AMOUNTS
 from router_model.prediction.bars import BarGrid, succeeds
 from router_model.training.table.outcomes import Outcomes
@@ -62,8 +63,9 @@ class Targets:
         return self.n_bars + self.amounts.index(amount)
 
     def take(self, rows: npt.NDArray[np.intp]) -> "Targets":
-        """Return the targets of some prompts."""
-        return replace(self, outcome=self.outcome[rows], weight=self.weight[rows])
+        """Return the targets of some prompts; those of prompts in a row are not copied."""
+        at = as_slice(rows)
+        return replace(self, outcome=self.outcome[at], weight=self.weight[at])
 
 
 def build_targets(outcomes: Outcomes, bars: tuple[float, ...], learn_from: npt.NDArray[np.intp]) -> Targets:

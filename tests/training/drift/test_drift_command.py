@@ -14,6 +14,7 @@ from written_page import text_of
 
 from router_model.serving.decision_log.opening import open_store
 from router_model.serving.decision_log.rows import batch_of, row_of
+from router_model.training.drift.watch import read_calls
 
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -75,7 +76,9 @@ def with_extra(frame, **changed):
 
 
 def test_nothing_has_changed(trained, calls, tmp_path):
+    """Texts are read of the prompts that are compared, and not of all calls."""
     assert of(trained, calls, tmp_path) == set()
+    assert {"prompt"} == {*calls.columns} - {*read_calls(calls).columns}
     said = drift(trained, calls, tmp_path, "--html", tmp_path / "page.html").stdout
     assert "Nothing has changed in" in text_of(tmp_path / "page.html")
     assert "Checked 600 calls between 2026-11-01 00:00 and 2026-11-01 09:59; 600 are graded." in said

@@ -60,6 +60,13 @@ def test_differences_are_those_of_all_outcomes(trained, careful, world):
     assert sum(n for n, _, _ in found.by_task.values()) == N
 
 
+def test_decisions_in_blocks_are_judged_as_all_at_once(careful, world, monkeypatch):
+    """A long log keeps the features of some decisions at a time."""
+    whole = evaluate_on_log(careful, world[0]).as_dict()
+    monkeypatch.setattr("router_model.training.distributed.prompts._IN_BLOCK", 400)
+    assert evaluate_on_log(careful, world[0]).as_dict() == whole
+
+
 def test_the_policy_of_the_log_is_the_router_that_wrote_it(trained, careful, world):
     """Named as the champion, or known by the log: the same, but for its own predictions, which only fill in."""
     by_log, by_name = (evaluate_on_log(careful, read_logged(world[0]), against=x) for x in (None, trained.router))
