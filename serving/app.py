@@ -175,6 +175,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         if parts.proxy is not None:
             stack.push_async_callback(parts.proxy.close)
         stack.push_async_callback(_stop, asyncio.create_task(_update_gauges(parts), name="metrics"))
+        stack.push_async_callback(_stop, asyncio.create_task(_follow_providers(parts), name="providers-watch"))
         with _draining_on_signals(parts), _seldom_collecting():
             start = asyncio.create_task(_start(parts), name="start")
             stack.push_async_callback(_stop, start)
@@ -227,6 +228,13 @@ async def _update_gauges(parts: Parts) -> None:
     while True:
         parts.update_gauges()
         await asyncio.sleep(_GAUGES_EVERY_S)
+
+
+async def _follow_providers(parts: Parts) -> None:
+    """Read the providers' file again when it changes, in every worker; `/admin/reload` reaches one of them."""
+    while parts.proxy is not None:
+        await asyncio.sleep(parts.settings.reload_every_s)
+        await parts.proxy.providers.follow()
 
 
 @contextmanager

@@ -67,7 +67,9 @@ class Settings(BaseSettings):
     router_catalog: tuple[str, ...] = Field((), description="NAME=FILE: as --catalog, of one of these routers.")
     default_plan: tuple[str, ...] = Field((), description="Models to answer with when deciding fails, best first.")
     decision_deadline_s: float = Field(0.25, gt=0, description="After it a request gets the default plan.")
-    reload_every_s: float = Field(2.0, gt=0, description="How often the artifact is looked at for a newer one.")
+    reload_every_s: float = Field(
+        2.0, gt=0, description="How often artifact and providers' file are looked at for newer ones."
+    )
     max_batch: int = Field(256, ge=1, description="Requests in one batch.")
 
     # exploration

@@ -171,6 +171,7 @@ class Telemetry:
         self._with_breaker: set[tuple[str, str]] = set()
         self._forwarded: OrderedDict[str, None] = OrderedDict()
         self._make_trials()
+        self._counter(*RESTARTS)  # 0 here always: whoever starts the workers counts
         for name in routers:
             self._begin_at_0(name)
         self._feedback = self._counter("router_feedback_total", "Feedback taken.")
@@ -211,7 +212,6 @@ class Telemetry:
 
     def _begin_at_0(self, router: str) -> None:
         """Show counters before they count: of one that appears with its first number Prometheus sees no increase."""
-        self._counter(*RESTARTS)  # 0 here always: whoever starts the workers counts
         for counter in (self._saved, self._added):
             counter.labels(BEST_SINGLE, router)
         for metric in METRICS:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from router_model.catalog import ModelCard
+from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.providers.config import Alias, load_aliases, load_providers
 from router_model.serving.providers.echo import EchoTransport
 from router_model.serving.providers.http import Transport
@@ -62,6 +63,7 @@ class Fleet:
         self._rings: dict[_RingKey, KeyRing] = {}
         self._cards_of_known: Cards = {}
         self._known: dict[str, tuple[Target, ...]] = {}
+        self._read: tuple[int, int, int] | None = None
         self._take(*self._load())
 
     @property
@@ -136,6 +138,14 @@ class Fleet:
                 await transport.retire()
         _logger.info("the providers file was read again: %s", ", ".join(self._providers))
 
+    async def follow(self) -> None:
+        """Read the file again if it has changed; if the new one is wrong, that is said once, and the old one stays."""
+        if self._signature() != self._read:
+            try:
+                await self.reload()
+            except SettingsError as exc:
+                _logger.error("%s; the providers that were read before stay in use", exc)  # noqa: TRY400
+
     async def close(self) -> None:
         """End all connections."""
         for transport in (*self._transports.values(), *self._retired):
@@ -168,7 +178,16 @@ class Fleet:
         exact = (one for one in self._aliases if one.pattern == model)
         return next(exact, None) or next((one for one in self._aliases if fnmatchcase(model, one.pattern)), None)
 
+    def _signature(self) -> tuple[int, int, int] | None:
+        """Return what changes with the file; None if it is not there."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
     def _load(self) -> tuple[tuple[Provider, ...], tuple[Alias, ...]]:
+        self._read = self._signature()
         aliases = load_aliases(self._path)
         if self._check is not None:
             for alias in aliases:

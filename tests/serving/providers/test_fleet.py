@@ -129,6 +129,23 @@ def test_reload_takes_the_new_file(fleet, path):
     assert list(fleet.models) == ["a/priced"]
 
 
+def test_a_file_that_changes_is_read_again_and_a_wrong_one_is_said_once(fleet, path, caplog):
+    def followed():
+        asyncio.run(fleet.follow())
+        return [target.name for target in fleet.targets("a/priced")]
+
+    before = followed()
+    assert not caplog.records
+    path.write_text("[third]\nkind = 'nothing'")
+    assert [followed(), followed()] == [before, before]
+    path.unlink()
+    assert [followed(), followed()] == [before, before]
+    said = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert ["kind is 'nothing'" in said[0], len(said)] == [True, 2]
+    path.write_text("[third]\nkind = 'echo'\nmodels = ['a/priced']")
+    assert followed() == ["third:a/priced"]
+
+
 def test_aliases_are_found_by_name_then_by_glob_and_follow_the_file(fleet, path):
     aliases = 'aliases = {"gpt-5*" = "auto", "gpt-5-mini" = {model = "a/priced", deny = ["x"]}}\n'
     path.write_text(aliases + TWO)
