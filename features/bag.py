@@ -9,7 +9,7 @@ step is exact or rounded to a grid (`router_model.features.grid`), so that a pro
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -109,8 +109,7 @@ class BagVocabulary:
             columns[start:end], values[start:end] = column, value
             row_ends[first + 1 : first + 1 + len(known)] = start + np.cumsum(known)
         ends = row_ends.astype(np.int32) if end < _INT32_LIMIT else row_ends
-        vectors = sp.csr_array((values[:end], columns[:end], ends), shape=(len(pieces), len(self.codes)))
-        return Bags(vectors, n_terms)
+        return Bags(csr_of(values[:end], columns[:end], ends, shape=(len(pieces), len(self.codes))), n_terms)
 
     def _weigh(
         self, pieces: Sequence[IntArray | Terms]
@@ -132,6 +131,16 @@ class BagVocabulary:
         norm = np.sqrt(np.bincount(of_prompt, steps * steps, minlength=n))[of_prompt]
         values = on_grid(np.divide(steps, norm, out=steps, where=norm > 0))
         return column, values, np.bincount(of_prompt, minlength=n), np.bincount(prompt, minlength=n)
+
+
+def csr_of(
+    values: npt.NDArray[np.float32], columns: npt.NDArray[Any], row_ends: npt.NDArray[Any], *, shape: tuple[int, int]
+) -> sp.csr_array:
+    """Return a sparse matrix of arrays that it does not copy: scipy's own way copies a view of less than half."""
+    matrix: Any = sp.csr_array(shape, dtype=values.dtype)
+    matrix.data, matrix.indices, matrix.indptr = values, columns, row_ends
+    made: sp.csr_array = matrix
+    return made
 
 
 def _prompt_frequency(pieces: Sequence[IntArray | Terms]) -> tuple[IntArray, IntArray]:

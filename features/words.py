@@ -90,7 +90,8 @@ class WordPieces(dict[str, Pieces]):
         if _is_plain(text):
             return chain.from_iterable(map(self.__getitem__, runs))
         others = [run for run in dict.fromkeys(runs) if not _is_plain(run)]
-        found = {run: self[run] for run in others if run in self}  # now: new ones may empty the memory
+        # By `get`, and now: new words, here or in another thread, may empty the memory.
+        found = {run: known for run in others if (known := self.get(run)) is not None}
         found |= self._of_others([run for run in others if run not in found])
         return chain.from_iterable([found[run] if run in found else self[run] for run in runs])
 

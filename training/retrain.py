@@ -104,12 +104,13 @@ def retrain(
         raise TableError(
             "no --table given; a log knows one model a prompt, so give the full evaluations of the former router, too"
         )
-    if "propensity" not in pl.read_parquet_schema(log):
+    needed = ["model", "quality", "propensity"]
+    if missing := [repr(name) for name in needed if name not in pl.read_parquet_schema(log)]:
         raise TableError(
-            f"{log}: got a table without 'propensity', expected one of 'router-model log export'; full evaluations "
-            "are given as --table"
+            f"{log}: got a table without {', '.join(missing)}, expected one of 'router-model log export'; full "
+            "evaluations are given as --table"
         )
-    logged = logged_rows(pl.read_parquet(log, columns=["model", "quality", "propensity"]))
+    logged = logged_rows(pl.read_parquet(log, columns=needed))
     config = stored_config(former.provenance.get("config", {}), where=str(base))
     with tempfile.TemporaryDirectory(prefix="router-retrain-") as folder:
         table = Path(folder) / "outcomes.parquet"

@@ -4,7 +4,11 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from random import Random
+from typing import Final
 
+UNSECRET: Final = Random()  # noqa: S311  (no secrets)
+"""Draws ids that are nobody's secret, without a system call; no program's seed repeats them."""
 _LARGEST_COUNT = 0xFFF
 
 

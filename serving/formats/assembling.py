@@ -16,8 +16,16 @@ from router_model.serving.providers.failures import UpstreamFailure
 
 _EVENT_END: Final = b"\n\n"
 _FEWEST_JOINED: Final = 4
-_HEAD: Final = re.compile(rb"""(?:event: \w+\n)?data: \{.*?"delta":\s*\{[^{}]*?"(?:content|text)":\s*"(?=[^"])""")
 _TEXT: Final = re.compile(rb"""(?:[^"\\\x00-\x1f]|\\["\\/bfnrt])*""")
+"""A text as JSON has it; none with an escape that may be half a character."""
+_TEXT_EVENT: Final = re.compile(
+    rb"""((?:event:\ \w+\n)?data:\ \{[^{}]*(?:"choices":\s*\[\s*\{[^{}]*)?"delta":\s*\{\s*
+    (?:"(?:role|type)":\s*"\w*"\s*,\s*)?"(?:content|text)":\s*")(%b)("
+    (?:\s*,\s*"\w+":\s*(?:null|"assistant"))*\s*\}[^{}]*\}(?:\s*\][^{}]*\})?)"""
+    % _TEXT.pattern,
+    re.VERBOSE,
+)
+"""An event of one choice, or of none, that says a piece of text and nothing else that adds up."""
 _MODALITIES: Final = ("responseModalities", "response_modalities")
 
 
@@ -66,20 +74,19 @@ def joined_texts(data: bytes) -> bytes:
 
 def _joined_to_first(events: list[bytes], at: int) -> tuple[bytes, int]:
     """Return the event at a place, joined with those behind it that only have another text, and how many that are."""
-    first = events[at]
-    found = _HEAD.match(first)
-    text = None if found is None else _TEXT.match(first, found.end())
-    if text is None or first[text.end() : text.end() + 1] != b'"':
-        return first, 1
-    head, tail = first[: text.start()], first[text.end() :]
-    n_around = len(head) + len(tail)
-    texts = [text[0]]
+    found = _TEXT_EVENT.fullmatch(events[at])
+    if found is None:
+        return events[at], 1
+    head, text, tail = found.groups()
+    texts, n_around = [text], len(head) + len(tail)
     for event in islice(events, at + 1, None):
         if not (len(event) >= n_around and event.startswith(head) and event.endswith(tail)):
             break
-        texts.append(event[len(head) : len(event) - len(tail)])
-    said = b"".join(texts)
-    return (head + said + tail, len(texts)) if _TEXT.fullmatch(said) else (first, 1)
+        text = event[len(head) : len(event) - len(tail)]
+        if not _TEXT.fullmatch(text):
+            break
+        texts.append(text)
+    return head + b"".join(texts) + tail, len(texts)
 
 
 def streams_say_all(call: Call) -> bool:

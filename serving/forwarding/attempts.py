@@ -10,11 +10,10 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from random import randbytes
 from typing import Any, Final
 
 from router_model.serving.common.error_location import error_location
-from router_model.serving.common.ids import IdMaker
+from router_model.serving.common.ids import UNSECRET, IdMaker
 from router_model.serving.common.log_throttle import LogThrottle
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.decision_log.texts import bounded
@@ -42,7 +41,7 @@ _CUT: Final = _ABANDONED | {FailureKind.TRUNCATED.value, FailureKind.CONNECTION.
 _HTML: Final = "text/html"
 """The content type that proxies and login pages answer with, but no model does."""
 _logger = logging.getLogger(__name__)
-_make_id: Final = IdMaker("att_", random_bytes=randbytes)  # nobody's secret
+_make_id: Final = IdMaker("att_", random_bytes=UNSECRET.randbytes)
 _throttle: Final = LogThrottle(60.0)
 _PARTS: Final = re.compile(r"[-_:@\s]+")
 _QUALIFIER: Final = re.compile(r"0|\d\d|\d{3,}|v\d+|latest|preview|exp|experimental|beta|stable")

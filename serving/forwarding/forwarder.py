@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 
 from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError
 from router_model.serving.formats.adapter import Adapter
-from router_model.serving.formats.format import Surface
+from router_model.serving.formats.format import Call, Surface
 from router_model.serving.forwarding.attempts import CLIENT_GONE, SHUTDOWN, Attempt
 from router_model.serving.forwarding.calls import call
 from router_model.serving.forwarding.connections import Connections
@@ -31,7 +31,7 @@ from router_model.serving.forwarding.retry_policy import Do, Step, Tried, next_s
 from router_model.serving.forwarding.rules import Rules
 from router_model.serving.forwarding.streams import unreadable
 from router_model.serving.forwarding.upstream_errors import upstream_error
-from router_model.serving.forwarding.whole_answers import WholeAnswers, refuses_stream
+from router_model.serving.forwarding.whole_answers import WholeAnswers, is_short, refuses_stream
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.fleet import Fleet
 from router_model.serving.providers.health import Health, HealthTable
@@ -134,6 +134,7 @@ class Forwarder:
                 len(prepared.request.content),
                 has_others=state.has_untried,
                 is_live=forward_request.call.stream and not forward_request.buffer,
+                is_short=self._is_short(forward_request.call, prepared.target),
             ),
             share_until=state.share_of(prepared.position, clock()),
             is_streamed=prepared.is_streamed,
@@ -159,6 +160,9 @@ class Forwarder:
         if attempt.is_better_plain:
             self._whole_answers.ask_plainly(prepared.target)
         return reply
+
+    def _is_short(self, call_: Call, target: Target) -> bool:
+        return not call_.stream and self._whole_answers.streams(target) and is_short(call_, target)
 
     async def _without_stream(
         self, state: ForwardState, prepared: PreparedCall, failure: UpstreamFailure

@@ -23,7 +23,6 @@ from router_model.serving.common.remembered import Remembered
 from router_model.serving.formats.format import Call
 from router_model.serving.forwarding.rules import Bounds, PatienceRules
 from router_model.serving.forwarding.thinking import Thinking, thinking_of
-from router_model.serving.forwarding.whole_answers import is_short
 from router_model.serving.providers.provider import Target
 
 _SHARE: Final = 0.99
@@ -135,7 +134,16 @@ class Patience:
     def __post_init__(self) -> None:
         self._seen = Remembered(self._new, most=self.rules.most_candidates, is_blank=lambda seen: seen.is_blank)
 
-    def of(self, target: Target, call: Call, n_bytes: int, *, has_others: bool, is_live: bool = False) -> Waits:
+    def of(
+        self,
+        target: Target,
+        call: Call,
+        n_bytes: int,
+        *,
+        has_others: bool,
+        is_live: bool = False,
+        is_short: bool = False,
+    ) -> Waits:
         """Return the waits of an attempt.
 
         Parameters
@@ -147,14 +155,15 @@ class Patience:
             Whether another candidate can be asked instead.
         is_live : bool
             Whether the caller gets the answer while it comes, so that nobody else can be asked after its first token.
+        is_short : bool
+            Whether a stream would be asked for, but for the answer's limit of a few tokens.
         """
         rules, limits = self.rules, target.provider.deadlines
         thinking = thinking_of(call, target)
         seen = self._seen.of((target.provider.name, target.served_model, thinking))
         scale = min(1.0 + n_bytes // rules.bytes_a_step, rules.most_scale)
         first, idle = rules.first[thinking], rules.idle[thinking]
-        # All of a short answer is waited for as the first token of a long one.
-        whole, of_whole = (seen.short, first) if is_short(call, target) else (seen.whole, rules.whole)
+        whole, of_whole = (seen.short, rules.short) if is_short else (seen.whole, rules.whole)
         return Waits(
             self._wait(seen.first, first, limits.first_token_s, scale, is_eager=has_others),
             self._wait(seen.idle, idle, limits.idle_s, 1.0, is_eager=has_others and not is_live),

@@ -62,6 +62,7 @@ class PatienceRules:
         Of whom times are remembered.
     first, idle : bounds to the first token, and of a pause within a stream, by how much a call makes a model think
     whole : of an answer that does not come as a stream
+    short : of one that does not, because it may have only a few tokens; they take 7 s longer than the first at most
     """
 
     multiple: float = 4.0
@@ -85,6 +86,7 @@ class PatienceRules:
         }
     )
     whole: Bounds = Bounds(60.0, 600.0, 600.0)
+    short: Bounds = Bounds(12.0, 37.0, 67.0)
 
 
 @dataclass(frozen=True, slots=True)

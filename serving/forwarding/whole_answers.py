@@ -17,7 +17,7 @@ _AGAIN_S: Final = 3600.0
 """After so long it is tried once more: OpenAI, for one, streams some models to verified organisations only."""
 _MOST: Final = 1_000
 _SHORT_TOKENS: Final = 128
-"""So many tokens take 7 s at 18 a second, which is slow."""
+"""So many take 7 s at 18 a second, which is slow (`PatienceRules.short`)."""
 _STREAM: Final = re.compile(r"\bstream", re.IGNORECASE)
 """Not within a word: proxies speak of an "upstream" that does not answer, which says nothing of streams."""
 _REFUSING: Final = frozenset(
@@ -40,12 +40,14 @@ class WholeAnswers:
 
     def by_stream(self, call: Call, target: Target) -> bool:
         """Return whether a call that wants a whole answer asks the candidate for a stream."""
+        return call.stream or (self.streams(target) and streams_say_all(call) and not is_short(call, target))
+
+    def streams(self, target: Target) -> bool:
+        """Return whether the candidate may be asked for streams where whole answers are wanted."""
         provider = target.provider
-        if call.stream or not provider.stream_whole_answers or provider.kind is Kind.ECHO:
-            return call.stream
-        if is_short(call, target):
+        if not provider.stream_whole_answers or provider.kind is Kind.ECHO:
             return False
-        return streams_say_all(call) and self.plain_until.get(_key(target), 0.0) <= clock()
+        return self.plain_until.get(_key(target), 0.0) <= clock()
 
     def ask_plainly(self, target: Target) -> None:
         """Ask the candidate for whole answers as such, for an hour."""

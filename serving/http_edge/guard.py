@@ -10,7 +10,6 @@ import asyncio
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from random import getrandbits
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -18,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from router_model.serving.access.authentication import CREDENTIALS, RESPONSE_HEADERS
 from router_model.serving.common.causes import Shape
+from router_model.serving.common.ids import UNSECRET
 from router_model.serving.common.log_lines import REQUEST
 from router_model.serving.common.loopback import is_address, is_loopback
 from router_model.serving.common.service_errors import (
@@ -86,7 +86,7 @@ class Guard:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope = with_plain_path(scope)
-        scope[REQUEST_ID] = f"req_{getrandbits(96):024x}"  # nobody's secret
+        scope[REQUEST_ID] = f"req_{UNSECRET.getrandbits(96):024x}"
         REQUEST.set(scope[REQUEST_ID])
         if not self._access_log:
             await self._answer(scope, receive, send)

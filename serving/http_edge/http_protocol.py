@@ -38,25 +38,32 @@ class Client:
 
     def __init__(self, listen: Callable[[], object]) -> None:
         self._listen = listen
-        self._waiting: set[Callable[[], object]] = set()
+        self._waiting: dict[Callable[[], object], asyncio.Handle | None] = {}
         self._has_left = False
 
     def call_when_gone(self, callback: Callable[[], object]) -> None:
-        """Call once when the client leaves; at once, if it has."""
+        """Call once when the client leaves; soon, if it has."""
         if self._has_left:
-            callback()
-            return
-        self._waiting.add(callback)
-        self._listen()
+            self._waiting[callback] = asyncio.get_running_loop().call_soon(callback)
+        else:
+            self._waiting[callback] = None
+            self._listen()
 
     def forget(self, callback: Callable[[], object]) -> None:
         """Do not call any more."""
-        self._waiting.discard(callback)
+        handle = self._waiting.pop(callback, None)
+        if handle is not None:
+            handle.cancel()
+
+    def listen(self) -> None:
+        """Go on reading what the client sends, if anybody waits for its end."""
+        if self._waiting:
+            self._listen()
 
     def leave(self) -> None:
         """Call all who wait."""
         self._has_left = True
-        waiting, self._waiting = self._waiting, set()
+        waiting, self._waiting = self._waiting, {}
         for callback in waiting:
             callback()
 
@@ -159,6 +166,7 @@ class HeadLimitedProtocol(HttpToolsProtocol):
             raise _FramingError
         self.scope[CLIENT] = self._client  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
+        self._client.listen()  # uvicorn stops at a request that was sent ahead, and would not see the client leave
 
     def on_chunk_header(self) -> None:
         """Count a chunk."""

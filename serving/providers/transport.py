@@ -127,6 +127,7 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        # Aiohttp's own attribute: without it the handler is aiohttp's, which only costs time (a test looks).
         self._factory: Any = partial(_ResponseHandler, loop=self._loop)
         self._lines: dict[Any, _Line] = {}
 

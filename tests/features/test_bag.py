@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfTransformer
 
-from router_model.features.bag import MOST_COUNTED, TERM_FREQUENCY, BagVocabulary, term_codes
+from router_model.features.bag import MOST_COUNTED, TERM_FREQUENCY, BagVocabulary, Terms, csr_of, term_codes
 
 pytestmark = pytest.mark.processor
 
@@ -72,6 +73,19 @@ def test_terms_counted_in_chunks_are_the_same(monkeypatch):
     parts = BagVocabulary.fit(prompts, min_prompts=2, max_terms=30)
     assert parts.codes.tolist() == whole.codes.tolist()
     assert parts.idf.tolist() == whole.idf.tolist()
+
+
+def test_terms_and_ids_together_are_weighed_alike_in_chunks_and_nothing_is_copied(monkeypatch):
+    rng = np.random.default_rng(1)
+    ids = [rng.integers(0, 9, rng.integers(0, 12)) for _ in range(50)]
+    vocabulary = BagVocabulary.fit(ids, min_prompts=2, max_terms=30)
+    mixed = [Terms(*np.unique(term_codes(one), return_counts=True)) if i % 3 else one for i, one in enumerate(ids)]
+    alone = sp.vstack([vocabulary.transform([one]).vectors for one in ids])
+    monkeypatch.setattr("router_model.features.bag._CHUNK", 7)
+    together = vocabulary.transform(mixed).vectors
+    assert (together != alone).nnz == 0
+    few = csr_of(together.data[:9], together.indices[:9], together.indptr[:1], shape=(0, 30))
+    assert np.shares_memory(few.data, together.data)
 
 
 def test_no_logarithm_is_near_the_middle_of_two_steps():

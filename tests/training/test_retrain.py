@@ -84,6 +84,12 @@ def test_a_table_that_is_no_log_is_refused_before_anything_is_trained(trained, t
     assert not (tmp_path / "router").exists()
 
 
+def test_a_log_without_grades_or_models_is_refused_in_words(trained, table, tmp_path):
+    pl.read_parquet(table).drop("quality").with_columns(propensity=pl.lit(1.0)).write_parquet(tmp_path / "log.parquet")
+    with pytest.raises(TableError, match="got a table without 'quality', expected one of"):
+        retrain(tmp_path / "log.parquet", trained.path, tmp_path / "router", tables=[table])
+
+
 def test_tables_of_another_router_are_refused(trained, table, service, tmp_path):
     url, spool = service
     pl.read_parquet(table).with_columns(pl.col("model") + "-v2").write_parquet(tmp_path / "other.parquet")

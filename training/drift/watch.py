@@ -44,6 +44,7 @@ _FROM_EXTRA: Final = {
     "cache_write_tokens": pl.Int64,
     "artifact": pl.String,
 }
+_ROW: Final = "__row__"  # no column of a table's own has that name
 _DRAWN: Final = 20
 NEEDED: Final = ("model", "quality", "timestamp", "extra", "input_tokens", "output_tokens", "cost_usd")
 """Columns of a log without which nothing is checked."""
@@ -127,7 +128,7 @@ class DriftReport(Summarised):
 def read_calls(table: Table) -> pl.DataFrame:
     """Read a table that ``router-model log export`` wrote, or a frame of it, in the order of time.
 
-    Prompts are not read: their texts would take most of the memory. The column `row` says where each call's is.
+    Prompts are not read: their texts would take most of the memory. The column `_ROW` says where each call's is.
 
     Raises
     ------
@@ -150,13 +151,21 @@ def read_calls(table: Table) -> pl.DataFrame:
 
 def _lazily(table: Table) -> pl.LazyFrame:
     whole = pl.scan_parquet(table, glob=False) if is_path(table) else as_frame(table).lazy()
-    return whole.with_row_index("row")
+    return whole.with_row_index(_ROW)
 
 
-def _features_at(table: Table, rows: pl.Series, encoder: Encoder) -> PromptFeatures:
-    """Return the features of some calls' prompts, in the order of `rows`."""
-    found = _lazily(table).filter(pl.col("row").is_in(rows.implode())).collect()
-    found = rows.to_frame("row").join(found, on="row", how="left", maintain_order="left")
+def _features_at(table: Table, calls: pl.DataFrame, encoder: Encoder) -> PromptFeatures:
+    """Return the features of some calls' prompts, in their order.
+
+    Raises
+    ------
+    TableError
+        If the table is another one now than when the calls were read.
+    """
+    found = _lazily(table).filter(pl.col(_ROW).is_in(calls[_ROW].implode())).collect()
+    found = calls.select(_ROW).join(found, on=_ROW, how="left", maintain_order="left")
+    if not found["prompt_id"].equals(calls["prompt_id"]):
+        raise TableError(f"{name_of(table)}: it was replaced while it was read; run the command again")
     unknown = [pl.lit(None, pl.String).alias(name) for name in OUTCOME_COLUMN_NAMES if name not in found.columns]
     return featurise(outcomes_of(found.with_columns(unknown), origin="log").prompts, encoder)
 
@@ -190,7 +199,7 @@ def watch(
         "conversation", keep="first", maintain_order=True
     )
     few = one_each.sample(min(one_each.height, MOST_PROMPTS), seed=seed)
-    features = _features_at(log, few["row"], router.encoder)
+    features = _features_at(log, few, router.encoder)
     known = calls.filter(pl.col("model").is_in(list(router.models)))
     # Predicted tokens and costs are some percent off where nothing has changed; catalog prices are not.
     findings: Sequence[Finding] = (

@@ -6,13 +6,14 @@ dense and bags are sparse; both work.
 
 import itertools
 from dataclasses import dataclass
-from functools import cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from router_model.features.bag import csr_of
 from router_model.prediction.evidence import Bank, LinearHead
 from router_model.prediction.similarity import Vectors
 from router_model.prediction.threads import in_parallel
@@ -128,12 +129,14 @@ def _products(vectors: Vectors) -> tuple[Product, Product]:
     if not isinstance(vectors, sp.csr_array):
         return (lambda right: np.asarray(vectors @ right)), (lambda right: np.asarray(vectors.T @ right))
 
-    @cache
-    def transposed() -> Product:
-        return _in_blocks(vectors.T.tocsr())
+    made: list[Product] = []
+    making = Lock()  # two tasks of one worker may ask at once, and each transpose is as large as the bags
 
     def backward(left: FloatArray) -> FloatArray:
-        return transposed()(left)
+        with making:
+            if not made:
+                made.append(_in_blocks(vectors.T.tocsr()))
+        return made[0](left)
 
     return _in_blocks(vectors), backward
 
@@ -164,4 +167,4 @@ def _row_block(matrix: sp.csr_array, start: int, end: int) -> sp.csr_array:
     """Return some rows without copying them."""
     first, last = matrix.indptr[start], matrix.indptr[end]
     parts = (matrix.data[first:last], matrix.indices[first:last], matrix.indptr[start : end + 1] - first)
-    return sp.csr_array(parts, shape=(end - start, matrix.shape[1]), copy=False)
+    return csr_of(*parts, shape=(end - start, matrix.shape[1]))

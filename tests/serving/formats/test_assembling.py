@@ -35,18 +35,30 @@ def assembled(kind, content, n_bytes=None):
     return json.loads(body), stream.facts, adapter.provider.read_answer("application/json", body)[1]
 
 
-TEXTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=8), min_size=1, max_size=12)
+TEXTS = st.lists(
+    st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(["0", " "]), min_size=4, max_size=12
+)
+BESIDE = {  # what adds up beside the text, and what does not
+    "nothing": {},
+    "role and null": {"delta": {"role": "assistant", "refusal": None}, "logprobs": None},
+    "logprobs": {"logprobs": {"content": [{"token": "0", "logprob": 0.0}]}},
+    "reasoning": {"delta": {"reasoning_content": "-"}},
+    "arguments": {"delta": {"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "f", "arguments": " "}}]}},
+    "a second choice": {},
+}
 
 
-@settings(max_examples=60, deadline=None)
-@given(TEXTS, st.booleans(), st.sampled_from([0, 1, 3]))
-def test_texts_that_come_at_once_are_read_as_if_each_had_come_alone(texts, ascii_only, other_at):
-    """Every text of JSON, with its escapes; another choice, and another field, come in between."""
-    events = [
-        {"id": "c", "choices": [{"index": int(i % 4 == other_at), "delta": {"content": one}, "finish_reason": None}]}
-        for i, one in enumerate(["a", *texts])
-    ]
-    ends = [{"index": index, "delta": {}, "finish_reason": "stop"} for index in (0, 1)]
+@settings(max_examples=100, deadline=None)
+@given(TEXTS, st.booleans(), st.sampled_from([0, 1, 3]), st.sampled_from([*BESIDE]))
+def test_texts_that_come_at_once_are_read_as_if_each_had_come_alone(texts, ascii_only, other_at, beside):
+    """Every text of JSON, with its escapes; another choice, and what adds up beside a text, come in between."""
+    events = []
+    for i, one in enumerate(["a", *texts]):
+        choice = {"index": int(i % 4 == other_at), "delta": {"content": one}, "finish_reason": None, **BESIDE[beside]}
+        choice["delta"] = {"content": one, **BESIDE[beside].get("delta", {})}
+        other = [{"index": 2, "delta": {"content": " "}}] if beside == "a second choice" else []
+        events.append({"id": "c", "choices": [choice, *other]})
+    ends = [{"index": index, "delta": {}, "finish_reason": "stop"} for index in (0, 1, 2)]
     events += [{"id": "c", "choices": ends, "usage": {"prompt_tokens": 7, "completion_tokens": 9}}]
     content = b"".join(b"data: %b\n\n" % json.dumps(event, ensure_ascii=ascii_only).encode() for event in events)
     at_once, one_by_one = assembled(Kind.OPENAI, content), adapter_for(Surface.CHAT, Kind.OPENAI).assembly(target_at())
@@ -61,13 +73,12 @@ def test_texts_that_come_at_once_are_read_as_if_each_had_come_alone(texts, ascii
 
 def test_texts_of_a_burst_are_read_as_one():
     said = [b'{"delta":{"content":"%d\\n"},"x":1}' % number for number in range(50)]
-    burst = b"".join(b"data: %b\n\n" % one for one in said)
-    assert joined_texts(burst) == b'data: {"delta":{"content":"%b"},"x":1}\n\n' % b"".join(
-        b"%d\\n" % i for i in range(50)
-    )
-    # What ends alike behind an escape that may be half a character stays apart, as does the half event at the end.
-    kept = b'data: {"delta":{"content":"a\\ud83d"}}\n\n' * 5 + b'data: {"delta":{"content":"b"'
-    assert joined_texts(kept) == kept
+    burst, texts = b"".join(b"data: %b\n\n" % one for one in said), b"".join(b"%d\\n" % number for number in range(50))
+    assert joined_texts(burst) == b'data: {"delta":{"content":"%b"},"x":1}\n\n' % texts
+    # Joined up to an escape that may be half a character, and behind it; what is not whole stays as it is.
+    half = b'data: {"delta":{"content":"\\ud83d"},"x":1}\n\n'
+    cut = b'data: {"delta":{"content":"b"'
+    assert joined_texts(burst + half + burst + cut) == joined_texts(burst) + half + joined_texts(burst) + cut
 
 
 def put_together(kind, events, reason=None):

@@ -150,8 +150,8 @@ def test_a_deadline_to_the_first_token_is_kept_of_a_short_answer_too():
     assert world.streamed == [True]
 
 
-def test_a_short_answer_that_does_not_come_is_left_as_early_as_a_stream():
-    """After 30 s, while another candidate is there; ten calls of 1 s make that 4 x (1 + 5 / 10) x 1 s."""
+def test_a_short_answer_that_does_not_come_is_left_nearly_as_early_as_a_stream():
+    """After 37 s, while another candidate is there; ten calls of 1 s make that 12 s at least."""
     short = {"messages": [], "max_tokens": 10}
     world = World(
         {"a:m": [whole(delay=1000.0), *[whole(delay=1.0)] * 10, whole(delay=1000.0)], "b:m": [whole("b")] * 2}
@@ -162,8 +162,13 @@ def test_a_short_answer_that_does_not_come_is_left_as_early_as_a_stream():
 
     assert run(main())[-1] == "b"
     failed = [record.latency_s for record in world.records if record.error_type]
-    assert (failed[0], len(failed)) == (30.0, 2)
-    assert failed[1] == pytest.approx(6.0 * 1.5, rel=0.05)  # half as long again after the first that did not come
+    assert (failed[0], len(failed)) == (37.0, 2)
+    assert failed[1] == pytest.approx(12.0 * 1.5, rel=0.05)  # half as long again after the first that did not come
+
+
+def test_who_never_streams_is_waited_for_as_before_also_for_a_short_answer():
+    world = plainly(World({"a:m": [whole("a", delay=100.0)], "b:m": []}))
+    assert forwarded(world, body={"messages": [], "max_tokens": 10}).body["text"] == "a"
 
 
 def test_a_plain_answer_is_waited_for_by_half_of_the_time_while_there_are_others():

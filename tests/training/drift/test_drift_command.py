@@ -12,9 +12,10 @@ from log_records import attempt, decision, feedback
 from simulated_world import SUM, simulate
 from written_page import text_of
 
+from router_model.errors import TableError
 from router_model.serving.decision_log.opening import open_store
 from router_model.serving.decision_log.rows import batch_of, row_of
-from router_model.training.drift.watch import read_calls
+from router_model.training.drift.watch import read_calls, watch
 
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -83,6 +84,16 @@ def test_nothing_has_changed(trained, calls, tmp_path):
     assert "Nothing has changed in" in text_of(tmp_path / "page.html")
     assert "Checked 600 calls between 2026-11-01 00:00 and 2026-11-01 09:59; 600 are graded." in said
     assert "Verdict: no drift in" in said
+
+
+def test_a_column_of_any_name_does_no_harm_and_another_table_halfway_is_said(trained, calls, tmp_path):
+    log = tmp_path / "log.parquet"
+    calls.with_columns(row=pl.lit(1), index=pl.lit("x")).write_parquet(log)
+    assert watch(trained.router, log).findings
+    read = read_calls(log)
+    calls.reverse().write_parquet(log)
+    with pytest.raises(TableError, match="was replaced while it was read"):
+        watch(trained.router, log, calls=read)
 
 
 def test_other_prompts(trained, calls, tmp_path):
