@@ -135,6 +135,7 @@ def test_the_connection_is_kept_for_who_stays(slow):
         connection.request("POST", "/v1/chat/completions", json.dumps(BODY), {"content-type": "application/json"})
         sockets.append(connection.sock)
         answer = connection.getresponse()
-        assert (answer.status, json.loads(answer.read())["object"]) == (200, "chat.completion")
+        assert answer.status == 200
+        assert json.loads(answer.read())
     connection.close()
     assert sockets[0] is sockets[1]
