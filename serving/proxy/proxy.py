@@ -98,8 +98,7 @@ class Proxy:
         SettingsError
             If an alias leads to a model that nobody has.
         """
-        if not self.engines.unready:  # what a router that is missing would know is not known
-            self.providers.check_aliases()
+        self.providers.check_aliases()
         self.providers.warn_of_missing_prices()
         self.candidates.warn_of_efforts()
 
