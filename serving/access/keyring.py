@@ -32,7 +32,7 @@ class Keyring:
 
     Looking a key up also checks the file (one ``stat`` per second), and reads it again when it changed. So a revocation
     needs neither a restart nor a signal, and reaches every worker. If the file cannot be read, the old keys stay in
-    use, and an error is logged. A key that asks a router that there is not stops the start alone: later it must not keep
+    use, and an error is logged. A key with the name of an unknown router stops the start alone: later it must not keep
     the revocation of another key from taking effect, so it is logged, and that key's requests to ``auto`` fail.
 
     Parameters
@@ -151,7 +151,8 @@ class Keyring:
                 continue
             return (
                 f"{self._path}: key {key.id!r} ({key.name}): its router is {key.router!r}, and this service has "
-                f"{', '.join(self._routers)}; correct 'router', or start the service with --router {key.router}=ARTIFACT"
+                f"{', '.join(self._routers)}; correct 'router', or start the service with "
+                f"--router {key.router}=ARTIFACT"
             )
         return None
 
