@@ -140,6 +140,11 @@ class ModelCard:
         return self.price_source != FROM_BILLS_ALONE
 
     @property
+    def prices(self) -> tuple[Decimal | None, ...]:
+        """All prices, in the order of the fields."""
+        return tuple(getattr(self, name) for name in _PRICES)
+
+    @property
     def usd_per_mtok_1h_write(self) -> Decimal:
         """Price of input written to a cache for an hour: the card's, or else the one that Anthropic's rule gives.
 

@@ -56,8 +56,8 @@ def about(settings: Settings) -> list[str]:
         for alias in aliases:
             check_alias(alias, routers=routers)
         settings = with_default_plan(settings, providers)
-        models, deciding = _routers_in_words(settings)
-        for alias in aliases:
+        models, deciding, is_missing = _routers_in_words(settings)
+        for alias in () if is_missing else aliases:  # what a router that is missing knows is not known
             check_alias(alias, lambda model: model in models or _is_served(model, providers), routers)
     finally:
         logging.disable(logging.NOTSET)
@@ -133,8 +133,8 @@ def _forwarding_in_words(models: Mapping[str, str], providers: Sequence[Provider
     return f"{names}; 'auto' never chooses what none of them serves: {_some(missing)}"
 
 
-def _routers_in_words(settings: Settings) -> tuple[Mapping[str, str], list[str]]:
-    """Load each router once, as the workers will; return all their models, and a line for each router.
+def _routers_in_words(settings: Settings) -> tuple[Mapping[str, str], list[str], bool]:
+    """Load each router once, as the workers will; return their models, a line for each, and whether one is missing.
 
     Raises
     ------
@@ -143,34 +143,39 @@ def _routers_in_words(settings: Settings) -> tuple[Mapping[str, str], list[str]]
     """
     own = settings.by_router
     if len(own) == 1:
-        models, said = _router_in_words(next(iter(own.values())))
-        return models, [f"deciding: {said}"]
-    models, refused, lines = {}, [], []
+        models, said, is_missing = _router_in_words(next(iter(own.values())))
+        return models, [f"deciding: {said}"], is_missing
+    models, refused, lines, is_missing = {}, [], [], False
     for name, one in own.items():
         asked = f"'auto' and 'auto:{name}'" if name == next(iter(own)) else f"'auto:{name}'"
         try:
-            found, said = _router_in_words(one)
+            found, said, is_left_out = _router_in_words(one)
         except (RouterModelError, FeatureError) as exc:
-            found, said = {}, f"nothing yet, the service tries again and again: {exc}"
+            found, said, is_left_out = {}, f"nothing yet, the service tries again and again: {exc}", True
             refused.append(exc)
+        is_missing = is_missing or is_left_out
         models = {**found, **models}
         lines.append(f"deciding {asked}: {said}")
     if len(refused) == len(own):
         raise refused[0]
-    return models, lines
+    return models, lines, is_missing
 
 
-def _router_in_words(settings: Settings) -> tuple[Mapping[str, str], str]:
-    """Load the router once, as the workers will; return its models, what is served of each, and all in words."""
+def _router_in_words(settings: Settings) -> tuple[Mapping[str, str], str, bool]:
+    """Load the router once, as the workers will.
+
+    Return its models with what is served of each, all in words, and whether its artifact could not be loaded.
+    """
     if settings.starts and settings.catalog is not None:
         catalog = Catalog.load(settings.catalog)
         started = start(catalog)
         said = f"a starter from {settings.catalog} (no ARTIFACT), which {started.why}"
-        return _served(list(started.levels), catalog.cards), said
+        return _served(list(started.levels), catalog.cards), said, False
     if settings.artifact is None:
         plan = settings.default_plan
         cards = {} if settings.catalog is None else Catalog.load(settings.catalog).cards
-        return _served(plan, cards), f"nothing (no ARTIFACT); 'auto' is {_some(plan)}" if plan else _NOTHING_DECIDES
+        said = f"nothing (no ARTIFACT); 'auto' is {_some(plan)}" if plan else _NOTHING_DECIDES
+        return _served(plan, cards), said, False
     try:
         encoder = None if settings.encoder is None else load_encoder(settings.encoder)
         router = Router.load(
@@ -180,12 +185,11 @@ def _router_in_words(settings: Settings) -> tuple[Mapping[str, str], str]:
         # With a default plan the service starts all the same, and looks for a better artifact every few seconds.
         if not settings.default_plan:
             raise
-        return _served(
-            settings.default_plan, {}
-        ), f"nothing yet, default plan {', '.join(settings.default_plan)}: {exc}"
+        said = f"nothing yet, default plan {', '.join(settings.default_plan)}: {exc}"
+        return _served(settings.default_plan, {}), said, True
     models = router.models
     served = _served(models, router.catalog.cards)
-    return served, f"{_some(models)} ({router.artifact.content_hash[:19]}, {settings.artifact})"
+    return served, f"{_some(models)} ({router.artifact.content_hash[:19]}, {settings.artifact})", False
 
 
 def _is_served(model: str, providers: Sequence[Provider]) -> bool:

@@ -9,12 +9,14 @@ import hmac
 import logging
 import time
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from router_model.serving.access.key_file import read_key_file
 from router_model.serving.access.keyring_secret import check_secret
 from router_model.serving.access.keys import Key, key_hash, key_id_of
+from router_model.serving.common.log_throttle import LogThrottle
 from router_model.serving.common.service_errors import SettingsError
 
 logger = logging.getLogger(__name__)
@@ -30,7 +32,8 @@ class Keyring:
 
     Looking a key up also checks the file (one ``stat`` per second), and reads it again when it changed. So a revocation
     needs neither a restart nor a signal, and reaches every worker. If the file cannot be read, the old keys stay in
-    use, and an error is logged.
+    use, and an error is logged. A key with the name of an unknown router stops the start alone: later it must not keep
+    the revocation of another key from taking effect, so it is logged, and that key's requests to ``auto`` fail.
 
     Parameters
     ----------
@@ -42,8 +45,8 @@ class Keyring:
     Raises
     ------
     SettingsError
-        If the file cannot be read, is damaged, its keys were made under another secret, or one asks a router that there
-        is not.
+        If the file cannot be read, is damaged, its keys were made under another secret, or one that is valid asks a
+        router that there is not.
     """
 
     def __init__(
@@ -60,9 +63,12 @@ class Keyring:
         self._clock = clock
         self._checked_at = clock()
         self._trouble: str | None = None
+        self._throttle = LogThrottle(clock=clock)
         # Looked at before it is read: an edit in between then differs from this look, and is read at the next check.
         self._signature = self._look()
         self._by_id = self._read()
+        if astray := self._astray():
+            raise SettingsError(astray)
         self.generation = 0
         """A counter that grows by one whenever the file was read again."""
 
@@ -134,15 +140,21 @@ class Keyring:
         self._signature, self._trouble = signature, None
         self.generation += 1
         logger.info("%s: read again, %d keys", self._path, len(self._by_id))
+        if (astray := self._astray()) and self._throttle.due(astray):
+            logger.error("%s; until then its requests to 'auto' fail", astray)
 
-    def _check_router(self, key: Key) -> None:
-        """Refuse a key whose requests nobody could decide; one that was revoked has none."""
-        if key.router is None or key.revoked is not None or self._routers is None or key.router in self._routers:
-            return
-        raise SettingsError(
-            f"{self._path}: key {key.id!r} ({key.name}): its router is {key.router!r}, and this service has "
-            f"{', '.join(self._routers)}; correct 'router', or start the service with --router {key.router}=ARTIFACT"
-        )
+    def _astray(self) -> str | None:
+        """Say which key asks a router that there is not; one that was revoked or has expired asks nothing."""
+        now = datetime.now(UTC)
+        for key in self.all_keys:
+            if self._routers is None or key.router is None or key.router in self._routers or key.ended(now):
+                continue
+            return (
+                f"{self._path}: key {key.id!r} ({key.name}): its router is {key.router!r}, and this service has "
+                f"{', '.join(self._routers)}; correct 'router', or start the service with "
+                f"--router {key.router}=ARTIFACT"
+            )
+        return None
 
     def _look(self) -> tuple[int, int, int]:
         """Return a tuple that differs after each edit: an edit makes a new file, so at least the inode differs."""
@@ -158,6 +170,4 @@ class Keyring:
     def _read(self) -> dict[bytes, Key]:
         key_file = read_key_file(self._path)
         check_secret(key_file.secret_check, self._secret, origin=self._path)
-        for key in key_file.keys.values():
-            self._check_router(key)
         return {key.id.encode(): key for key in key_file.keys.values()}

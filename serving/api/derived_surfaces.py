@@ -197,7 +197,7 @@ async def _counted(request: Request, surface: Surface, **path: Any) -> tuple[int
     def read(body: dict[str, Any]) -> ProxyRequest:
         if surface is Surface.MESSAGES and not isinstance(body.get("messages"), list):
             raise InvalidRequestError("messages: expected a list of messages", param="messages")
-        return proxy.read(request, surface, body, **path)
+        return proxy.read(request, caller, surface, body, **path)
 
     return await counted(proxy, await parts.bodies.read(request, caller, read))
 

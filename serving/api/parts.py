@@ -116,7 +116,7 @@ async def forward(request: Request, surface: Surface, change: Change | None = No
             body = body | {"model": named}
         if change is not None:
             body = change(body)
-        return proxy.read(request, surface, body, is_long=request.scope.get(IS_LONG, False), **path)
+        return proxy.read(request, caller, surface, body, is_long=request.scope.get(IS_LONG, False), **path)
 
     asked = await parts.bodies.read(request, caller, read)
     return await proxy.answer(request, caller, asked)

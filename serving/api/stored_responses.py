@@ -71,7 +71,7 @@ async def delete_response(request: Request) -> Response:
 async def response_input_tokens(request: Request) -> Response:
     """Count the tokens of a request in OpenAI's Responses format; `x-router-token-count` says by whom."""
     parts, proxy, caller = open_call(request)
-    asked = await parts.bodies.read(request, caller, lambda body: proxy.read(request, Surface.RESPONSES, body))
+    asked = await parts.bodies.read(request, caller, lambda body: proxy.read(request, caller, Surface.RESPONSES, body))
     n_tokens, by = await count_tokens(proxy, await proxy.stored.prepared(caller, asked, is_answered=False))
     answer = {"object": "response.input_tokens", "input_tokens": n_tokens}
     return json_response(answer, headers={COUNTED_BY: by})

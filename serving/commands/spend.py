@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from router_model.serving.access.key_file import KeyFile
 
 _BY: Final = ("key", "model", "provider", "router", "day")
-_WITHOUT: Final = {"key": "without a key", "model": "unknown", "provider": "unknown", "router": "a model was named"}
+_WITHOUT: Final = {"key": "without a key", "model": "unknown", "provider": "unknown", "router": "not known"}
 
 
 @click.command(
@@ -127,7 +127,7 @@ def _show(rows: list[dict[str, Any]], by: tuple[str, ...], names: Mapping[str, s
         table.add_column(name, justify="right")
     table.add_column("last used (UTC)")
     for row in rows:
-        said = [_said(one, row[one], names) for one in by]
+        said = [_said(one, row, names) for one in by]
         last = f"{row['last_used']:%Y-%m-%d %H:%M}"
         counts = (f"{row[name]:,}" for name in ("calls", "input_tokens", "output_tokens"))
         table.add_row(escape(", ".join(said)), usd(row["usd"]), *counts, last)
@@ -140,7 +140,8 @@ def _show_budgets(budgets: list[dict[str, Any]], names: Mapping[str, str]) -> No
         click.echo(f"Budget of {names[one['key']]} ({one['key']}), {one['budget']}: {left} of {limit} left.")
 
 
-def _said(by: str, value: str | None, names: Mapping[str, str]) -> str:
+def _said(by: str, row: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    value = row[by]
     if value is None:
-        return _WITHOUT[by]
+        return "a model was named" if row.get("model_named") and by == "router" else _WITHOUT[by]
     return f"{names[value]} ({value})" if by == "key" and value in names else value

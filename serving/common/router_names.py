@@ -5,6 +5,8 @@ from typing import Final
 
 AUTO: Final = ("auto", "openrouter/auto")
 """Names of no model: the router decides."""
+OPENROUTER_VARIANTS: Final = frozenset({"beta", "exacto", "extended", "floor", "free", "nitro", "online", "thinking"})
+"""What OpenRouter has behind the colon of a model's name; here it is taken for the name of a router."""
 DEFAULT_ROUTER: Final = "default"
 """The name of the router that has none: ARTIFACT's, and that of records that were logged before there were names."""
 ROUTER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")

@@ -216,11 +216,17 @@ class Settings(BaseSettings):
     def _routers_differ(self) -> "Settings":
         """Refuse routers of one name or one artifact, and catalogs of routers that are not there."""
         named = dict(map(split_named, self.router))
+        if named and self.artifact is None and self.catalog is not None:
+            raise PydanticCustomError(
+                "catalog_of_which",
+                "--catalog {path}: with --router and without ARTIFACT it is of none of the routers; expected "
+                "--router-catalog NAME={path}, where NAME is one of {names}",
+                {"path": str(self.catalog), "names": ", ".join(named)},
+            )
         if DEFAULT_ROUTER in named and self._has_nameless:
             raise PydanticCustomError(
                 "default_twice",
-                "--router {name}=…: the router without a name (ARTIFACT, or the starter of --catalog) is called that "
-                "already; choose another name",
+                "--router {name}=…: the router without a name (ARTIFACT) is called that already; choose another name",
                 {"name": DEFAULT_ROUTER},
             )
         seen = {} if self.artifact is None else {self.artifact.absolute(): DEFAULT_ROUTER}
@@ -244,7 +250,7 @@ class Settings(BaseSettings):
     @property
     def _has_nameless(self) -> bool:
         """Whether there is a router that ``router`` does not name."""
-        return self.artifact is not None or self.starts or not self.router
+        return self.artifact is not None or not self.router
 
     @property
     def by_router(self) -> "dict[str, Settings]":

@@ -80,7 +80,7 @@ async def send(request: Request, proxy: Proxy, caller: Caller, body: Mapping[str
     if router_in(model) is None:
         asked.pop("router", None)  # what the router is asked for says nothing to a model
     try:
-        response = await proxy.answer(request, caller, proxy.read(request, Surface.CHAT, asked))
+        response = await proxy.answer(request, caller, proxy.read(request, caller, Surface.CHAT, asked))
     except Exception as exc:
         error = as_service_error(exc)
         if error is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import polars as pl
-from sqlalchemy import Select, Table, func, select
+from sqlalchemy import Select, Table, and_, exists, func, or_, select
 
 from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.decision_log.called_models import StagedLog, calls_of
@@ -32,7 +32,7 @@ class JudgedLately(NamedTuple):
     calls : polars.DataFrame
         As of `router_model.serving.decision_log.called_models.calls_of`: each with all that was ever said of it.
     newest : datetime
-        When the newest report was made.
+        When the newest report was made, of whichever router.
     """
 
     calls: pl.DataFrame
@@ -51,7 +51,7 @@ def judged_lately(
     url : of a database that a service has opened
     artifact : content hash
     since : reports made after it count
-    most : reports that count, the newest
+    most : reports of these decisions that count, the newest
     router : what the log calls it
 
     Raises
@@ -77,15 +77,21 @@ async def _read(
     store: SqlStore, decided_by: tuple[str, str], since: datetime, most: int, folder: Path
 ) -> JudgedLately | None:
     decisions, attempts, feedback = (TABLES[kind] for kind in (Kind.DECISION, Kind.ATTEMPT, Kind.FEEDBACK))
-    lately = select(feedback).where(feedback.c.created_at > since).order_by(feedback.c.created_at.desc()).limit(most)
-    reports = [row async for row in store.rows(lately)]
-    if not reports:
+    since_then = feedback.c.created_at > since
+    [last] = [row async for row in store.rows(select(func.max(feedback.c.created_at).label("at")).where(since_then))]
+    if last["at"] is None:
         return None
+    router, artifact = decided_by
+    ours = decisions.c.artifact == artifact, func.coalesce(decisions.c.router, DEFAULT_ROUTER) == router
+    # The limit is of this router's reports: those of a busy one would else take all the places.
+    by_id = exists().where(decisions.c.decision_id == feedback.c.decision_id, *ours)
+    of_answer = and_(attempts.c.decision_id == decisions.c.decision_id, *ours)
+    by_answer = exists().where(attempts.c.response_id == feedback.c.response_id, of_answer)
+    lately = select(feedback).where(since_then, or_(by_id, by_answer))
+    reports = [row async for row in store.rows(lately.order_by(feedback.c.created_at.desc()).limit(most))]
     named = [row["decision_id"] for row in reports]
     answers = await _of_ids(store, attempts, "response_id", [row["response_id"] for row in reports])
     named += [row["decision_id"] for row in answers]
-    router, artifact = decided_by
-    ours = decisions.c.artifact == artifact, func.coalesce(decisions.c.router, DEFAULT_ROUTER) == router
     made = await _of_ids(store, decisions, "decision_id", named, *ours)
     ids = [row["decision_id"] for row in made]
     tried = await _of_ids(store, attempts, "decision_id", ids)
@@ -97,7 +103,7 @@ async def _read(
         feedback=await write_parts(Kind.FEEDBACK, _each(said), folder),
         period=Period(),
     )
-    return JudgedLately(calls_of(log), max(row["created_at"] for row in reports))
+    return JudgedLately(calls_of(log), last["at"])
 
 
 async def _of_ids(store: SqlStore, table: Table, name: str, ids: Iterable[str | None], *where: Any) -> list[Row]:

@@ -62,7 +62,8 @@ async def spent(store: Store, period: Period, by: tuple[By, ...]) -> list[dict[s
     -------
     list of dict
         One for each group: a value for each of `by` (None where a call has none), ``usd``, ``calls``, ``unpriced`` (the
-        answered calls that nobody knows the cost of), ``input_tokens``, ``output_tokens``, and ``last_used`` (UTC).
+        answered calls that nobody knows the cost of), ``input_tokens``, ``output_tokens``, and ``last_used`` (UTC). By
+        router they have ``model_named``, too: whether there was no decision, and not only none that the log still has.
     """
     with tempfile.TemporaryDirectory(prefix="router-spend-") as name:
         # Reports come later than what they are about, so calls from before the period are looked at, too.
@@ -120,7 +121,8 @@ def _counted(calls: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _grouped(calls: pl.LazyFrame, by: tuple[By, ...]) -> pl.LazyFrame:
-    found = calls.group_by(_COLUMNS[one].alias(one) for one in by).agg(
+    named = [pl.col("decision_id").is_null().alias("model_named")] if By.ROUTER in by else []
+    found = calls.group_by(*(_COLUMNS[one].alias(one) for one in by), *named).agg(
         usd=pl.col("cost_usd").sum(),
         calls=pl.len(),
         unpriced=(pl.col("cost_usd").is_null() & pl.col("error_type").is_null()).sum(),

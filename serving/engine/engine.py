@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from router_model.catalog import ModelCard
 from router_model.decision import Decision
@@ -61,7 +61,8 @@ _log = logging.getLogger(__name__)
 Observer = Callable[[Query, Routed], None]
 """Receives every answer, e.g. to count it; its exceptions are logged and do not reach the caller."""
 
-_CHALLENGER_LOADS_S = 10.0
+CHALLENGERS_LOAD_S: Final = 10.0
+"""How long a start waits for challengers."""
 _MOST_ON_LOOP = 2000  # parts of one body, in 2 to 5 ms
 _LISTS = ("content", "tool_calls")
 
@@ -75,6 +76,7 @@ class Engine:
         *,
         log: DecisionLog,
         sessions: Sessions,
+        closes_sessions: bool,
         observers: Sequence[Observer],
         rng: Random,
         clock: Callable[[], float],
@@ -86,6 +88,7 @@ class Engine:
         self._settings = settings
         self._decision_log = log
         self._sessions = sessions
+        self._closes_sessions = closes_sessions
         self._observers = tuple(observers)
         self._clock = clock
         self._storage = prompt_storage(settings)
@@ -131,6 +134,7 @@ class Engine:
         clock : returns seconds since 1970
         seal : marks the id of a decision as that of the key that asked
         sessions, volume : of the service, if other engines have them, too; default: as the settings say
+            Whoever made the sessions closes them.
         name : what the log calls its router
         neighbours : returns the routers of the service's other engines
 
@@ -139,12 +143,12 @@ class Engine:
         SettingsError
             If the settings name no session store, or features of prompts are to be logged without a key.
         """
-        sessions = sessions or open_sessions(settings, log, clock=clock)
         rng = rng or Random()  # noqa: S311 - draws which decisions explore, which need not be unpredictable
         return cls(
             settings,
             log=log,
-            sessions=sessions,
+            sessions=sessions or open_sessions(settings, log, clock=clock),
+            closes_sessions=sessions is None,
             observers=observers,
             rng=rng,
             clock=clock,
@@ -171,10 +175,33 @@ class Engine:
             If it cannot be served, the settings name no default plan, and it may not wait; else the service starts
             degraded, and keeps looking for an artifact.
         """
+        await self.load(may_wait=may_wait)
+        await asyncio.wait({self.find_challenger(asyncio.Lock())}, timeout=CHALLENGERS_LOAD_S)
+        await self.watch()
+
+    async def load(self, *, may_wait: bool = False) -> None:
+        """Load the artifact, the first part of `start`.
+
+        Raises
+        ------
+        ArtifactError
+            As `start`.
+        """
         await self._reloader.start(may_wait=may_wait)
-        first = asyncio.create_task(self.challenging.follow(), name="artifact-watch")
-        self._watches.append(first)
-        await asyncio.wait({first}, timeout=_CHALLENGER_LOADS_S)
+
+    def find_challenger(self, turn: asyncio.Lock) -> asyncio.Task[None]:
+        """Begin to load the challenger, the second part of `start`; of engines with one `turn` one loads at a time."""
+
+        async def find() -> None:
+            async with turn:
+                await self.challenging.follow()
+
+        found = asyncio.create_task(find(), name="artifact-watch")
+        self._watches.append(found)
+        return found
+
+    async def watch(self) -> None:
+        """Begin to watch artifact and challenger, the last part of `start`."""
         await self._sessions.start()
         watched = [self._reloader.watch(), self.challenging.watch(), self.canary.watch()]
         if self._follower is not None:
@@ -187,7 +214,8 @@ class Engine:
             watch.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)
         await self._shadow.close()
-        await self._sessions.close()
+        if self._closes_sessions:
+            await self._sessions.close()
         self._reloader.close()
         self.challenging.close()
         self._fast.close()

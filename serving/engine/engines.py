@@ -4,10 +4,12 @@ An engine knows nothing of the others. They share what is the service's and not 
 (one that goes on at another router may keep its model there), and equal encoders, which are held once.
 """
 
+import asyncio
 import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from itertools import chain
 from typing import Any, Self
 
@@ -15,6 +17,7 @@ from router_model.catalog import ModelCard
 from router_model.errors import ArtifactError
 from router_model.router import Router
 from router_model.serving.common.callers import Caller
+from router_model.serving.common.router_names import OPENROUTER_VARIANTS
 from router_model.serving.common.service_errors import (
     EmptyPlanError,
     ModelNotFoundError,
@@ -25,11 +28,11 @@ from router_model.serving.common.service_errors import (
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog
 from router_model.serving.engine.decision_answers import Seal
-from router_model.serving.engine.engine import Engine, Observer
+from router_model.serving.engine.engine import CHALLENGERS_LOAD_S, Engine, Observer
 from router_model.serving.engine.query import Query, Routed
 from router_model.serving.engine.recording import PromptVolume
 from router_model.serving.engine.reload import Reloaded
-from router_model.serving.engine.sessions.sessions import open_sessions
+from router_model.serving.engine.sessions.sessions import Sessions, open_sessions
 
 _log = logging.getLogger(__name__)
 
@@ -42,10 +45,13 @@ class Engines:
     Parameters
     ----------
     engines : at least one, by the router's name; ``auto`` means the first
+    sessions : that they share, to be closed after them
     """
 
-    def __init__(self, engines: Mapping[str, Engine]) -> None:
+    def __init__(self, engines: Mapping[str, Engine], *, sessions: Sessions | None = None) -> None:
         self._engines = dict(engines)
+        self._sessions = sessions
+        self._differing: set[str] = set()
         self.default_name = next(iter(self._engines))
         self._cards: tuple[list[Mapping[str, ModelCard]], Mapping[str, ModelCard]] | None = None
 
@@ -60,8 +66,9 @@ class Engines:
     ) -> Self:
         """Make the engine of each router that the settings name; see `Engine.open`."""
         # What a key may do is the service's to limit, however many routers it asks.
+        sessions = open_sessions(settings, log, clock=time.time)
         common: dict[str, Any] = {
-            "sessions": open_sessions(settings, log, clock=time.time),
+            "sessions": sessions,
             "volume": PromptVolume(settings.log_prompt_chars_a_minute),
         }
         made: dict[str, Engine] = {}
@@ -73,7 +80,7 @@ class Engines:
             made[name] = Engine.open(
                 own, log=log, observers=observers, seal=seal, name=name, neighbours=others(name), **common
             )
-        return cls(made)
+        return cls(made, sessions=sessions)
 
     def __getitem__(self, name: str) -> Engine:
         """Return the engine of a router that there is."""
@@ -109,16 +116,24 @@ class Engines:
             If there is none of this name; the message says which there are.
         """
         name = asked or caller.router or self.default_name
+        self.check_named(name)
+        return name
+
+    def check_named(self, name: str) -> None:
+        """Refuse the name of no router.
+
+        Raises
+        ------
+        ModelNotFoundError
+            As `chosen`.
+        """
         if name in self._engines:
-            return name
-        if len(self) == 1:
-            raise ModelNotFoundError(
-                f"the service has no router {name[:_NAMED]!r}; it has one, which 'auto' asks", param="model"
-            )
+            return
         known = ", ".join(f"'auto:{one}'" for one in self)
+        hint = f"; OpenRouter's variants, such as ':{name}', are not served" if name in OPENROUTER_VARIANTS else ""
         raise ModelNotFoundError(
             f"the service has no router {name[:_NAMED]!r}; its routers are {known}, and 'auto' is that of the key or "
-            f"{self.default_name!r}",
+            f"{self.default_name!r}{hint}",
             param="model",
         )
 
@@ -134,9 +149,16 @@ class Engines:
         router = self._engines[name].router
         return name, () if router is None else router.models
 
-    def by_policy(self, policy_version: str) -> str | None:
-        """Return the name of the router whose policy has this version now; None: of none."""
-        return next((name for name, one in self._engines.items() if one.policy_version == policy_version), None)
+    def by_policy(self, policy_version: str, caller: Caller) -> str | None:
+        """Return the name of the router whose policy has this version now; None: of none.
+
+        Routers that are not loaded may have one policy, a default plan: the caller's own goes first, then one that is
+        ready.
+        """
+        found = [name for name, one in self._engines.items() if one.policy_version == policy_version]
+        if caller.router in found:
+            return caller.router
+        return next((name for name in found if self._engines[name].ready), found[0] if found else None)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -146,18 +168,30 @@ class Engines:
 
     @property
     def cards(self) -> Mapping[str, ModelCard] | None:
-        """The cards of all routers' models, of a model in several that of the first; None: no router is loaded.
+        """The cards of all routers' models; None: no router is loaded.
 
-        It is the same object as long as nothing changes.
+        Of a model in several it is that of the first router, or of the first one with a list price. The mapping is the
+        same object as long as nothing changes.
         """
         found = [cards for one in self._engines.values() if (cards := one.cards) is not None]
         if len(found) <= 1:
             return found[0] if found else None
         kept = self._cards
         if kept is None or len(kept[0]) != len(found) or any(a is not b for a, b in zip(kept[0], found, strict=True)):
-            merged = {model: card for cards in reversed(found) for model, card in cards.items()}
-            kept = self._cards = found, merged
+            kept = self._cards = found, self._merged(found)
         return kept[1]
+
+    def _merged(self, found: Sequence[Mapping[str, ModelCard]]) -> Mapping[str, ModelCard]:
+        """Return one card of each model; say once where two prices of one differ."""
+        merged: dict[str, ModelCard] = {}
+        for model, card in chain.from_iterable(cards.items() for cards in found):
+            kept = merged.setdefault(model, card)
+            if card.has_list_price and not kept.has_list_price:
+                merged[model] = card
+            elif card.has_list_price and card.prices != kept.prices and model not in self._differing:
+                self._differing.add(model)
+                _log.warning("%s: two routers have two prices of it; calls are billed by the first one's", model)
+        return merged
 
     @property
     def ready(self) -> bool:
@@ -175,7 +209,9 @@ class Engines:
         return {name: one.status for name, one in self._engines.items()}
 
     async def start(self) -> None:
-        """Start the engines, one after the other, so that they find each other's encoders.
+        """Start the engines; they load one after the other, so that they find each other's encoders.
+
+        All challengers together are waited for as long as one is (`Engine.start`).
 
         Raises
         ------
@@ -185,17 +221,24 @@ class Engines:
         """
         alone = len(self) == 1
         for name, engine in self._engines.items():
-            await engine.start(may_wait=not alone)
+            await engine.load(may_wait=not alone)
             if not engine.ready and not alone:
                 _log.error("router %s is not ready; the others answer, and it is looked for again and again", name)
         if not any(one.ready or one.default_plan for one in self._engines.values()):
             reasons = "; ".join(f"{name}: {one.status['refused']}" for name, one in self._engines.items())
             raise ArtifactError(f"none of the routers can be served: {reasons}")
+        turn = asyncio.Lock()
+        await asyncio.wait([one.find_challenger(turn) for one in self._engines.values()], timeout=CHALLENGERS_LOAD_S)
+        for engine in self._engines.values():
+            await engine.watch()
 
     async def close(self) -> None:
-        """Stop the engines."""
-        for engine in self._engines.values():
-            await engine.close()
+        """Stop all engines, whatever happens to one of them; then their sessions."""
+        async with AsyncExitStack() as stack:
+            if self._sessions is not None:
+                stack.push_async_callback(self._sessions.close)
+            for engine in self._engines.values():
+                stack.push_async_callback(engine.close)
 
     async def decide(self, query: Query) -> Routed:
         """Decide; see `Engine.decide`.
@@ -216,9 +259,10 @@ class Engines:
         rows: dict[str, list[int]] = defaultdict(list)
         for row, query in enumerate(queries):
             rows[query.router].append(row)
-        found: dict[int, Routed | ServiceError] = {}
-        for name, own in rows.items():
-            found.update(zip(own, await self._engines[name].decide_batch([queries[row] for row in own]), strict=True))
+        decided = await asyncio.gather(
+            *(self._engines[name].decide_batch([queries[row] for row in own]) for name, own in rows.items())
+        )
+        found = dict(zip(chain.from_iterable(rows.values()), chain.from_iterable(decided), strict=True))
         return [
             self._told(found[row], query) if isinstance(found[row], EmptyPlanError) else found[row]  # type: ignore[arg-type]
             for row, query in enumerate(queries)
@@ -240,7 +284,8 @@ class Engines:
         Raises
         ------
         ReloadRefusedError
-            If an artifact cannot be served; its router goes on as it was, and all others are loaded anew.
+            If an artifact cannot be served; its router goes on as it was, and all others are loaded anew. Of several
+            routers the error's metadata names those that were loaded and those that were refused.
         """
         loaded: dict[str, Reloaded] = {}
         refused: dict[str, str] = {}
@@ -252,5 +297,8 @@ class Engines:
         if refused and len(self) == 1:
             raise ReloadRefusedError(*refused.values())
         if refused:
-            raise ReloadRefusedError("; ".join(f"router {name!r}: {why}" for name, why in refused.items()))
+            raise ReloadRefusedError(
+                "; ".join(f"router {name!r}: {why}" for name, why in refused.items()),
+                metadata={"loaded": [*loaded], "refused": [*refused]},
+            )
         return loaded

@@ -15,6 +15,8 @@ PATH_MODEL: Final = "router_path_model"
 _BARE: Final = re.compile(
     r"/(chat/completions|completions|embeddings|models(/.*)?|messages(/count_tokens)?|responses(/.*)?)"
 )
+_GOOGLES: Final = ("generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents")
+"""What Google's paths have behind the colon; other models' names may have one, too."""
 _PREFIXES: Final = ("/api/v1/", "/openai/v1/")
 _DEPLOYMENT: Final = re.compile(r"/openai/deployments/(.+?)/(chat/completions|completions|embeddings|responses)")
 
@@ -30,6 +32,8 @@ def plain_path(path: str) -> tuple[str, str | None]:
     ('/v1/chat/completions', 'gpt-5')
     >>> plain_path("/models/auto:countTokens"), plain_path("/v1/route")
     (('/v1beta/models/auto:countTokens', None), ('/v1/route', None))
+    >>> plain_path("/models/auto:code")
+    ('/v1/models/auto:code', None)
     """
     for prefix in _PREFIXES:
         if path.startswith(prefix):
@@ -39,7 +43,7 @@ def plain_path(path: str) -> tuple[str, str | None]:
     if path == "/openai/models":
         return "/v1/models", None
     if _BARE.fullmatch(path):
-        is_googles = path.startswith("/models/") and ":" in path.rpartition("/")[2]
+        is_googles = path.startswith("/models/") and path.rpartition(":")[2] in _GOOGLES
         return f"/v1beta{path}" if is_googles else f"/v1{path}", None
     return path, None
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
@@ -214,7 +214,7 @@ def session_header(headers: Headers) -> str | None:
 
 
 def named_router(names: Sequence[str]) -> str:
-    """Return the router that one of these names asks for; '' if none does.
+    """Return the router that one of these names of models asks for; see `one_router`.
 
     Raises
     ------
@@ -226,7 +226,23 @@ def named_router(names: Sequence[str]) -> str:
     >>> named_router(["auto:code", "small"]), named_router(["auto", "small"])
     ('code', '')
     """
-    found = dict.fromkeys(router for name in names if (router := router_in(name)))
+    return one_router(router_in(name) for name in names)
+
+
+def one_router(routers: Iterable[str | None]) -> str:
+    """Return the router that is asked; '' if there is none, '' and None are of names that ask no certain one.
+
+    Raises
+    ------
+    InvalidRequestError
+        If there are several.
+
+    Examples
+    --------
+    >>> one_router(["code", "", None, "code"])
+    'code'
+    """
+    found = dict.fromkeys(filter(None, routers))
     if len(found) > 1:
         raise InvalidRequestError(
             f"model and models ask for {len(found)} routers ({some_of([*found])}); a request is decided by one",

@@ -35,6 +35,7 @@ class Fleet:
     environ : where keys are looked up; default: the process' environment
     check : raises `SettingsError` for options of an alias that no request could have, and for an alias to no known
         model, once there is a function that tells which are known
+    all_known : tells whether `cards` has all that it is meant to have; until then nobody says where aliases may lead
 
     Raises
     ------
@@ -49,9 +50,12 @@ class Fleet:
         *,
         environ: Mapping[str, str] | None = None,
         check: Check | None = None,
+        all_known: Callable[[], bool] = lambda: True,
     ) -> None:
         self._path = path
         self._check = check
+        self._all_known = all_known
+        self._is_unchecked = False
         self._aliases: tuple[Alias, ...] = ()
         self._cards = cards
         self._environ = os.environ if environ is None else environ
@@ -139,12 +143,20 @@ class Fleet:
         _logger.info("the providers file was read again: %s", ", ".join(self._providers))
 
     async def follow(self) -> None:
-        """Read the file again if it has changed; if the new one is wrong, that is said once, and the old one stays."""
+        """Read the file again if it has changed; if the new one is wrong, that is said once, and the old one stays.
+
+        Aliases that could not be checked before are checked once all models are known; a wrong one is said once.
+        """
         if self._signature() != self._read:
             try:
                 await self.reload()
             except SettingsError as exc:
                 _logger.error("%s; the providers that were read before stay in use", exc)  # noqa: TRY400
+        if self._is_unchecked and self._all_known():
+            try:
+                self.check_aliases()
+            except SettingsError as exc:
+                _logger.warning("%s; requests that name the alias fail", exc)
 
     async def close(self) -> None:
         """End all connections."""
@@ -152,7 +164,7 @@ class Fleet:
             await transport.close()
 
     def check_aliases(self) -> None:
-        """Check where aliases lead; once the catalog is loaded.
+        """Check where aliases lead; once the catalog is loaded. While not all is known, `follow` checks them later.
 
         Raises
         ------
@@ -162,6 +174,9 @@ class Fleet:
         self._check_models(tuple(self._providers.values()), self._aliases)
 
     def _check_models(self, providers: Sequence[Provider], aliases: Sequence[Alias]) -> None:
+        self._is_unchecked = not self._all_known()
+        if self._is_unchecked:  # what a router that is missing knows is not known
+            return
         cards = self._cards()
 
         def knows(model: str) -> bool:

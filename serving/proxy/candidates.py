@@ -36,6 +36,10 @@ class Candidates:
         """Tell whether any provider serves a model."""
         return bool(self._providers.targets(model))
 
+    def names_exactly(self, model: str) -> bool:
+        """Tell whether a provider of the file serves a model by this name, and not by a star."""
+        return any(model in one.models for one in self._providers.all.values())
+
     @property
     def served_models(self) -> Mapping[str, ModelCard | None]:
         """The models that are served, as far as the providers' file or the catalog names them, with their cards."""

@@ -11,7 +11,7 @@ from router_model.goal import KNOBS
 from router_model.serving.common.router_names import router_in
 from router_model.serving.common.service_errors import InvalidRequestError, ModelNotFoundError, SettingsError
 from router_model.serving.http_edge.bodies import validated
-from router_model.serving.http_edge.queries import named_router
+from router_model.serving.http_edge.queries import one_router
 from router_model.serving.http_edge.requests import RouterOptions
 from router_model.serving.providers.config import Alias
 
@@ -22,7 +22,12 @@ _GOALS: Final = frozenset(KNOBS) - {"quality_bar"}
 
 
 def read_named(
-    model: str | None, models: Sequence[str] | None, by_policy: Callable[[str], str | None]
+    model: str | None,
+    models: Sequence[str] | None,
+    by_policy: Callable[[str], str | None],
+    *,
+    check: Callable[[str], None] = lambda _: None,
+    is_model: Callable[[str], bool] = lambda _: False,
 ) -> tuple[str | None, tuple[str, ...]]:
     """Return the router that decides, and the models that a body names (`ProxyRequest.router` and `models`).
 
@@ -30,11 +35,15 @@ def read_named(
     ----------
     model, models : of the body
     by_policy : returns the router whose policy has a name now; None: that is no policy's name
+    check : raises an error for the name of a router that there is not
+    is_model : tells whether a name that looks like ``auto:NAME`` is a model's all the same
 
     Raises
     ------
     InvalidRequestError
         If they ask for several routers.
+    ModelNotFoundError
+        If `check` finds no such router.
 
     Examples
     --------
@@ -43,17 +52,21 @@ def read_named(
     >>> read_named("a", ["b", "a"], {"p1": "default"}.get)
     (None, ('a', 'b'))
     """
-    router = "" if model is None else _router(model, by_policy)
-    listed = [name for name in models or () if _router(name, by_policy) is None]
-    if router is None and model is not None:
-        return None, tuple(dict.fromkeys((model, *listed)))
     names = [name for name in (model, *(models or ())) if name is not None]
-    return named_router(names) or router, tuple(dict.fromkeys(listed))
+    routers = {name: _router(name, by_policy, is_model) for name in names}
+    router = one_router(routers.values())
+    if router:
+        check(router)
+    listed = tuple(name for name, asked in routers.items() if asked is None)
+    # A model that is named goes before a router behind it.
+    return (None if model in listed else router), listed
 
 
-def _router(name: str, by_policy: Callable[[str], str | None]) -> str | None:
+def _router(name: str, by_policy: Callable[[str], str | None], is_model: Callable[[str], bool]) -> str | None:
     asked = "" if name == _ROUTER else router_in(name)
-    return by_policy(name) if asked is None else asked
+    if asked is None:
+        return by_policy(name)
+    return None if asked and is_model(name) else asked
 
 
 def check_alias(

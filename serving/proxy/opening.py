@@ -48,7 +48,8 @@ def open_proxy(
         return None
     check_storing(settings)
     check = partial(check_alias, routers=tuple(engines))
-    fleet = Fleet(settings.providers, _Cards(engines, settings.catalog).now, check=check)
+    cards = _Cards(engines, settings.catalog).now
+    fleet = Fleet(settings.providers, cards, check=check, all_known=lambda: not engines.unready)
     rules = Rules(max_attempts=settings.proxy_max_attempts, keep_alive_s=settings.proxy_keep_alive_s)
     stored = StoredResponses(settings, log, fleet, bodies, RecentCalls(), telemetry.count_response)
     return Proxy(

@@ -98,8 +98,7 @@ class Proxy:
         SettingsError
             If an alias leads to a model that nobody has.
         """
-        if not self.engines.unready:  # what a router that is missing would know is not known
-            self.providers.check_aliases()
+        self.providers.check_aliases()
         self.providers.warn_of_missing_prices()
         self.candidates.warn_of_efforts()
 
@@ -176,14 +175,18 @@ class Proxy:
             ],
         }
 
-    def read(self, request: Request, surface: Surface, body: dict[str, Any], **path: Any) -> ProxyRequest:
+    def read(
+        self, request: Request, caller: Caller, surface: Surface, body: dict[str, Any], **path: Any
+    ) -> ProxyRequest:
         """Read a request; see `read_proxy_request` and `check_conversation`."""
         check_conversation(surface, body)
         return read_proxy_request(
             surface,
             body,
             request.headers,
-            by_policy=self.engines.by_policy,
+            by_policy=partial(self.engines.by_policy, caller=caller),
+            check_router=self.engines.check_named,
+            is_model=self.candidates.names_exactly,
             most_s=self.longest_s,
             ours=self.candidates.provider_names,
             alias_of=self.providers.alias,

@@ -90,6 +90,8 @@ def read_proxy_request(
     most_s: float,
     ours: frozenset[str],
     alias_of: Callable[[str], Alias | None] | None = None,
+    check_router: Callable[[str], None] = lambda _: None,
+    is_model: Callable[[str], bool] = lambda _: False,
     path_model: str | None = None,
     path_stream: bool | None = None,
     is_long: bool = False,
@@ -105,6 +107,7 @@ def read_proxy_request(
     most_s : the longest time a call may take
     ours : names of our providers, in lower case
     alias_of : returns what a model's name means, if it is an alias
+    check_router, is_model : as of `read_named`
     path_model, path_stream : what the path says, if it does (Google's)
     for_openrouter : whether OpenRouter's SDK asks
     is_long : whether the body is long: translating and writing it takes more than a few milliseconds
@@ -113,6 +116,8 @@ def read_proxy_request(
     ------
     InvalidRequestError
         If something that is read is not as declared.
+    ModelNotFoundError
+        If a router is named that there is not.
     """
     envelope = validated(ProxyEnvelope, body)
     model = asked = path_model or envelope.model
@@ -133,7 +138,7 @@ def read_proxy_request(
         for_openrouter=for_openrouter or asked == AUTO[1],
         openrouter=fields_for_openrouter(body, ours) if envelope.provider or envelope.plugins else {},
     )
-    router, models = read_named(model, envelope.models, by_policy)
+    router, models = read_named(model, envelope.models, by_policy, check=check_router, is_model=is_model)
     return ProxyRequest(
         call,
         envelope,

@@ -92,6 +92,14 @@ def test_what_would_end_the_start_is_said_before_it_listens(trained, tmp_path, m
         about(Settings(artifact=trained.path, insecure=True, **given))
 
 
+def test_an_alias_to_a_model_of_a_router_that_is_missing_does_not_end_the_start(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "providers.toml").write_text(ECHO.format(models='["small"]') + '[aliases]\nfast = "of-code"\n')
+    routers = f"support={trained.path}", "code=gone"
+    lines = about(Settings(router=routers, log="none", insecure=True, providers="providers.toml"))
+    assert "nothing yet, the service tries again" in lines[1]
+
+
 def test_without_providers_a_decision_is_to_be_tried(said):
     lines = said(None)
     assert lines["forwarding"] == "to nobody (no providers)"

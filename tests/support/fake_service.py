@@ -1,5 +1,6 @@
 """Small stand-ins for the parts of the decision service, so that its HTTP side is tested on its own."""
 
+import asyncio
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -117,8 +118,15 @@ class FakeEngine:
     def status(self) -> dict[str, Any]:
         return {"default_plan": self.default_plan, "sessions": {"in_memory": 4}, "swaps": 1, "refusals": 2}
 
-    async def start(self, *, may_wait: bool = False) -> None:
+    async def load(self, *, may_wait: bool = False) -> None:
         assert isinstance(may_wait, bool)
+
+    def find_challenger(self, turn: asyncio.Lock) -> asyncio.Task[None]:
+        assert not turn.locked()
+        return asyncio.create_task(asyncio.sleep(0))
+
+    async def watch(self) -> None:
+        pass
 
     async def close(self) -> None:
         self.ready = False

@@ -7,6 +7,7 @@ from fake_service import FakeAccess, FakeEngine, client_of, fake_parts
 from router_model.serving.common.callers import Caller, Role
 from router_model.serving.engine.engines import Engines
 from router_model.serving.monitoring.telemetry import Telemetry
+from router_model.serving.proxy.naming import read_named
 
 HI = [{"role": "user", "content": "hi"}]
 KEYS = {
@@ -106,6 +107,35 @@ def test_a_policy_s_name_asks_its_router_and_formats_without_a_model_the_key_s(t
         questions = {"input": "hi", "questions": [{"type": "choice", "choices": [{"value": "small"}]}]}
         assert client.post("/v1/decisions", json=questions, headers=AS_CODER).status_code == 200
     assert asked_of(two) == {"support": 0, "code": 3}
+
+
+@pytest.mark.parametrize("path", ["/v1/route", "/v1/chat/completions"])
+def test_a_router_behind_a_model_is_checked_on_each_surface(two, path):
+    with client_of(two) as client:
+        unknown = post(client, path, "small", {"messages": HI, "models": ["auto:nope", "large"]})
+        torn = post(client, path, "small", {"messages": HI, "models": ["auto:code", "auto:support"]})
+        policy = post(client, "/v1/chat/completions", "p-support", {"messages": HI, "models": ["auto:code"]})
+    assert (unknown.status_code, torn.status_code, policy.status_code) == (404, 400, 400)
+    assert "no router 'nope'" in unknown.text
+    assert "ask for 2 routers (support, code)" in policy.text
+
+
+def test_a_model_that_a_provider_names_exactly_is_no_router():
+    named = {"openrouter/auto:online"}.__contains__
+    assert read_named("openrouter/auto:online", ["auto:code"], {}.get, is_model=named) == (
+        None, ("openrouter/auto:online",),
+    )  # fmt: skip
+    assert read_named("openrouter/auto:online", None, {}.get) == ("online", ())
+
+
+def test_of_routers_with_one_policy_the_caller_s_decides_then_one_that_is_ready(two):
+    for engine in two.engines.items():
+        engine[1].policy_version = "plan"
+    assert two.engines.by_policy("plan", KEYS["coder"]) == "code"
+    assert two.engines.by_policy("plan", KEYS["plain"]) == "support"
+    two.engines["support"].ready = False
+    assert two.engines.by_policy("plan", KEYS["plain"]) == "code"
+    assert two.engines.by_policy("other", KEYS["plain"]) is None
 
 
 def test_operators_see_each_router(two):

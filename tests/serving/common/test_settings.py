@@ -58,7 +58,6 @@ def test_each_router_has_settings_of_its_own_and_the_first_is_auto():
     assert [*found] == ["default", "code", "x"]
     assert [*Settings(router=("b=1", "a=2")).by_router] == ["b", "a"]
     assert [*Settings(router=("b=1", "default=2")).by_router] == ["default", "b"]
-    assert [*Settings(catalog="c", router=("b=1",)).by_router] == ["default", "b"]  # the starter of the catalog
     assert [*Settings(default_plan=("m",), router=("b=1",)).by_router] == ["b"]
 
 
@@ -75,6 +74,7 @@ def test_each_router_has_settings_of_its_own_and_the_first_is_auto():
         ({"artifact": "x/y", "router": ("b=x//y",)}, "'default' and 'b' are both"),
         ({"artifact": "x", "router": ("default=y",)}, "called that already"),
         ({"artifact": "x", "router_catalog": ("b=y",)}, "there is no --router b"),
+        ({"catalog": "c", "router": ("b=x",)}, "expected --router-catalog NAME=c, where NAME is one of b"),
     ],
 )
 def test_routers_that_cannot_be_told_apart_are_refused(given, says):

@@ -27,7 +27,7 @@ CALLS = [
     # reports: of a decision that was called here, of an answer from here, and of a call elsewhere
     attempt(3, cost_usd=9, decision_id=attempt(0).decision_id, response_id="r3", authority="key"),
     attempt(4, cost_usd=9, decision_id=None, response_id=attempt(0).response_id, authority="key"),
-    attempt(5, cost_usd=0.125, key_id=None, authority="key"),
+    attempt(5, cost_usd=0.125, key_id=None, decision_id=None, authority="key"),
 ]
 
 
@@ -87,12 +87,13 @@ def test_the_list_of_keys_says_when_they_were_used_and_how_long_they_last(tmp_pa
 
 
 def test_a_call_is_its_router_s_and_of_a_named_model_nobody_s(log):
-    decided = decision(0, router="code"), decision(1), decision(2, router="code")
+    """Of the decision of the second call the log has nothing, so its router is not known."""
+    decided = decision(0, router="code"), decision(2, router="code")
     rows = asked(log, lambda store: put(store, *decided)) or asked(
         log, lambda store: spent(store, ALWAYS, (By.ROUTER,))
     )
-    assert [(row["router"], row["usd"], row["calls"]) for row in rows] == [
-        ("code", 0.5, 2), ("default", 0.25, 1), (None, 0.125, 1),
+    assert [(row["router"], row["model_named"], row["usd"], row["calls"]) for row in rows] == [
+        ("code", False, 0.5, 2), (None, False, 0.25, 1), (None, True, 0.125, 1),
     ]  # fmt: skip
 
 

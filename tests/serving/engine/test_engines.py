@@ -1,12 +1,17 @@
 """Several routers in one service: each has an engine of its own, and what is not a router's own is shared."""
 
+import asyncio
 import shutil
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 from memory_log import MemoryLog
 from simulated_world import SUM
 
+from router_model.catalog import FROM_BILLS_ALONE, ModelCard
 from router_model.errors import ArtifactError
 from router_model.serving.common.callers import INSECURE, Caller
 from router_model.serving.common.service_errors import ModelNotFoundError, NotReadyError, ReloadRefusedError
@@ -45,15 +50,16 @@ def test_each_router_decides_and_is_loaded_anew_alone_and_equal_encoders_are_one
             batch = await engines.decide_batch([asking("code"), asking("support"), asking("code")])
             assert [one.model for one in batch] == ["small", "large", "small"]
             assert engines["support"].router.encoder is engines["code"].router.encoder
-            assert [one.router for one in log.decisions] == ["support", "code", "code", "code", "support"]
+            assert sorted(one.router for one in log.decisions) == ["code"] * 3 + ["support"] * 2
             shutil.rmtree(code)
             shutil.copytree(valued["weighing"], code)
             before = engines["support"].policy_version
             reloaded = await engines.reload()
             assert {name: one.changed for name, one in reloaded.items()} == {"support": False, "code": True}
             (code / "manifest.json").write_text("{}")
-            with pytest.raises(ReloadRefusedError, match="router 'code': the new artifact was refused"):
+            with pytest.raises(ReloadRefusedError, match="router 'code': the new artifact was refused") as refused:
                 await engines.reload()
+            assert refused.value.metadata == {"loaded": ["support"], "refused": ["code"]}
             assert engines.unready == []
             assert engines["support"].policy_version == before
             assert engines["code"].router.encoder is engines["support"].router.encoder
@@ -115,19 +121,85 @@ def test_who_asks_which_router():
     assert [engines.chosen(asked, keyed) for asked in (None, "support")] == ["code", "support"]
     with pytest.raises(ModelNotFoundError, match="no router 'x'; its routers are 'auto:support', 'auto:code'"):
         engines.chosen("x", keyed)
-    with pytest.raises(ModelNotFoundError, match="it has one, which 'auto' asks"):
-        Engines({"default": None}).chosen("x", INSECURE)
+    with pytest.raises(
+        ModelNotFoundError,
+        match="no router 'free'; its routers are 'auto:default', .*; OpenRouter's variants, such as ':free'",
+    ):
+        Engines({"default": None}).chosen("free", INSECURE)
 
 
-def test_cards_are_those_of_the_first_and_stay_the_same_object():
-    class Having:
-        def __init__(self, **cards):
-            self.cards = cards or None
+def test_cards_are_those_of_the_first_with_a_price_and_stay_the_same_object(caplog):
+    def having(**usd):
+        cards = {name: ModelCard(name, Decimal(abs(price)), Decimal(1)) for name, price in usd.items()}
+        billed = {
+            name: replace(card, price_source=FROM_BILLS_ALONE) if usd[name] < 0 else card
+            for name, card in cards.items()
+        }
+        return SimpleNamespace(cards=billed or None)
 
-    engines = Engines({"a": Having(m="a's", n="a's"), "b": Having(m="b's", o="b's"), "c": Having()})
-    assert engines.cards == {"m": "a's", "n": "a's", "o": "b's"}
+    engines = Engines({"a": having(m=1, n=-1, same=1), "b": having(m=2, n=2, o=2, same=1), "c": having()})
+    found = {name: card.usd_per_mtok_input for name, card in engines.cards.items()}
+    assert found == {"m": 1, "n": 2, "o": 2, "same": 1}
     assert engines.cards is engines.cards
-    assert Engines({"c": Having()}).cards is None
+    assert [one.getMessage() for one in caplog.records] == [
+        "m: two routers have two prices of it; calls are billed by the first one's"
+    ]
+    assert Engines({"c": having()}).cards is None
+
+
+def test_one_engine_s_failure_leaves_neither_others_nor_the_sessions_open(run):
+    closed = []
+
+    def closing(name):
+        async def close():
+            closed.append(name)
+            if name == "b":
+                raise RuntimeError(name)
+
+        return SimpleNamespace(close=close)
+
+    async def main():
+        with pytest.raises(RuntimeError, match="b"):
+            await Engines({name: closing(name) for name in "abc"}, sessions=closing("sessions")).close()
+        assert closed == ["c", "b", "a", "sessions"]
+
+    run(main)
+
+
+def test_all_challengers_are_waited_for_under_one_deadline_and_batches_are_decided_together(run, monkeypatch):
+    """Each challenger never comes. Each batch ends only if the other one has begun."""
+    monkeypatch.setattr("router_model.serving.engine.engines.CHALLENGERS_LOAD_S", 0.01)
+
+    barrier = asyncio.Barrier(2)
+
+    class Slow:
+        ready, watched = True, False
+
+        async def load(self, *, may_wait):
+            assert may_wait
+
+        def find_challenger(self, turn):
+            assert not turn.locked()
+            self.task = asyncio.create_task(asyncio.Event().wait())
+            return self.task
+
+        async def watch(self):
+            self.watched = True
+
+        async def decide_batch(self, queries):
+            await barrier.wait()
+            return [query.router for query in queries]
+
+    async def main():
+        slow = {"a": Slow(), "b": Slow()}
+        engines = Engines(slow)
+        await engines.start()
+        assert [one.watched for one in slow.values()] == [True, True]
+        assert await engines.decide_batch([asking("b"), asking("a"), asking("b")]) == ["b", "a", "b"]
+        for one in slow.values():
+            one.task.cancel()
+
+    run(main)
 
 
 def test_the_log_keeps_no_more_of_a_key_s_prompts_than_of_one_router(run, trained, tmp_path):

@@ -181,6 +181,21 @@ def test_an_alias_to_a_model_that_nobody_has_stops_the_start_and_not_what_runs(p
         Fleet(path, lambda: CARDS, environ=ENVIRON, check=check_alias).check_aliases()
 
 
+def test_while_a_router_is_missing_aliases_to_its_models_are_left_and_checked_later(path, caplog):
+    missing = ["code"]
+    fleet = Fleet(path, lambda: CARDS, environ=ENVIRON, check=check_alias, all_known=lambda: not missing)
+    path.write_text(TWO + '\n[aliases]\ne = "code-only"\n')
+    fleet.check_aliases()
+    asyncio.run(fleet.reload())
+    asyncio.run(fleet.follow())
+    assert fleet.alias("e") is not None
+    assert "code-only" not in caplog.text
+    missing.clear()
+    for _ in range(2):
+        asyncio.run(fleet.follow())
+    assert caplog.text.count("alias 'e' leads to 'code-only'") == 1
+
+
 def test_bad_file_is_refused_and_the_old_one_stays(fleet, path):
     before = fleet.targets("a/priced")
     path.write_text(TWO + "\n[third]\nkind = 'nothing'")
