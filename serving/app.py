@@ -141,7 +141,7 @@ def open_parts(settings: Settings) -> Parts:
     if settings.providers is not None:
         settings = with_default_plan(settings, load_providers(settings.providers))
     # Before the log and the rest are opened: without keys the service must not start.
-    keyring = check_access(settings)
+    keyring = check_access(settings, is_worker=True)
     log, telemetry, tracing = open_log(settings), Telemetry(tuple(settings.by_router)), open_tracing()
     owners = DecisionOwners(None if keyring is None else keyring.derived_secret(b"decisions' owners"))
     engines = Engines.open(settings, log=log, observers=(telemetry.observe,), seal=owners.seal)

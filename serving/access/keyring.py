@@ -32,8 +32,8 @@ class Keyring:
 
     Looking a key up also checks the file (one ``stat`` per second), and reads it again when it changed. So a revocation
     needs neither a restart nor a signal, and reaches every worker. If the file cannot be read, the old keys stay in
-    use, and an error is logged. A key with the name of an unknown router stops the start alone: later it must not keep
-    the revocation of another key from taking effect, so it is logged, and that key's requests to ``auto`` fail.
+    use, and an error is logged. A key with the name of an unknown router must not keep the revocation of another key
+    from taking effect: it is logged, and that key's requests to ``auto`` fail. `astray` says it.
 
     Parameters
     ----------
@@ -45,8 +45,7 @@ class Keyring:
     Raises
     ------
     SettingsError
-        If the file cannot be read, is damaged, its keys were made under another secret, or one that is valid asks a
-        router that there is not.
+        If the file cannot be read, is damaged, or its keys were made under another secret.
     """
 
     def __init__(
@@ -67,8 +66,6 @@ class Keyring:
         # Looked at before it is read: an edit in between then differs from this look, and is read at the next check.
         self._signature = self._look()
         self._by_id = self._read()
-        if astray := self._astray():
-            raise SettingsError(astray)
         self.generation = 0
         """A counter that grows by one whenever the file was read again."""
 
@@ -140,10 +137,10 @@ class Keyring:
         self._signature, self._trouble = signature, None
         self.generation += 1
         logger.info("%s: read again, %d keys", self._path, len(self._by_id))
-        if (astray := self._astray()) and self._throttle.due(astray):
+        if (astray := self.astray()) and self._throttle.due(astray):
             logger.error("%s; until then its requests to 'auto' fail", astray)
 
-    def _astray(self) -> str | None:
+    def astray(self) -> str | None:
         """Say which key asks a router that there is not; one that was revoked or has expired asks nothing."""
         now = datetime.now(UTC)
         for key in self.all_keys:

@@ -15,14 +15,21 @@ from router_model.serving.common.settings import Settings
 logger = logging.getLogger(__name__)
 
 
-def check_access(settings: Settings) -> Keyring | None:
+def check_access(settings: Settings, *, is_worker: bool = False) -> Keyring | None:
     """Return the keys that the service checks, or None if it runs without keys.
+
+    Parameters
+    ----------
+    is_worker : bool
+        A worker may be started again while a key is in the file that asks an unknown router. It logs that, because
+        it has to serve the other keys.
 
     Raises
     ------
     SettingsError
         If there are no keys and ``insecure`` was not set, or if others could reach the service without a key; if
-        no valid key may ask for decisions; if the key file or its secret cannot be used.
+        no valid key may ask for decisions; if a key asks a router that there is not; if the key file or its secret
+        cannot be used.
     """
     if settings.insecure:
         _check_insecure(settings)
@@ -39,6 +46,10 @@ def check_access(settings: Settings) -> Keyring | None:
             f"--file {settings.keys} --name gateway --role decide'"
         )
     keyring = Keyring.load(settings.keys, secret=read_secret(settings.keys), routers=tuple(settings.by_router))
+    if astray := keyring.astray():
+        if not is_worker:
+            raise SettingsError(astray)
+        logger.error("%s; until then its requests to 'auto' fail", astray)
     may_ask = {Role.DECIDE, Role.PROXY}
     if not any(key.roles & may_ask and key.revoked is None for key in keyring.all_keys):
         raise SettingsError(

@@ -11,8 +11,10 @@ from router_model.serving.access.issuing import revoke_key
 from router_model.serving.access.keyring import Keyring
 from router_model.serving.access.keyring_secret import read_secret, secret_path
 from router_model.serving.access.keys import KEY_PATTERN, key_hash, key_id_of, new_key_text
+from router_model.serving.access.start import check_access
 from router_model.serving.common.callers import Role
 from router_model.serving.common.service_errors import SettingsError
+from router_model.serving.common.settings import Settings
 
 SECRET = b"s" * 32
 
@@ -218,8 +220,10 @@ def test_a_key_asks_a_router_that_there_is(folder, caplog):
     key, text = folder.create(router="code")
     assert (key.router, folder.load().find(text.encode())) == ("code", key)
     secret = read_secret(folder.path)
+    settings = Settings(artifact="a", keys=folder.path)
     with pytest.raises(SettingsError, match="its router is 'code', and this service has default; correct 'router'"):
-        Keyring.load(folder.path, secret=secret, routers=("default",))
+        check_access(settings)
+    assert check_access(settings, is_worker=True).find(text.encode()) == key  # one that is started again serves others
     keyring = Keyring.load(folder.path, secret=secret, clock=folder.clock, routers=("default", "code"))
     _, other = folder.create(router="nope")
     folder.clock.s += 2
@@ -230,6 +234,6 @@ def test_a_key_asks_a_router_that_there_is(folder, caplog):
     folder.clock.s += 2
     assert keyring.find(text.encode()).revoked is not None
     revoke_key(folder.path, other)
-    Keyring.load(folder.path, secret=secret, routers=("default",))  # keys that have ended ask nobody
+    assert Keyring.load(folder.path, secret=secret, routers=("default",)).astray() is None  # they ask nobody
     with pytest.raises(SettingsError, match="router 'No'; expected"):
         folder.create(router="No")
