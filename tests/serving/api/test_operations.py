@@ -46,12 +46,12 @@ def test_health_is_answered_while_the_router_is_loaded_and_requests_wait(parts):
     """The start hangs: health and readiness are answered, a decision waits, and comes when the start goes on."""
     goes_on, parts.engines.default.ready = threading.Event(), False
 
-    async def start(*, may_wait):
+    async def load(*, may_wait):
         assert not may_wait
         await asyncio.to_thread(goes_on.wait)
         parts.engines.default.ready = True
 
-    parts.engines.default.start = start
+    parts.engines.default.load = load
     with client_of(parts) as client, ThreadPoolExecutor(1) as pool:
         health, ready = client.get("/healthz"), client.get("/readyz")
         decision = pool.submit(client.post, "/v1/route", json=BODY)
@@ -65,11 +65,11 @@ def test_health_is_answered_while_the_router_is_loaded_and_requests_wait(parts):
 
 
 def test_a_start_that_fails_ends_the_service_with_its_error(parts):
-    async def start(*, may_wait):
+    async def load(*, may_wait):
         assert not may_wait
         raise ArtifactError("it is gone")
 
-    parts.engines.default.start, parts.engines.default.ready = start, False
+    parts.engines.default.load, parts.engines.default.ready = load, False
     with pytest.raises(ArtifactError, match="it is gone"), client_of(parts) as client:
         assert "was refused" in client.get("/readyz").json()["reason"]
 
