@@ -107,8 +107,8 @@ async def reload(request: Request) -> Response:
 
     Of several routers all are loaded anew, or the one that `?router=NAME` names; one that is refused keeps none back.
 
-    If there are several workers, the one that answers reloads at once; the others follow within `reload_every_s`, as all
-    do without being asked.
+    If there are several workers, the one that answers reloads at once; the others follow within `reload_every_s`, as
+    all do without being asked.
     """
     parts = parts_of(request)
     parts.access.authenticate(request.scope, Role.ADMIN)
