@@ -40,6 +40,10 @@ class Drill:
         self._written_off: set[str] = set()
         self._n_judged = 0
 
+    def wait_until_seen(self) -> None:
+        """Wait until Prometheus has seen the service well: where it first sees a counter at 1, it knows no increase."""
+        _wait(self._is_settled)
+
     def row(self, fault: Fault) -> Row:
         """Break one thing; return what was seen when all was well again, or too late."""
         _wait(lambda: not fault.alerts & self._look())

@@ -76,6 +76,7 @@ def _drill(folder: Path, chosen: Sequence[Fault], rows: list[Row], *, is_whole: 
             print(f"started in {time.monotonic() - began:.0f} s; {platform.machine()}, {os.cpu_count()} cores\n")
             print(table.heading(), flush=True)
             drill = Drill(stack, load)
+            drill.wait_until_seen()
             for number, fault in enumerate(chosen):
                 if time.monotonic() - began > TOTAL_LIMIT_S:
                     wrong = [f"{len(chosen) - number} faults were not tried within {TOTAL_LIMIT_S:.0f} s"]
