@@ -48,6 +48,9 @@ _VALUES: tuple[dict[str, Any], ...] = (
     },
     {"autoscaling": {"enabled": False}, "networkPolicy": {"enabled": False}},
     {"autoscaling": {"enabled": False}, "replicas": 1, "state": {"claim": "router-state"}},
+    # Scaled down for a while, and as a dependency of another chart.
+    {"autoscaling": {"enabled": False}, "replicas": 0, "state": {"claim": "router-state"}},
+    {"enabled": True, "global": {"imageRegistry": "registry.example.com"}},
 )
 
 _REFUSED: tuple[dict[str, Any], ...] = (

@@ -24,10 +24,10 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _UNRELEASED = "## [Unreleased]\n"
 _EMPTY = f"{_UNRELEASED}\n### Added\n\n### Changed\n\n### Fixed\n"
 WRITTEN = {
-    "pyproject.toml": r'(\[project\]\nname = "[^"]*"\nversion = ")[^"]*(")',
-    "deploy/helm/router-model/Chart.yaml": r'(?m)^((?:appVersion|version): "?)[\d.]+("?)$',
+    "pyproject.toml": (1, r'(\[project\]\nname = "[^"]*"\nversion = ")[^"]*(")'),
+    "deploy/helm/router-model/Chart.yaml": (2, r'(?m)^((?:appVersion|version): "?)[\d.]+("?)$'),
 }
-"""Where the version is written, and how; everything else asks the installed package for it."""
+"""Where the version is written, how often, and how; everything else asks the installed package for it."""
 
 
 class ReleaseError(Exception):
@@ -40,7 +40,8 @@ def prepare(version: str, day: str, *, root: Path = ROOT) -> None:
     Raises
     ------
     ReleaseError
-        If the version is not a number of three parts, is there already, or nothing is unreleased.
+        If the version is not a number of three parts, is there already, nothing is unreleased, or a file of `WRITTEN`
+        does not have its versions; nothing is written then.
     """
     if _VERSION.fullmatch(version) is None:
         raise ReleaseError(f"got {version!r}; expected a version such as 0.2.0")
@@ -53,16 +54,36 @@ def prepare(version: str, day: str, *, root: Path = ROOT) -> None:
     new = re.sub(r"(?m)^### .*\n\s*(?=^### |\Z)", "", new).strip()  # without headings that have nothing below them
     if not heading or not new:
         raise ReleaseError(f"{changelog.name} has nothing under '{_UNRELEASED.strip()}'; write there what is new")
-    changelog.write_text(f"{before}{_EMPTY}\n## [{version}] - {day}\n\n{new}\n{next_heading}{rest}")
-    for name, pattern in WRITTEN.items():
-        path = root / name
-        path.write_text(re.sub(pattern, rf"\g<1>{version}\g<2>", path.read_text()))
+    texts = {changelog: f"{before}{_EMPTY}\n## [{version}] - {day}\n\n{new}\n{next_heading}{rest}"}
+    for name, (n, pattern) in WRITTEN.items():
+        texts[root / name], n_found = re.subn(pattern, rf"\g<1>{version}\g<2>", (root / name).read_text())
+        _check_number(name, n_found, n)
+    for path, written in texts.items():
+        path.write_text(written)
 
 
 def written_versions(root: Path = ROOT) -> set[str]:
-    """Return the versions that are written in `WRITTEN`; there should be one."""
-    found = (re.finditer(pattern, (root / name).read_text()) for name, pattern in WRITTEN.items())
-    return {one[0].removeprefix(one[1]).removesuffix(one[2]) for matches in found for one in matches}
+    """Return the versions that are written in `WRITTEN`; there should be one.
+
+    Raises
+    ------
+    ReleaseError
+        If a file does not have its versions.
+    """
+    versions = set()
+    for name, (n, pattern) in WRITTEN.items():
+        found = [*re.finditer(pattern, (root / name).read_text())]
+        _check_number(name, len(found), n)
+        versions |= {one[0].removeprefix(one[1]).removesuffix(one[2]) for one in found}
+    return versions
+
+
+def _check_number(name: str, n_found: int, n: int) -> None:
+    if n_found != n:
+        raise ReleaseError(
+            f"{name}: found {n_found} places of the version, expected {n}; mend the file, or its pattern in WRITTEN of "
+            "scripts/release.py"
+        )
 
 
 def section(version: str, changelog: str) -> str:

@@ -42,6 +42,17 @@ def test_a_version_that_cannot_be_is_refused_and_nothing_is_written(project, ver
     assert (project / "CHANGELOG.md").read_text() == CHANGELOG
 
 
+def test_a_file_that_does_not_say_its_version_is_named_and_nothing_is_written(project):
+    """The chart has one of its two versions."""
+    before = (project / "pyproject.toml").read_text()
+    (project / "deploy/helm/router-model/Chart.yaml").write_text("version: 0.1.0\nappVersion: v0.1.0\n")
+    for ask in (lambda: prepare("0.2.0", "2026-12-01", root=project), lambda: written_versions(project)):
+        with pytest.raises(ReleaseError, match=r"router-model/Chart.yaml: found 1 places of the version, expected 2"):
+            ask()
+    assert (project / "CHANGELOG.md").read_text() == CHANGELOG
+    assert (project / "pyproject.toml").read_text() == before
+
+
 def test_a_release_needs_notes(project):
     prepare("0.2.0", "2026-12-01", root=project)
     with pytest.raises(ReleaseError, match="nothing under"):

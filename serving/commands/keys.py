@@ -1,6 +1,7 @@
 """``router-model keys``."""
 
 import json
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -33,6 +34,7 @@ _FILE = click.option(
     help="The key file.",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+_USED_SINCE = "90d"
 
 
 class _Usd(click.ParamType[Decimal]):
@@ -211,10 +213,12 @@ def rotate(key_id: str, *, overlap: timedelta, path: Path, as_json: bool) -> Non
 )
 @_FILE
 @click.option("--log", "url", metavar="URL", help="The decision log: says when each key was last used.")
-@click.option("--since", type=moment, default="90d", show_default=True, metavar="TIME", help="Use since then counts.")
+@click.option(
+    "--since", type=moment, metavar="TIME", help=f"Use since then counts; needs --log or ROUTER_LOG [{_USED_SINCE}]."
+)
 @spool_option
 @_JSON
-def list_(*, path: Path, url: str | None, since: datetime, spool: Path, as_json: bool) -> None:
+def list_(*, path: Path, url: str | None, since: datetime | None, spool: Path, as_json: bool) -> None:
     """List the keys, those that have ended, too.
 
     With --log it says when each one last asked for a decision, called a model
@@ -222,6 +226,14 @@ def list_(*, path: Path, url: str | None, since: datetime, spool: Path, as_json:
     """
     from router_model.serving.access.key_file import read_key_file  # noqa: PLC0415
 
+    if since is not None and url is None:
+        # Not otherwise: keys have to be listed where the log cannot be reached, too.
+        url = os.environ.get("ROUTER_LOG")
+        if not url:
+            raise click.UsageError(
+                "--since is about the last use of keys, and the log knows it: add --log URL, or set ROUTER_LOG"
+            )
+    since = since or moment(_USED_SINCE)
     keys = list(read_key_file(path).keys.values())
     now, uses = datetime.now(UTC), None if url is None else _uses(url, spool, since)
     if as_json:

@@ -141,7 +141,10 @@ class Telemetry:
             "router_upstream_seconds", "Latency of calls, forwarded or reported.", pair, _UPSTREAM_BUCKETS
         )
         self._first_token = self._histogram(
-            "router_first_token_seconds", "Time to the first token of forwarded calls.", pair, _FIRST_TOKEN_BUCKETS
+            "router_first_token_seconds",
+            "Time to the first token of forwarded calls that come as streams.",
+            pair,
+            _FIRST_TOKEN_BUCKETS,
         )
         self._attempts = self._counter("router_attempts_total", "Forwarded calls.", (*pair, "outcome"))
         self._estimated = self._counter(

@@ -28,10 +28,16 @@ class WorkerEnds:
         self._restarts = made("counter", name.removesuffix("_total"), name, (), (), about)
 
     def note(self, worker: int, exit_code: int | None, successor: int) -> None:
-        """Count a worker that another one took the place of, say so, and take its gauges out of the totals."""
-        self._restarts.inc(1)
-        # Otherwise a log that was away, or a breaker that was open, would be so forever.
-        mark_process_dead(worker)  # type: ignore[no-untyped-call]
+        """Count a worker that another one took the place of, say so, and take its gauges out of the totals.
+
+        It never raises: that would end the process that starts the workers.
+        """
+        try:
+            self._restarts.inc(1)
+            # Otherwise a log that was away, or a breaker that was open, would be so forever.
+            mark_process_dead(worker)  # type: ignore[no-untyped-call]
+        except Exception:
+            _logger.exception("the metrics do not know that worker %d has ended; is their folder still there?", worker)
         _logger.warning(
             "worker %d ended %s, so worker %d was started; what it was answering is lost to its callers",
             worker,
@@ -43,11 +49,14 @@ class WorkerEnds:
 def _in_words(exit_code: int | None) -> str:
     """Say how a process ended.
 
-    >>> _in_words(3), _in_words(-11)
-    ('with status 3', 'by SIGSEGV')
+    >>> _in_words(3), _in_words(-11), _in_words(-40)
+    ('with status 3', 'by SIGSEGV', 'by signal 40')
     """
     if exit_code is None or exit_code >= 0:
         return f"with status {exit_code}"
-    name = signal.Signals(-exit_code).name
+    try:
+        name = signal.Signals(-exit_code).name
+    except ValueError:  # real-time signals have no names
+        name = f"signal {-exit_code}"
     hints = " (was memory short, or did it hang?)" if name == "SIGKILL" else ""
     return f"by {name}{hints}"

@@ -15,6 +15,7 @@ _MOST: Final = 2_000
 @dataclass(slots=True)
 class _Seen:
     first_s: float | None = None
+    whole_s: float | None = None
     tokens_per_s: float | None = None
 
 
@@ -37,14 +38,19 @@ class Speeds:
         if record.error_type is not None or not record.latency_s:
             return
         seen = self._seen.of((record.provider, record.model))
-        seen.first_s = _mean(seen.first_s, record.latency_s if record.first_token_s is None else record.first_token_s)
+        # Apart, or a provider that gets many calls that are asked for as a whole would seem slow to begin.
+        if record.first_token_s is None:
+            seen.whole_s = _mean(seen.whole_s, record.latency_s)
+        else:
+            seen.first_s = _mean(seen.first_s, record.first_token_s)
         if record.output_tokens:
             seen.tokens_per_s = _mean(seen.tokens_per_s, record.output_tokens / record.latency_s)
 
     def first_s(self, target: Target) -> float:
-        """Return the mean time to the first token (of a whole answer: to its end); infinite where unknown."""
-        seen = self._of(target)
-        return float("inf") if seen is None or seen.first_s is None else seen.first_s
+        """Return the mean time to the first token; where no stream was seen, to a whole answer; infinite if unknown."""
+        seen = self._of(target) or _Seen()
+        known = (one for one in (seen.first_s, seen.whole_s) if one is not None)
+        return next(known, float("inf"))
 
     def tokens_per_s(self, target: Target) -> float:
         """Return the mean throughput; 0 if unknown."""

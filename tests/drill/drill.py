@@ -1,5 +1,6 @@
 """One fault after the other: break it, wait for its alerts, mend it, wait until all is well."""
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -7,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 import asyncpg
+import httpx2
 from dashboard import ALERTS, LEGENDS, QUERIES
 from faults import Fault
 from load import Answer, Load
@@ -34,13 +36,19 @@ class Drill:
         self._stack = stack
         self._load = load
         self._fired: dict[str, float] = {}
+        self._firing: set[str] = set()
         self._written_off: set[str] = set()
+        self._n_judged = 0
+
+    def wait_until_seen(self) -> None:
+        """Wait until Prometheus has seen the service well: where it first sees a counter at 1, it knows no increase."""
+        _wait(self._is_settled)
 
     def row(self, fault: Fault) -> Row:
         """Break one thing; return what was seen when all was well again, or too late."""
         _wait(lambda: not fault.alerts & self._look())
         began = time.time()
-        trouble, struck, mended = [], time.monotonic(), math.inf
+        trouble, struck = [], time.monotonic()
         broke = struck
         try:
             with fault.strike(self._stack) as moment:
@@ -49,18 +57,25 @@ class Drill:
             mended = time.monotonic()
             _wait(self._stack.service.is_ready)
             listened = time.monotonic()
-            missing, well = self._until_well(fault, broke)
+            missing, well = self._until_well(fault, struck, broke, listened)
         except AssertionError as exc:
-            trouble, listened, missing, well = [str(exc)], time.monotonic(), set(), math.inf
+            mended = listened = time.monotonic()
+            trouble, missing, well = [str(exc)], {}, math.inf
         ended = time.monotonic()
-        self._written_off |= missing
-        answers = [one for one in self._load.answers.copy() if one.ended_s >= struck]
+        self._written_off |= missing.keys()
+        answers = self._not_judged()
         return Row(
-            fault, ended - struck, struck, broke, listened, well - mended,
-            answers,
-            {one.decision_id: broke - one.ended_s for one in self._decided() if one.decision_id in missing},
+            fault, ended - struck, struck, broke, listened, well - mended, answers, missing,
             self._fired_since(began), (*trouble, *self._waits(answers)),
         )  # fmt: skip
+
+    def rest(self) -> list[str]:
+        """Judge the answers since the last row as those of a time without a fault; the load has to have ended."""
+        _wait(lambda: not self._missing())
+        answers, n = self._not_judged(), len(self._load.under_way)
+        trouble = (*self._waits(answers), *([f"{n} requests had no end"] if n else []))
+        calm = Fault("the end", lambda _: contextlib.nullcontext())
+        return Row(calm, well_after_s=0.0, answers=answers, missing=self._missing(), trouble=trouble).broken()
 
     def wait_until_silent(self) -> list[str]:
         """Wait until no alert fires; say which ones still do."""
@@ -92,18 +107,16 @@ class Drill:
 
         _wait(is_over, limit_s=ALERT_LIMIT_S)
 
-    def _until_well(self, fault: Fault, broke: float) -> tuple[set[str], float]:
+    def _until_well(self, fault: Fault, struck: float, broke: float, listened: float) -> tuple[dict[str, float], float]:
         """Wait until all is well; return the decisions that are missing in the log, and when it was."""
         until = time.monotonic() + WELL_LIMIT_S
         while True:
             self._look()
-            answered = {one.decision_id: one.ended_s for one in self._decided()}
-            try:
-                missing = self._stack.missing(answered.keys() - self._written_off)
-            except _NOT_NOW:
-                missing = set(answered)
-            excused = {one for one in missing if abs(broke - answered[one]) <= fault.lost_within_s}
-            if missing == excused and self._is_calm() and self._is_settled():
+            missing = self._missing()
+            is_kept = all(fault.may_lose(one, struck_s=struck, broken_s=broke) for one in missing.values())
+            # What was sent before is judged by what this fault excuses, so it has to end in this row.
+            is_over = min(self._load.under_way.copy(), default=math.inf) > listened
+            if is_kept and is_over and self._is_calm() and self._is_settled():
                 return missing, time.monotonic()
             if time.monotonic() > until:
                 return missing, math.inf
@@ -113,12 +126,30 @@ class Drill:
         """Say of callers who waited too long what they waited for."""
         slow = [one for one in answers if one.ended_s - one.sent_s > SLOW_S and one.status]
         for one in slow[:5]:
-            calls = self._stack.attempts(one.decision_id) if one.decision_id else "no decision"
-            yield f"{one.kind} took {one.ended_s - one.sent_s:.1f} s: {calls}"
+            yield f"{one.kind} took {one.ended_s - one.sent_s:.1f} s: {self._calls(one)}"
 
-    def _decided(self) -> list[Answer]:
-        """Return the answers that brought a decision's id."""
-        return [one for one in self._load.answers.copy() if one.decision_id]
+    def _calls(self, one: Answer) -> str:
+        """Say what the log knows of an answer's calls."""
+        if not one.decision_id:
+            return "no decision"
+        try:
+            return self._stack.attempts(one.decision_id)
+        except _NOT_NOW as exc:
+            return f"the log cannot be read ({type(exc).__name__})"
+
+    def _not_judged(self) -> list[Answer]:
+        """Return the answers that came since this was last asked."""
+        answers = self._load.answers[self._n_judged :]
+        self._n_judged += len(answers)
+        return answers
+
+    def _missing(self) -> dict[str, float]:
+        """Return the decisions that callers have an id of and the log has not, with the time of their answers."""
+        answered = {one.decision_id: one.ended_s for one in self._load.answers.copy() if one.decision_id}
+        looked_for = answered.keys() - self._written_off
+        with contextlib.suppress(*_NOT_NOW):
+            looked_for = self._stack.missing(looked_for)
+        return {one: answered[one] for one in looked_for}
 
     def _is_calm(self) -> bool:
         recent = self._load.sent_since(time.monotonic() - CALM_S)
@@ -131,17 +162,23 @@ class Drill:
         waiting = (
             "sum(router_log_spool_depth) + sum(router_log_unavailable) + (sum(router_breaker_state > 1) or vector(0))"
         )
-        return ask(waiting) == [0.0] and ask("up") == [1.0] and len(self._stack.service.workers) == WORKERS
+        with contextlib.suppress(httpx2.HTTPError):
+            return ask(waiting) == [0.0] and ask("up") == [1.0] and len(self._stack.service.workers) == WORKERS
+        return False
 
     def _look(self) -> set[str]:
-        """Take note of the alerts that fire now, and since when; return them."""
-        alerts = self._stack.scraping.ask("alerts")["alerts"]
+        """Take note of the alerts that fire now, and since when; return them, or where nobody says it the last ones."""
+        try:
+            alerts = self._stack.scraping.ask("alerts")["alerts"]
+        except httpx2.HTTPError:  # a busy machine; it is asked again soon
+            return self._firing
         firing = [one for one in alerts if one["state"] == "firing"]
         for one in firing:
             since = datetime.fromisoformat(one["activeAt"]).timestamp()
             name = one["labels"]["alertname"]
             self._fired[name] = max(since, self._fired.get(name, 0.0))
-        return {one["labels"]["alertname"] for one in firing}
+        self._firing = {one["labels"]["alertname"] for one in firing}
+        return self._firing
 
     def _fired_since(self, began: float) -> frozenset[str]:
         return frozenset(name for name, since in self._fired.items() if since >= began)

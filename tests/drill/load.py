@@ -97,11 +97,13 @@ class Load:
     url : of the service
     keys : of the callers
     answers : in the order in which they ended
+    under_way : when each request was sent that has not ended
     """
 
     url: str
     keys: Sequence[str]
     answers: list[Answer] = field(default_factory=list)
+    under_way: list[float] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def sent_since(self, began_s: float) -> list[Answer]:
@@ -139,6 +141,7 @@ class Load:
 
     async def _ask(self, kind: Kind, client: httpx2.AsyncClient, request_headers: dict[str, str]) -> None:
         sent, status, is_whole, why, headers = time.monotonic(), 0, False, "", httpx2.Headers()
+        self.under_way.append(sent)
         try:
             request = client.build_request(kind.method, self.url + kind.path, json=kind.body, headers=request_headers)
             answer = await client.send(request, stream=True)
@@ -155,6 +158,7 @@ class Load:
         self.answers.append(
             Answer(kind.name, sent, ended, status, is_whole, why, headers.get("x-request-id", ""), decision)
         )
+        self.under_way.remove(sent)
 
 
 def _is_whole_stream(content: bytes) -> bool:

@@ -9,8 +9,9 @@ from typing import Any, Final
 from faults import Fault
 from load import Answer
 
-OF_A_BUSY_MACHINE: Final = frozenset({"RouterSlowDecisions", "RouterDefaultPlan"})
-"""Alerts that tell of other work on the same processors: a tenth of a second is soon over where tests run beside it."""
+OF_A_BUSY_MACHINE: Final = frozenset({"RouterSlowDecisions", "RouterDefaultPlan", "RouterDown", "RouterNotReady"})
+"""Alerts that may tell of other work on the same processors: a tenth of a second is soon over where tests run beside
+it, and so are the five seconds that a start or a scrape may take. A fault that has to cause one is held to it."""
 OF_PROVIDERS: Final = frozenset({"chat", "stream"})
 """Kinds of requests that need a provider."""
 SLOW_S: Final = 30.0
@@ -30,8 +31,8 @@ class Row:
         Monotonic time of its beginning, when it was broken, and when the service was ready again.
     well_after_s : float
         From its mending until all was well; infinite where that never came.
-    answers : of requests that were sent meanwhile or under way
-    missing : decisions that callers have ids of and the log has not -> how long before the fault they were answered
+    answers : that came until its end and no row before has judged
+    missing : decisions that callers have ids of and the log has not -> monotonic time at which they were answered
     alerts : that fired
     trouble : what else went wrong
     """
@@ -80,7 +81,8 @@ class Row:
     def _may_say(self, one: Answer) -> bool:
         if one.kind == "readiness":  # that it is not ready is what the question is for
             return one.status == 503 and self._may_go_without(one)
-        return self.fault.all_providers_down and one.kind in OF_PROVIDERS and one.status >= 500
+        is_of_now = one.ended_s >= self.struck_s
+        return self.fault.all_providers_down and is_of_now and one.kind in OF_PROVIDERS and one.status >= 500
 
     def _let_down(self) -> list[str]:
         let_down = [(one, one.sent_s - self.struck_s) for one in self.unanswered if not self._may_go_without(one)]
@@ -95,9 +97,9 @@ class Row:
         return (self.fault.breaks_off and was_under_way) or (self.fault.is_away and found_nobody)
 
     def _lost(self) -> list[str]:
-        within = self.fault.lost_within_s
-        lost = [(one, before) for one, before in self.missing.items() if abs(before) > within]
-        return [f"the log has not {one}, answered {before:.2f} s before the fault" for one, before in lost[:5]]
+        times = {"struck_s": self.struck_s, "broken_s": self.broken_s}
+        lost = [(one, at - self.struck_s) for one, at in self.missing.items() if not self.fault.may_lose(at, **times)]
+        return [f"the log has not {one}, answered {after:.2f} s after the fault" for one, after in lost[:5]]
 
     def _alerts(self) -> list[str]:
         silent = self.fault.alerts - self.alerts

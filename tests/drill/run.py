@@ -35,7 +35,8 @@ def main() -> int:
     """Run the drill; return its exit status."""
     given = _arguments()
     chosen = [one for one in FAULTS if not given.only or any(text in one.name for text in given.only)]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as by Ctrl-C, all that was started is ended
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as by Ctrl-C, all that was started is ended
+        signal.signal(number, signal.default_int_handler)
     began, rows = time.monotonic(), []
     try:
         with _folder(given.keep) as folder:
@@ -70,20 +71,25 @@ def _arguments() -> argparse.Namespace:
 def _drill(folder: Path, chosen: Sequence[Fault], rows: list[Row], *, is_whole: bool) -> list[str]:
     """Break one thing after the other, and add a row for each; return what is wrong in the end."""
     began = time.monotonic()
-    with running_stack(folder) as stack, steady_load(stack.service.url, stack.callers) as load:
-        print(f"started in {time.monotonic() - began:.0f} s; {platform.machine()}, {os.cpu_count()} cores\n")
-        print(table.heading(), flush=True)
-        drill = Drill(stack, load)
-        for number, fault in enumerate(chosen):
-            if time.monotonic() - began > TOTAL_LIMIT_S:
-                return [f"{len(chosen) - number} faults were not tried within {TOTAL_LIMIT_S:.0f} s"]
-            if why := fault.why_not():
-                print(table.left_out(fault.name, why), flush=True)
-                continue
-            rows.append(drill.row(fault))
-            print("\n".join(table.lines(rows[-1])), flush=True)
-        # Each panel has something to show once all has been broken.
-        return [*(drill.unseen() if is_whole else []), *drill.wait_until_silent()]
+    with running_stack(folder) as stack:
+        with steady_load(stack.service.url, stack.callers) as load:
+            print(f"started in {time.monotonic() - began:.0f} s; {platform.machine()}, {os.cpu_count()} cores\n")
+            print(table.heading(), flush=True)
+            drill = Drill(stack, load)
+            drill.wait_until_seen()
+            for number, fault in enumerate(chosen):
+                if time.monotonic() - began > TOTAL_LIMIT_S:
+                    wrong = [f"{len(chosen) - number} faults were not tried within {TOTAL_LIMIT_S:.0f} s"]
+                    break
+                if why := fault.why_not():
+                    print(table.left_out(fault.name, why), flush=True)
+                    continue
+                rows.append(drill.row(fault))
+                print("\n".join(table.lines(rows[-1])), flush=True)
+            else:
+                # Each panel has something to show once all has been broken.
+                wrong = [*(drill.unseen() if is_whole else []), *drill.wait_until_silent()]
+        return [*wrong, *drill.rest()]
 
 
 @contextlib.contextmanager

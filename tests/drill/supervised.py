@@ -92,6 +92,15 @@ class Service:
             process.kill()
             return process.wait(timeout=5)
 
+    @contextlib.contextmanager
+    def unsupervised(self) -> Iterator[None]:
+        """Do not start it again before the end of the block."""
+        self._is_wanted.clear()
+        try:
+            yield
+        finally:
+            self._is_wanted.set()
+
     def close(self) -> None:
         """Stop it for good."""
         self._ends.set()

@@ -30,7 +30,7 @@ _PACKAGES: Final = ("router-model", "lightgbm", "numpy", "polars", "scipy", "tok
 """Packages whose versions decide what a piece's result is, or whether it can be read."""
 _ATTEMPTS: Final = 3
 _PIECES_A_THREAD: Final = 2  # one is computed while the next is on its way; more would only fill memory
-_TO_CONNECT_S: Final = 5.0
+_TO_CONNECT_S: Final = 15.0  # a scheduler may be starting just now, too
 _TO_GET_WORKERS_S: Final = 30.0  # they may be starting just now
 _CONFIG: Final = {
     "distributed.admin.large-graph-warning-threshold": "100MB",  # pieces are data; they are a few MB each
@@ -143,7 +143,13 @@ def connected(cluster: str | int) -> Iterator[DaskEngine]:
             return
         try:
             client = Client(cluster, timeout=_TO_CONNECT_S)
-        except (OSError, ValueError, MemoryError) as exc:  # MemoryError: what answers speaks another protocol
+        except MemoryError as exc:
+            # The first bytes of another protocol are read as the length of a message, of exbibytes perhaps.
+            raise EngineError(
+                f"what answers at {cluster} is probably not a Dask scheduler: it announced a message that memory "
+                "cannot hold; check address and port, and, if they are right, the free memory here"
+            ) from exc
+        except (OSError, ValueError) as exc:
             raise EngineError(
                 f"the Dask scheduler {cluster} is not reached ({exc}); start it with 'dask scheduler', and check the "
                 "address and the network"

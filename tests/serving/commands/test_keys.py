@@ -91,6 +91,16 @@ def test_a_budget_of_a_key_that_may_call_no_model_is_remarked_on(run):
     assert "it lacks the role proxy" not in create(run, "b", "--budget-usd", "3", "--role", "proxy").stderr
 
 
+def test_since_without_a_log_is_refused_and_takes_that_of_the_service(run, tmp_path, monkeypatch):
+    create(run)
+    monkeypatch.delenv("ROUTER_LOG", raising=False)
+    assert "add --log URL, or set ROUTER_LOG" in run("list", "--since", "7d").output
+    monkeypatch.setenv("ROUTER_LOG", f"sqlite:///{tmp_path}/none/log.db")
+    assert run("list").exit_code == 0  # a log that cannot be opened does not matter
+    with pytest.raises(SettingsError):
+        run("list", "--since", "7d")
+
+
 def test_a_budget_is_monthly_unless_it_says_otherwise(run):
     assert json.loads(create(run, "a", "--budget-usd", "3", "--json").stdout)["budget_per"] == "month"
 

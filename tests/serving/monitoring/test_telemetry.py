@@ -128,6 +128,15 @@ def test_a_worker_that_ended_by_itself_is_counted_said_and_leaves_no_gauge_behin
     assert "worker 41 ended by SIGKILL" in caplog.text
 
 
+def test_metrics_that_cannot_be_written_do_not_end_the_process_that_starts_workers(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    ends = WorkerEnds()
+    monkeypatch.delenv(FOLDER_VARIABLE)
+    ends.note(41, -9, 43)
+    assert "the metrics do not know that worker 41 has ended" in caplog.text
+    assert "worker 41 ended by SIGKILL" in caplog.text
+
+
 def summed(folder, name):
     registry = CollectorRegistry()
     MultiProcessCollector(registry, path=str(folder))

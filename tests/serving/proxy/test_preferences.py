@@ -63,6 +63,15 @@ def test_sort_goes_by_what_was_seen_lately():
     assert arranged({"sort": {"by": "throughput"}}, *targets, speeds=speeds) == ["b", "a", "c"]
 
 
+def test_a_whole_answer_is_not_taken_for_a_first_token():
+    """'a' begins streams after 0.1 s and takes 2 s for whole answers, 'b' begins after 0.5 s; 'c' has 3 s, 'd' none."""
+    speeds, names = Speeds(), ("d", "c", "b", "a")
+    for seen in (("a", 4.0, 0.1), *[("a", 2.0, None)] * 9, ("b", 4.0, 0.5), ("c", 3.0, None)):
+        speeds.observe(attempt(*seen))
+    targets = [target(replace(OURS, name=name)) for name in names]
+    assert arranged({"sort": "latency"}, *targets, speeds=speeds) == ["a", "b", "c", "d"]
+
+
 def test_failures_say_nothing_of_speed():
     speeds = Speeds()
     speeds.observe(replace(attempt("a", 0.01, None), error_type="server"))
