@@ -43,8 +43,8 @@ def body_of(surface: str, model: str, *, stream: bool, prompt: str = PROMPT) -> 
     if surface == "generate":
         action = "streamGenerateContent?alt=sse" if stream else "generateContent"
         contents = [{"role": "user", "parts": [{"text": prompt}]}]
-        return f"/v1beta/models/{model}:{action}", {"contents": contents, "generationConfig": {"maxOutputTokens": 100}}
-    body = {"model": model, "max_tokens": 100, "messages": [{"role": "user", "content": prompt}], "stream": stream}
+        return f"/v1beta/models/{model}:{action}", {"contents": contents, "generationConfig": {"maxOutputTokens": 1000}}
+    body = {"model": model, "max_tokens": 1000, "messages": [{"role": "user", "content": prompt}], "stream": stream}
     return "/v1/chat/completions" if surface == "chat" else "/v1/messages", body
 
 
