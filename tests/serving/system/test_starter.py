@@ -62,7 +62,9 @@ def test_a_service_from_a_catalog_alone_writes_the_log_that_the_first_router_is_
     )
     assert retrained.returncode == 0, retrained.stderr
     assert {one["model"] for one in json.loads(retrained.stdout)["logged"]} == {"small", "coder", "large"}
-    decided = json.loads(run_command("route", tmp_path / "router", "rose moon verse rhyme", "--json").stdout)
+    routed = run_command("route", tmp_path / "router", "rose moon verse rhyme", "--json")
+    assert routed.returncode == 0, routed.stderr
+    decided = json.loads(routed.stdout)
     assert decided["reason"] != "starter"
     assert {step["model"] for step in decided["plan"]} == {"small", "coder", "large"}
     first, second = (net_values(Router.load(tmp_path / name)) for name in ("first", "router"))
