@@ -31,3 +31,9 @@ def test_smearing_turns_medians_into_means():
     observed = np.array([[0.0], [1.0]])
     assert smearing(predicted, observed, np.ones((2, 1), bool)) == pytest.approx([0.5])
     assert smearing(predicted, observed, np.zeros((2, 1), bool)) == pytest.approx([1.0])
+
+
+def test_a_model_that_took_no_measurable_time_keeps_what_is_predicted():
+    """Nothing but zeros was observed of the first model: its mean would be 0, which no router may say."""
+    predicted, observed = np.full((4, 2), 0.1), np.column_stack([np.zeros(4), np.full(4, 0.1)])
+    assert smearing(predicted, observed, np.ones((4, 2), bool)).tolist() == pytest.approx([1, 1])

@@ -32,7 +32,9 @@ def residual_quantiles(error: npt.NDArray[np.float64], known: BoolArray) -> Floa
 
 
 def smearing(predicted: npt.NDArray[np.float64], observed: npt.NDArray[np.float64], known: BoolArray) -> FloatArray:
-    """Return each model's mean observed amount divided by its mean predicted one, shape (n_models,); 1 if unknown.
+    """Return each model's mean observed amount divided by its mean predicted one, shape (n_models,).
+
+    It is 1 where nothing is known, or nothing but zeros: a provider in the same process answers in no measurable time.
 
     Parameters
     ----------
@@ -41,5 +43,6 @@ def smearing(predicted: npt.NDArray[np.float64], observed: npt.NDArray[np.float6
     """
     observed_sum = np.where(known, np.expm1(np.where(known, observed, 0)), 0).sum(axis=0)
     predicted_sum = np.where(known, np.expm1(np.clip(predicted, 0, 15)), 0).sum(axis=0)
-    ratio = np.divide(observed_sum, predicted_sum, out=np.ones_like(predicted_sum), where=predicted_sum > 0)
+    has_both = (observed_sum > 0) & (predicted_sum > 0)
+    ratio = np.divide(observed_sum, predicted_sum, out=np.ones_like(predicted_sum), where=has_both)
     return np.asarray(ratio, dtype=np.float32)
