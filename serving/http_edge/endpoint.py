@@ -103,7 +103,7 @@ class DirectPaths:
     Parameters
     ----------
     app : ASGI application
-    routes : of which the `DirectRoute` are answered here
+    routes : of the framework; each `DirectRoute` among them is answered here
     """
 
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:

@@ -1,4 +1,4 @@
-"""Two providers of the same models, each of which can be made to fail in its own way, or to listen no more."""
+"""Two providers of the same models. Each can be made to fail in its own way, or to listen no more."""
 
 import contextlib
 import time

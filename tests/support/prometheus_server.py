@@ -18,9 +18,9 @@ RULES = DEPLOY / "prometheus/rules/alerts.yml"
 HURRY = 60
 """A minute of the shipped rules is a second here."""
 LEAST_WINDOW_S = 10
-"""A rate needs a few scrapes, of which there is one a second."""
+"""A rate needs a few scrapes; there is one a second."""
 LEAST_FOR_S = 5
-"""A busy machine may be late with a scrape or two, each of which may take a second."""
+"""A busy machine may be late with a scrape or two, and each may take a second."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 

@@ -8,7 +8,7 @@ down_revision = "0010"
 
 
 def upgrade() -> None:
-    """Add the column; nothing is written into old rows, of which a large log has many."""
+    """Add the column; nothing is written into old rows, because a large log has many."""
     op.add_column("router_decisions", sa.Column("router", sa.Text(), nullable=True))
 
 
