@@ -113,13 +113,17 @@ def test_a_log_without_partitions_becomes_the_partition_of_its_time(new_database
 
 
 def test_old_days_are_dropped_whole_and_the_sums_of_hours_follow(new_database):
-    """Five days with a record each; three are kept, the oldest from its midnight on."""
-    days = [TODAY - n * DAY + timedelta(hours=1) for n in range(5)]
-    now = TODAY + timedelta(hours=3)
+    """Five days with a record each; three are kept, the oldest from its midnight on.
+
+    All of it lies in the past, whatever the time of day: hours that the database's clock has yet to reach are not summed.
+    """
+    last = TODAY - DAY
+    days = [last - n * DAY + timedelta(hours=1) for n in range(5)]
+    now = last + timedelta(hours=3)
 
     async def question(store):
         async with store.writing() as connection:
-            await make_days(connection, days[-1], TODAY)
+            await make_days(connection, days[-1], last)
         await put(store, *(one for n, day in enumerate(days) for one in (made_at(day, n), attempt(n, created_at=day))))
         while await store.reader.roll_next(now=now):
             pass
@@ -133,8 +137,8 @@ def test_old_days_are_dropped_whole_and_the_sums_of_hours_follow(new_database):
     assert (deleted[Kind.DECISION], deleted[Kind.ATTEMPT]) == (2, 2)
     assert sum(tree.get("n_calls", 0) for _, tree in found.parts) == 3
     assert found.n_missing == 0
-    assert left[0] == TODAY - 2 * DAY
-    assert places == {f"{TODAY - n * DAY:%Y%m%d}": 1 for n in range(3)}
+    assert left[0] == last - 2 * DAY
+    assert places == {f"{last - n * DAY:%Y%m%d}": 1 for n in range(3)}
 
 
 def test_questions_read_the_partitions_of_their_time_alone(new_database):
