@@ -10,13 +10,14 @@ from router_model.features.bag import Terms
 from router_model.features.encoder import Encoder
 from router_model.features.errors import EncoderError
 from router_model.features.prompt import LoggedPrompt, Prompt, PromptLike
-from router_model.features.request import form_features
+from router_model.features.request import FORM_NAMES, form_features
 from router_model.features.word_pieces import TextBatch, tokenise
 from router_model.summary import Summarised, Summary
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
+_LOG_CHARS = FORM_NAMES.index("log_chars")
 _AT_ONCE = 4096  # prompts parsed and tokenised at once
 
 TOOL_CHARS_A_PIECE = 4.0
@@ -60,6 +61,11 @@ class PromptFeatures(Summarised):
 
     def __len__(self) -> int:
         return len(self.pieces)
+
+    @property
+    def log_chars(self) -> FloatArray:
+        """``log(1 + characters)`` of each prompt's text, shape (n,)."""
+        return self.surface[:, _LOG_CHARS]
 
     def take(self, rows: npt.NDArray[np.intp]) -> "PromptFeatures":
         """Return the features of some prompts, by their indices; of prompts in a row without a copy."""

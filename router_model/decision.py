@@ -25,7 +25,8 @@ class Reason(StrEnum):
     BEST_TRADEOFF = "best_tradeoff"
     """The model has the highest value of its expected quality (or of a success) minus its cost."""
     OUT_OF_DISTRIBUTION = "out_of_distribution"
-    """The prompt is unlike the logged ones; the model is the safe model, or the best tradeoff by overall records."""
+    """The prompt is unlike the logged ones, or many times as long; the model is the safe model, or the best tradeoff by
+    overall records."""
     SAFEST_MODEL = "safest_model"
     """The target could not be certified; the model is the one that succeeded on most calibration prompts."""
     BEST_SINGLE_MODEL = "best_single_model"

@@ -1,6 +1,7 @@
 """The command ``router-model inspect``: verify a saved router and show what it contains."""
 
 import json
+import math
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
@@ -82,6 +83,7 @@ def describe(artifact: "Artifact") -> dict[str, Any]:
         "quality_bars": [round(float(bar), 6) for bar in predictor.grid.bars],
         "quality_range": [predictor.grid.low, predictor.grid.high],
         "trust_floor": predictor.calibration.trust_floor,
+        "longest_prompt_chars": _chars(predictor.calibration.longest_log_chars),
         "uncertainty": asdict(predictor.uncertainty),
         "safe_model": artifact.safe_model,
         "operating_point": asdict(artifact.operating_point),
@@ -99,6 +101,11 @@ def describe(artifact: "Artifact") -> dict[str, Any]:
 def _level(level: "Level") -> dict[str, float]:
     low, high = level.interval
     return {"quality": round(level.quality, 4), "low": round(low, 4), "high": round(high, 4)}
+
+
+def _chars(log_chars: float | None) -> int | None:
+    """Return how many characters a prompt has, from ``log(1 + characters)``."""
+    return None if log_chars is None else round(math.expm1(log_chars))
 
 
 def _day(day: "date | None") -> str | None:
@@ -144,6 +151,9 @@ def _show(description: dict[str, Any]) -> None:
         "default rule": description["starter"]["why"] if description["starter"] else _default_rule(point),
         "unlike prompts": f"below a trust of {description['trust_floor']:.2g}: "
         + (description["safe_model"] or "overall records decide"),
+        "longest prompt": "not known; train again, so that the trust falls for longer ones"
+        if description["longest_prompt_chars"] is None
+        else f"{description['longest_prompt_chars']:,} characters; the trust falls for longer ones",
         "rests on": ", ".join(f"{name} {percent(share)}" for name, share in description["trust"].items() if share > 0),
         "versions": ", ".join(f"{name} {text}" for name, text in description["versions"].items()),
     }

@@ -107,12 +107,13 @@ class _Chain:
         members = member_probabilities(self.evidence, predictor.boosted(self.evidence, features))
         calibration, record = predictor.calibration, self.evidence.record[:, :, :n_bars]
         blended = predictor.blend.combine(members)
-        corrected = calibration.correct(blended, record, self.evidence.familiarity)
+        trust = calibration.trust(self.evidence.familiarity, features.log_chars)
+        corrected = calibration.correct(blended, record, trust)
         self.members = members[0].astype(np.float64)  # (n_models, n_bars, n_members)
         self.record = np.clip(record[0].astype(np.float64), _EDGE, 1 - _EDGE)  # (n_models, n_bars)
         self.blended = blended[0].astype(np.float64)
         self.corrected = corrected[0].astype(np.float64)
-        self.trust = float(calibration.trust(self.evidence.familiarity)[0])
+        self.trust = float(trust[0])
         self.changes = cache(self._changes)  # models share the bars, and splitting the trees' scores is slow
 
     def explain(self, column: int, quality_bar: float) -> SuccessExplanation | None:

@@ -6,13 +6,18 @@ as its best member (the super learner of van der Laan, Polley & Hubbard 2007). A
 prompt. The correction stretches or shrinks each of these parts separately (Platt 1999, by parts).
 """
 
+import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
+
+LENGTH_EXPONENT: Final = math.log10(2)
+"""Beyond the longest logged prompt, trust is multiplied by ``(length / longest) ** -LENGTH_EXPONENT``: by a half at ten
+times its length."""
 
 P_FLOOR = 0.005
 """Members' probabilities are clipped to [P_FLOOR, 1 - P_FLOOR], so that none is certain."""
@@ -62,7 +67,8 @@ class Calibration:
 
     With slopes ``a``, ``logit p = a0 + a1 record + a2 difficulty + a3 trust edge``. The trust falls
     from 1 towards 0 as prompts get less familiar. On tasks that a router never saw, predicted differences between
-    models are mostly noise, and acting on them costs quality (docs/decisions/0006).
+    models are mostly noise, and acting on them costs quality (docs/decisions/0006). It falls, too, for prompts longer
+    than all logged ones: by half when the length is ten times theirs (docs/decisions/0072).
 
     Attributes
     ----------
@@ -74,37 +80,49 @@ class Calibration:
         ``trust = sigmoid(w0 + w . familiarity)``; only w0 may be negative, so that trust never falls with familiarity.
     trust_floor : float
         Below it the trust is 0: the router abstains from telling models apart.
+    longest_log_chars : float or None
+        ``log(1 + characters)`` of the longest logged prompt; None in routers of before 0.2, to which no prompt is long.
     """
 
     slopes: FloatArray
     model_intercept: FloatArray
     trust_weights: FloatArray
     trust_floor: float = 0.0
+    longest_log_chars: float | None = None
 
-    def trust(self, familiarity: FloatArray) -> FloatArray:
-        """Return the trust in edges, shape (n,), from familiarities of shape (n, n_familiarity).
+    def trust(self, familiarity: FloatArray, log_chars: FloatArray | None = None) -> FloatArray:
+        """Return the trust in edges, shape (n,).
 
         The floor may equal the trust in some training prompt. This prompt must be on the same side of the floor on
         every processor. So the sum has exact products, is added in one order, and is rounded to float32 last.
+
+        Parameters
+        ----------
+        familiarity : shape (n, n_familiarity)
+        log_chars : shape (n,), ``log(1 + characters)`` of the prompts; default: none is longer than the logged ones
         """
         first, *weights = self.trust_weights.astype(np.float64)
         log_odds = np.full(len(familiarity), first)
         for weight, column in zip(weights, familiarity.T.astype(np.float64), strict=True):
             log_odds += weight * column
-        trust = sigmoid(log_odds)
+        share = 1 / (1 + np.exp(-log_odds))
+        if log_chars is not None and self.longest_log_chars is not None:
+            beyond = np.maximum(log_chars.astype(np.float64) - self.longest_log_chars, 0)
+            share *= np.exp(-LENGTH_EXPONENT * beyond)
+        trust = share.astype(np.float32)
         return np.where(trust < self.trust_floor, np.float32(0), trust)
 
-    def correct(self, p: FloatArray, record: FloatArray, familiarity: FloatArray) -> FloatArray:
+    def correct(self, p: FloatArray, record: FloatArray, trust: FloatArray) -> FloatArray:
         """Correct probabilities of shape (n, n_models, n_bars), and make them non-increasing in the bar.
 
         Parameters
         ----------
         p, record : shape (n, n_models, n_bars)
-        familiarity : shape (n, n_familiarity)
+        trust : shape (n,)
         """
         parts = split_logit(p, record)
         constant, record_slope, difficulty_slope, edge_slope = self.slopes
-        edge = edge_slope * self.trust(familiarity)[:, None, None] * parts.edge
+        edge = edge_slope * trust[:, None, None] * parts.edge
         level = constant + self.model_intercept + record_slope * parts.record
         corrected = sigmoid(level + difficulty_slope * parts.difficulty + edge)
         return np.asarray(np.minimum.accumulate(corrected, axis=-1), dtype=np.float32)

@@ -114,8 +114,9 @@ class Predictor:
         self.grid.check(quality_bar)
         evidence = self.evidence_model.evidence(features)
         blended = self.blend.combine(member_probabilities(evidence, self.boosted(evidence, features)))
-        p = self.calibration.correct(blended, evidence.record[:, :, : len(self.grid)], evidence.familiarity)
-        p_at_bar, trust = self.grid.at(p, quality_bar), self.calibration.trust(evidence.familiarity)
+        trust = self.calibration.trust(evidence.familiarity, features.log_chars)
+        p = self.calibration.correct(blended, evidence.record[:, :, : len(self.grid)], trust)
+        p_at_bar = self.grid.at(p, quality_bar)
         scores = self._amount_scores(evidence, features)
         tokens, latency = self.amounts["output_tokens"], self.amounts.get("latency_s")
         return Prediction(

@@ -176,12 +176,15 @@ def _check_numbers(predictor: Predictor) -> None:
     model, n_bars = predictor.evidence_model, len(predictor.grid)
     numbers = (
         predictor.calibration.trust_floor,
+        predictor.calibration.longest_log_chars or 0,
         *asdict(predictor.uncertainty).values(),
         *asdict(model.kernel.kernel).values(),
         *model.kernel.penalties,
     )
     if not all(is_number(number) and 0 <= number <= LARGEST for number in numbers):
-        raise ValueError(f"trust floor, uncertainty and kernel {numbers}; expected finite numbers, 0 or more")
+        raise ValueError(
+            f"trust floor, longest length, uncertainty and kernel {numbers}; expected finite numbers, 0 or more"
+        )
     if predictor.calibration.trust_floor > 1:
         raise ValueError(f"trust floor {predictor.calibration.trust_floor}; expected a share up to 1")
     if not (model.kernel.scale.deviation > 0).all():

@@ -54,6 +54,7 @@ def pack_predictor(predictor: Predictor) -> tuple[dict[str, Any], Arrays]:
         "blend_members": list(predictor.blend.members),
         "n_boosters": len(predictor.boosters),
         "trust_floor": predictor.calibration.trust_floor,
+        "longest_log_chars": predictor.calibration.longest_log_chars,
         "uncertainty": asdict(predictor.uncertainty),
         "amounts": [{"name": name, "n_boosters": len(model.boosters)} for name, model in predictor.amounts.items()],
         "kernel": {"sharpness": asdict(model.kernel.kernel), "penalties": list(model.kernel.penalties)},
@@ -117,6 +118,7 @@ def unpack_predictor(
             model_intercept=arrays["calibration.model_intercept"],
             trust_weights=arrays["calibration.trust_weights"],
             trust_floor=description["trust_floor"],
+            longest_log_chars=description.get("longest_log_chars"),
         ),
         uncertainty=Uncertainty(**description["uncertainty"]),
         amounts={

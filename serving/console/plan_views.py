@@ -15,7 +15,7 @@ _REASONS: Final[Mapping[Reason, str]] = {
     Reason.CHEAPEST_ABOVE_BAR: "the cheapest model that is likely enough to succeed",
     Reason.NONE_ABOVE_BAR: "no model is likely enough to succeed; this one is the likeliest",
     Reason.BEST_TRADEOFF: "the highest expected value minus cost",
-    Reason.OUT_OF_DISTRIBUTION: "the prompt is unlike those the router learned from, so overall records decide",
+    Reason.OUT_OF_DISTRIBUTION: "the prompt is unlike the logged ones, or far longer, so overall records decide",
     Reason.SAFEST_MODEL: "the target could not be certified; this model succeeded most often",
     Reason.BEST_SINGLE_MODEL: "no rule was shown to be as good as this model alone",
     Reason.BEST_UNDER_BUDGET: "the highest expected value that the budget allows",
@@ -54,7 +54,7 @@ class PlanView:
     error : why there is no decision; the rest is empty then
     model, reason, rule, promise : str
         The chosen model, and in words why it was chosen, by which rule, and what is promised ('' if nothing).
-    is_unfamiliar : whether the router abstained, as the prompt is unlike all that it learned from
+    is_unfamiliar : whether the router abstained, as the prompt is unlike all that it learned from, or far longer
     quality_bar : float
     rows, n_more : the first candidates, and how many there are beside
     excluded, n_more_excluded : likewise of the models that constraints ruled out

@@ -63,6 +63,8 @@ def test_a_damaged_booster_is_refused_before_native_code_reads_it(forged, kind):
         (["n_boosters"], 10**9),
         (["trust_floor"], -0.1),
         (["trust_floor"], 7.0),
+        (["longest_log_chars"], "long"),
+        (["longest_log_chars"], -1),
         (["uncertainty", "sampling"], "x"),
         (["blend_members", 0], "other"),
         (["operating_point", "quality_value_usd"], -1),

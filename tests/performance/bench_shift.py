@@ -4,14 +4,18 @@ For every task of a table: train on the others, predict its prompts. Printed bes
 router with trust that falls with familiarity (what it does) and with full trust; how many prompts it abstains on; how
 often a model's success rate on the task lies in its mean interval. Then quality and cost at each abstention rate, and
 what trust costs on the table's own test prompts.
+
+With ``--up-to N``: train on prompts of up to N characters, predict the longer ones (docs/decisions/0072).
 """
 
 import argparse
+import itertools
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from bench_quality import prepare
 
 from router_model.features.featuriser import PromptFeatures
@@ -24,6 +28,9 @@ from router_model.training.table.outcomes import Outcomes
 from router_model.training.table.split import Split, split_prompts
 from router_model.training.train import Run, TrainConfig
 
+LENGTHS = (1, 1.5, 2, 3, 5, 10)
+LEAST = 40  # prompts of a row
+HALF = 0.5
 SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -33,9 +40,43 @@ def main() -> None:
     parser.add_argument("--tables", default="zeroeval,mmlu_pro")
     parser.add_argument("--tasks", help="only these, with commas between")
     parser.add_argument("--seeds", type=int, default=3, help="for the cost on a table's own test prompts")
+    parser.add_argument("--up-to", type=int, help="characters of the longest training prompt")
     options = parser.parse_args()
     for table in options.tables.split(","):
-        shift(options.data / table, options.tasks.split(",") if options.tasks else None, options.seeds)
+        if options.up_to:
+            longer_prompts(options.data / table, options.up_to)
+        else:
+            shift(options.data / table, options.tasks.split(",") if options.tasks else None, options.seeds)
+
+
+def longer_prompts(folder: Path, up_to: int) -> None:
+    outcomes, catalog, encoder, features = prepare(folder, "static", None)
+    chars = np.expm1(features.log_chars)
+    short = np.flatnonzero(chars <= up_to)
+    split = Split(short, short[:0], short[:0])
+    run = Run(folder / "outcomes.parquet", outcomes, features, split, catalog, encoder, TrainConfig())
+    router = run.fit(lambda _: None)[0]
+    print(f"\n{folder.name}, trained on {len(short)} prompts of up to {up_to} characters")
+    print("AIQ less the single models' hull\n")
+    print("| times as long | prompts | full trust | familiarity alone | trust | abstained | log-loss: the same four |")
+    print("|---|---|---|---|---|---|---|")
+    for low, high in itertools.pairwise((*LENGTHS, np.inf)):
+        rows = np.flatnonzero((chars > low * up_to) & (chars <= high * up_to))
+        if len(rows) < LEAST:
+            continue
+        test, part = outcomes.take(rows), features.take(rows)
+        ways = [trusting(router, floor=None), of_any_length(router), router, trusting(router, floor=np.inf)]
+        found = [left_out(way, test, part) for way in ways]
+        loss = [log_loss(way.predict_features(part).p_success, test.quality >= HALF) for way in ways]
+        print(
+            f"| {low:g} to {high:g} | {len(rows)} | {' | '.join(each['trust'] for each in found[:3])} "
+            f"| {found[2]['abstained']} | {', '.join(f'{each:.4f}' for each in loss)} |"
+        )
+        sys.stdout.flush()
+
+
+def log_loss(p: npt.NDArray[np.float64], success: npt.NDArray[np.bool_]) -> float:
+    return float(-np.log(np.where(success, p, 1 - p)).mean())
 
 
 def shift(folder: Path, only: list[str] | None, n_seeds: int) -> None:
@@ -118,8 +159,16 @@ def abstention_curve(router: Router, test: Outcomes, features: PromptFeatures) -
     return found
 
 
+def of_any_length(router: Router) -> Router:
+    """Return the router with a trust that length does not lower."""
+    predictor = router.artifact.predictor
+    calibration = replace(predictor.calibration, longest_log_chars=None)
+    return replace(router, artifact=replace(router.artifact, predictor=replace(predictor, calibration=calibration)))
+
+
 def trusting(router: Router, *, floor: float | None) -> Router:
     """Return the router with another trust floor; None for full trust everywhere."""
+    router = router if floor is not None else of_any_length(router)
     predictor = router.artifact.predictor
     weights = predictor.calibration.trust_weights
     if floor is None:

@@ -60,6 +60,18 @@ def test_familiar_prompts_are_trusted_and_strange_ones_less(trained):
     assert strange < familiar
 
 
+def test_a_prompt_far_longer_than_the_logged_ones_is_trusted_less_and_at_last_not_at_all(trained, table):
+    """Repeated text is as familiar at any length. At ten times the longest logged prompt the trust is half."""
+    longest = round(np.expm1(trained.router.artifact.predictor.calibration.longest_log_chars))
+    lengths = pl.read_parquet(table)["prompt"].str.len_chars()
+    assert lengths.quantile(0.9) <= longest <= lengths.max()  # of the training part
+    usual, tenfold, huge = (f"{SUM} " * (n * longest // len(SUM)) for n in (1, 10, 1000))
+    trust = trained.router.predict([usual, tenfold, huge]).trust
+    assert trust[1] == pytest.approx(trust[0] / 2, rel=0.1)
+    assert trust[2] == 0
+    assert trained.router.route(huge).reason is Reason.OUT_OF_DISTRIBUTION
+
+
 def test_an_abstaining_router_leans_on_overall_records(trained):
     decision = abstaining(trained.router).route(SUM)
     assert decision.reason is Reason.OUT_OF_DISTRIBUTION

@@ -111,7 +111,7 @@ def test_a_target_that_never_fails_is_left_nearly_alone():
     shape = (10, 2, 1)
     p = np.full(shape, 0.8, np.float32)
     sure = HeldOut(p, np.full(shape, 0.75, np.float32), np.ones((10, 1), np.float32), np.ones_like(p), np.ones_like(p))
-    corrected = fit_calibration(sure, sure).correct(p, sure.record, sure.familiarity)
+    corrected = fit_calibration(sure, sure).correct(p, sure.record, np.ones(10, np.float32))
     assert np.all((corrected > 0.8) & (corrected < 0.999))
 
 
@@ -121,7 +121,7 @@ def test_a_model_that_does_worse_than_its_evidence_says_is_lowered():
     alike = held_out(rng, 8000, difficulty=1.0, edge=1.0)
     shifted = logit(alike.p) + np.array([0.8, 0, 0, 0], np.float32)[:, None]
     fitted = fit_calibration(replace(alike, p=sigmoid(shifted), record=alike.record), alike)
-    corrected = fitted.correct(sigmoid(shifted), alike.record, alike.familiarity)
+    corrected = fitted.correct(sigmoid(shifted), alike.record, fitted.trust(alike.familiarity))
     assert corrected.mean(axis=0).ravel() == pytest.approx(alike.success.mean(axis=0).ravel(), abs=0.01)
 
 

@@ -132,7 +132,7 @@ def fit_predictor(
         evidence_model=served,
         boosters=boosters.boosters,
         blend=fitted.blend,
-        calibration=fitted.calibration,
+        calibration=replace(fitted.calibration, longest_log_chars=float(features.log_chars.max())),
         uncertainty=fitted.uncertainty,
         amounts=amounts,
     )
@@ -252,7 +252,7 @@ class _Stage:
             blend,
             calibration,
             fit_uncertainty(calibration, (alike.take(rows), in_folds), (far, groups)),
-            calibration.correct(alike.p, alike.record, alike.familiarity),
+            calibration.correct(alike.p, alike.record, calibration.trust(alike.familiarity)),
         )
 
     def members(self, boosters: FoldBoosters) -> FloatArray:

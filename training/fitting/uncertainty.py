@@ -177,7 +177,7 @@ def fit_uncertainty(
 
 def _cells(calibration: Calibration, held_out: HeldOut, kinds: npt.NDArray[np.int64]) -> Cells:
     n = len(held_out.p)
-    p = calibration.correct(held_out.p, held_out.record, held_out.familiarity).reshape(n, -1)
+    p = calibration.correct(held_out.p, held_out.record, calibration.trust(held_out.familiarity)).reshape(n, -1)
     return Cells.of(p, held_out.success.reshape(n, -1), held_out.weight.reshape(n, -1), kinds)
 
 

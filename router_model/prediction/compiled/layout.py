@@ -7,6 +7,7 @@ vector instructions read them (`panels`; docs/decisions/0061). Terms that occur 
 prompts are rows of a dense array, which vector instructions add many times as fast as an inverted list.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,9 @@ def _probabilities(predictor: Predictor) -> dict[str, Array]:
         "intercept": _double(calibration.model_intercept),
         "trust_weights": _double(calibration.trust_weights),
         "trust_floor": _double([calibration.trust_floor]),
+        "longest_log_chars": _double(
+            [math.inf if calibration.longest_log_chars is None else calibration.longest_log_chars]
+        ),
         "uncertainty": _double(
             [part.spread_alike, part.spread_unlike, part.sampling, part.trust_alike, part.trust_unlike]
         ),

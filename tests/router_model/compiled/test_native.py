@@ -9,6 +9,7 @@ import pytest
 from plain_router import by_numpy
 
 from router_model.features import bag, grid, word_pieces
+from router_model.features.request import FORM_NAMES
 from router_model.prediction import amounts, calibration, evidence, kernel, uncertainty
 from router_model.prediction.compiled import _native
 from router_model.prediction.compiled.forest import MOST_LEAVES, forest_arrays
@@ -28,6 +29,8 @@ CONSTANTS = {
     "VALUE_STEPS": evidence.VALUE_STEPS,
     "P_FLOOR": calibration.P_FLOOR,
     "Z": uncertainty.Z,
+    "LENGTH_EXPONENT": calibration.LENGTH_EXPONENT,
+    "LOG_CHARS": FORM_NAMES.index("log_chars"),
     "LONGEST_LOG": amounts.LONGEST_LOG,
     "N_FAMILIARITY": len(evidence.FAMILIARITY),
     "N_QUANTILES": len(amounts.QUANTILES),

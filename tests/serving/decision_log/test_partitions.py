@@ -115,7 +115,7 @@ def test_a_log_without_partitions_becomes_the_partition_of_its_time(new_database
 def test_old_days_are_dropped_whole_and_the_sums_of_hours_follow(new_database):
     """Five days with a record each; three are kept, the oldest from its midnight on.
 
-    All of it lies in the past, whatever the time of day: hours that the database's clock has yet to reach are not summed.
+    All of it lies in the past at any time of day: hours that the database's clock has yet to reach are not summed.
     """
     last = TODAY - DAY
     days = [last - n * DAY + timedelta(hours=1) for n in range(5)]

@@ -83,9 +83,10 @@ static int predict_group(const Predictor *predictor, const Prompts *prompts, int
     }
     for (int64_t each = 0; each < n; each++) {
         const float *familiarity = space->familiarity + each * N_FAMILIARITY;
+        const float *surface = prompts->surface + (first + each) * prompts->surface_stride;
         const double *scores = space->scores + each * n_models;
         const float trust = calibrate(predictor, space->values + each * predictor->n_columns * predictor->n_kinds,
-                                      familiarity, scores, n_scores, space->change, space->p);
+                                      familiarity, surface[LOG_CHARS], scores, n_scores, space->change, space->p);
         at_bar(predictor, space->p, trust, bar, out, out + n_models, out + 2 * n_models);
         out += 4 * n_models;
         for (int64_t amount = 0; amount < predictor->n_amounts; amount++, out += (1 + N_QUANTILES) * n_models)

@@ -23,6 +23,8 @@
 #define VALUE_STEPS 1048576
 #define P_FLOOR 0.005
 #define Z 1.6448536
+#define LENGTH_EXPONENT 0.30102999566398120
+#define LOG_CHARS 0 /* column of the surface features */
 #define LONGEST_LOG 15.0
 
 #define N_FAMILIARITY 3
@@ -91,6 +93,7 @@ typedef struct {
     const double *intercept;        /* (n_models, n_bars) */
     const double *trust_weights;    /* (4) */
     const double *trust_floor;      /* (1) */
+    const double *longest_log_chars; /* (1) */
     const double *uncertainty;      /* (5) */
     const float *mean_constant, *mean_weights; /* (1), (n_bars) */
     const double *mean_log, *smearing;         /* (n_amounts, n_models) */
@@ -129,8 +132,8 @@ int mean_scores(const Forest *forest, const struct loops *loops, const float *co
                 int64_t n_columns, int64_t n_rows, double *scores);
 int64_t columns_of(const Predictor *predictor); /* that the boosters read */
 
-float calibrate(const Predictor *predictor, const float *values, const float *familiarity, const double *scores,
-                int64_t stride, double *change, float *p);
+float calibrate(const Predictor *predictor, const float *values, const float *familiarity, float log_chars,
+                const double *scores, int64_t stride, double *change, float *p);
 void at_bar(const Predictor *predictor, const float *p, float trust, Bar bar, float *p_at_bar, float *quality,
             float *interval);
 void amounts(const Predictor *predictor, int64_t amount, const double *scores, float *expected, float *quantiles);

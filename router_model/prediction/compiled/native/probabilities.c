@@ -15,15 +15,17 @@ static double logit(double p)
 }
 
 /* Blend the members and correct the result. Writes p, (n_models, n_bars), and returns the trust in edges. */
-float calibrate(const Predictor *predictor, const float *values, const float *familiarity, const double *scores,
-                int64_t stride, double *change, float *p)
+float calibrate(const Predictor *predictor, const float *values, const float *familiarity, float log_chars,
+                const double *scores, int64_t stride, double *change, float *p)
 {
     const int64_t n_models = predictor->n_models, n_bars = predictor->n_bars, n_kinds = predictor->n_kinds;
     const double *blend = predictor->blend, *slopes = predictor->slopes;
     double log_odds = predictor->trust_weights[0];
     for (int64_t each = 0; each < N_FAMILIARITY; each++)
         log_odds += predictor->trust_weights[1 + each] * familiarity[each];
-    float trust = (float)sigmoid(log_odds); /* the bits of `Calibration.trust`: the same side of the floor */
+    const double beyond = fmax(log_chars - *predictor->longest_log_chars, 0.0);
+    /* the bits of `Calibration.trust`: the same side of the floor */
+    float trust = (float)(sigmoid(log_odds) * exp(-LENGTH_EXPONENT * beyond));
     if (trust < *predictor->trust_floor)
         trust = 0.0f;
     for (int64_t bar = 0; bar < n_bars; bar++) {
