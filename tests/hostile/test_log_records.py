@@ -104,36 +104,26 @@ def test_every_record_arrives_whatever_is_in_it(url, tmp_path):
     assert sum(counts.values()) == len({(row_of(one)[0], _id(one)) for one in records})
 
 
-def test_what_is_long_is_kept_by_its_hash_so_that_it_groups(url, tmp_path):
+async def test_what_is_long_is_kept_by_its_hash_so_that_it_groups(url, tmp_path):
     """Two decisions of a user whose id has 3,072 bytes, one of another: deleting the first user leaves the other's."""
     other = WIDE[::-1]
     records = [decision(1, user_id=WIDE), decision(2, user_id=WIDE), decision(3, user_id=other)]
-    asyncio.run(_kept(url, tmp_path, records))
-
-    async def delete():
-        store = open_store(url)
-        await store.open(create=False)
-        deleted = await store.delete(Selection(user_id=bounded(WIDE)))
-        await store.close()
-        return deleted[Kind.DECISION]
-
-    assert asyncio.run(delete()) == 2
+    await _kept(url, tmp_path, records)
+    store = open_store(url)
+    await store.open(create=False)
+    deleted = await store.delete(Selection(user_id=bounded(WIDE)))
+    await store.close()
+    assert deleted[Kind.DECISION] == 2
 
 
-def test_a_limit_of_the_database_is_a_refusal_and_not_an_outage(new_database):
+async def test_a_limit_of_the_database_is_a_refusal_and_not_an_outage(new_database):
     """PostgreSQL says 54000 of an index entry that is too long; before, that counted as a store that is away."""
     store = open_store(new_database())
-
-    async def write():
-        await store.open()
-        kind, row = row_of(decision(1))
-        try:
-            await store.write({kind: [row | {"user_id": LONG}]}, "direct")
-        finally:
-            await store.close()
-
+    await store.open()
+    kind, row = row_of(decision(1))
     with pytest.raises(RefusedError, match="index row"):
-        asyncio.run(write())
+        await store.write({kind: [row | {"user_id": LONG}]}, "direct")
+    await store.close()
 
 
 GOOD = [row_json(*row_of(decision(n))) for n in (1, 2, 3)]

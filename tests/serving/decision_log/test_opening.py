@@ -256,16 +256,12 @@ def test_the_file_is_for_its_owner_only(tmp_path):
     assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("log.db*")} == {0o600}
 
 
-def test_parquet_in_another_file_system(tmp_path):
+async def test_parquet_in_another_file_system(tmp_path):
     pytest.importorskip("fsspec")
-
-    async def run():
-        log = open_log(settings(log="parquet:memory://router/log", log_spool=tmp_path))
-        await log.start()
-        log.put(decision(1))
-        await log.close(10)
-        store = open_store("parquet:memory://router/log")
-        await store.open(create=False)
-        return await store.count()
-
-    assert list(asyncio.run(run()).values()) == [1, 0, 0, 0, 0]
+    log = open_log(settings(log="parquet:memory://router/log", log_spool=tmp_path))
+    await log.start()
+    log.put(decision(1))
+    await log.close(10)
+    store = open_store("parquet:memory://router/log")
+    await store.open(create=False)
+    assert list((await store.count()).values()) == [1, 0, 0, 0, 0]
