@@ -10,7 +10,7 @@ from router_model.training.commands.evaluate import command
 from router_model.training.importing.checks import check_batch
 from router_model.training.measuring.evaluate import seen_before
 from router_model.training.measuring.rewordings import REWORDINGS, Rewording
-from router_model.training.measuring.robustness import choose, flip_rates, measure_robustness, reword_all
+from router_model.training.measuring.robustness import choose, measure_robustness, reword_all
 from router_model.training.table.outcomes import outcomes_of
 
 MUSE = Rewording("muse", "template", lambda _: "rose moon river verse rhyme autumn silence wind lantern petals dusk")
@@ -48,14 +48,6 @@ def test_flips_and_their_price_are_those_of_the_decisions(trained, outcomes):
     assert flips.quality_change == pytest.approx(change)
     assert flips.cost_change > 0.1
     assert 0 < flips.costly <= flips.flipped
-
-
-def test_flip_rates_agree_with_the_measurement_and_are_the_same_twice(trained, outcomes):
-    some = REWORDINGS[-3:]
-    rates = flip_rates(trained.router, outcomes.prompts, rewordings=some)
-    assert rates == flip_rates(trained.router, outcomes.prompts, rewordings=some)
-    measured = measure_robustness(trained.router, outcomes, rewordings=some)
-    assert rates == {**{f.name: f.flipped for f in measured.rewordings}, "all": pytest.approx(1 - measured.robustness)}
 
 
 def test_unreworded_prompts_never_flip_and_large_tables_are_sampled(trained, outcomes):
