@@ -122,7 +122,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if pyfuncitem.get_closest_marker("virtual_time"):
         virtual_time.run(main)
     else:
-        asyncio.run(asyncio.wait_for(main, IN_TIME_S))
+        with asyncio.Runner(loop_factory=pyfuncitem.funcargs.get("loop_factory")) as runner:
+            runner.run(asyncio.wait_for(main, IN_TIME_S))
     return True
 
 
