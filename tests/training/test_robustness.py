@@ -3,23 +3,20 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from simulated_world import simulate
+from simulated_world import outcomes_in, simulate
 
 from router_model import TableError
 from router_model.training.commands.evaluate import command
-from router_model.training.importing.checks import check_batch
 from router_model.training.measuring.evaluate import seen_before
 from router_model.training.measuring.rewordings import REWORDINGS, Rewording
 from router_model.training.measuring.robustness import choose, measure_robustness, reword_all
-from router_model.training.table.outcomes import outcomes_of
 
 MUSE = Rewording("muse", "template", lambda _: "rose moon river verse rhyme autumn silence wind lantern petals dusk")
 
 
 @pytest.fixture(scope="module")
 def outcomes():
-    good, _ = check_batch(simulate(200, seed=8))
-    return outcomes_of(good, origin="test")
+    return outcomes_in(simulate(200, seed=8))
 
 
 def test_case_and_white_space_flip_next_to_nothing_where_words_decide(trained, outcomes):
@@ -65,8 +62,7 @@ def test_only_the_last_user_message_is_reworded():
 
 
 def test_a_table_of_training_prompts_is_refused(trained):
-    known, _ = check_batch(simulate(500))
-    table = outcomes_of(known, origin="test")
+    table = outcomes_in(simulate(500))
     seen = table.take(np.flatnonzero(seen_before(trained.router, table.prompts)))
     with pytest.raises(TableError, match="no prompt left to reword"):
         measure_robustness(trained.router, seen)

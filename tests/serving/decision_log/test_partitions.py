@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from asked_log import asked, opened, put
+from asked_log import asked, migrated_to, opened, put
 from log_records import attempt, decision, feedback
 
 from router_model.serving.decision_log import schema
@@ -68,13 +66,6 @@ async def test_a_report_that_is_sent_again_on_another_day_counts_once(new_databa
     assert (counts[Kind.FEEDBACK], counts[Kind.ATTEMPT]) == (4, 2)  # of 1, 3 and twice of 2: a month lies between
 
 
-def downgrade(version, connection):
-    config = Config()
-    config.set_main_option("script_location", str(Path(schema.__file__).with_name("migrations")))
-    config.attributes["connection"] = connection
-    command.downgrade(config, version)
-
-
 def test_a_log_without_partitions_becomes_the_partition_of_its_time(new_database):
     """The migration is killed after its last step, and begins again. A row whose clock was wrong is of no partition."""
     records = [made_at(NOW - n * DAY, n) for n in range(5)]
@@ -84,7 +75,7 @@ def test_a_log_without_partitions_becomes_the_partition_of_its_time(new_database
     async def back(store):
         await put(store, *records, stray, attempt(0, created_at=NOW), feedback(0, created_at=NOW))
         async with store.writing() as connection:
-            await connection.run_sync(partial(downgrade, "0008"))
+            await connection.run_sync(partial(migrated_to, "0008"))
 
     async def killed():
         store = open_store(url)

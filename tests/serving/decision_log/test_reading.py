@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from asked_log import asked, opened, put
+from asked_log import asked, opened, put, written
 from log_records import BEGAN, attempt, candidate, decision, feedback
 
 from router_model.serving.decision_log import rolled_hours
@@ -346,7 +346,7 @@ async def test_decisions_of_one_router_are_found(log_url):
 def test_what_was_judged_lately_is_of_one_router_and_its_artifact(log_url):
     """The limit of one report leaves neither out: it is of the router's own reports."""
     records = [decision(0), decision(1, router="code"), decision(2, router="code", artifact="sha256:other")]
-    asked(log_url, lambda store: put(store, *records, *(feedback(n, 1.0) for n in range(3))))
+    written(log_url, *records, *(feedback(n, 1.0) for n in range(3)))
     for router, n in (("default", 0), ("code", 1)):
         lately = judged_lately(log_url, artifact="sha256:abc", since=BEGAN - DAY, most=1, router=router)
         assert lately.calls["decision_id"].to_list() == [decision(n).decision_id]
