@@ -1,6 +1,5 @@
 """Archives of a log in a folder and over S3's API (moto's server): whole days once, and errors that say what to do."""
 
-import contextlib
 import io
 import itertools
 import os
@@ -11,7 +10,7 @@ import polars as pl
 import pytest
 from asked_log import asked, written
 from command_line import run_command
-from http_thread import answering
+from http_thread import LocalServer, QuietHandler, answering
 from log_records import attempt, decision, feedback
 
 from router_model.commands.log_source import read_log
@@ -194,27 +193,17 @@ ANSWERS = {
 @pytest.mark.parametrize("expected", ANSWERS)
 def test_refusals_of_the_store_say_what_to_look_at(log, monkeypatch, expected):
     pytest.importorskip("s3fs", reason="extra 's3' is not installed")
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
     status, code, message = ANSWERS[expected]
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self):
-            body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            with contextlib.suppress(OSError):
-                self.wfile.write(body)
+            self.send(status, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>", "application/xml")
 
         do_HEAD = do_PUT = do_GET  # noqa: N815  (the names that http.server calls)
 
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = LocalServer(Handler)
     with answering(server):
-        reach(monkeypatch, f"http://127.0.0.1:{server.server_port}")
+        reach(monkeypatch, server.url)
         with pytest.raises(OSError, match=expected):
             archived(log, "s3://bucket/x")
 
