@@ -144,7 +144,6 @@ bench: $(VENV)/.dev benchmark  ## every measurement the documents cite (needs DA
 	$(BIN)/python tests/performance/bench_pacing.py $(DATA)
 	$(BIN)/python tests/performance/bench_robustness.py $(DATA)
 	$(BIN)/python tests/performance/bench_decisions.py $(DATA)/mmlu_pro
-	$(BIN)/python tests/performance/bench_screening.py
 	$(BIN)/python tests/performance/bench_certificates.py $(DATA)
 	$(BIN)/python tests/performance/bench_offpolicy.py $(DATA)
 
@@ -178,7 +177,7 @@ guard: $(VENV)/.dev quickstart/unseen.parquet  ## fail where quality on the samp
 	$(BIN)/router-model benchmark quickstart/train.parquet --test quickstart/unseen.parquet --seeds 1 \
 	  --methods "best single,linear + cost,ours" --out build/guard \
 	  $(if $(RECORD),,--baseline tests/performance/baseline.json)
-	@if [ -n "$(RECORD)" ]; then cp build/guard/results.json tests/performance/baseline.json; fi
+	@if [ -n "$(RECORD)" ]; then $(BIN)/python tests/performance/record_baseline.py build/guard/results.json; fi
 
 # The sample's two tables; `make quickstart` makes them, too.
 quickstart/unseen.parquet: | $(VENV)/.base

@@ -35,26 +35,11 @@ REQUEST_MEANINGS: Final = {
 """What each feature counts."""
 
 REQUEST_NAMES: Final = tuple(REQUEST_MEANINGS)
-"""Names of the columns of `request_features`, in order. New ones come last: a predictor reads the first so many."""
+"""Names of the columns of a request, in order. New ones come last: a predictor reads the first so many."""
 
 FORM_MEANINGS: Final = MEANINGS | REQUEST_MEANINGS
 FORM_NAMES: Final = tuple(FORM_MEANINGS)
 """Names of the columns of `router_model.features.featuriser.PromptFeatures.surface`."""
-
-
-def request_features(prompts: Sequence[Prompt]) -> FloatArray:
-    """Return the features of requests, shape (n_prompts, len(REQUEST_NAMES)).
-
-    Examples
-    --------
-    >>> tool = {"function": {"name": "add", "parameters": {"properties": {"a": {"type": "number"}}}}}
-    >>> row = request_features([Prompt.parse({"messages": [], "tools": [tool]})])[0]
-    >>> [name for name, value in zip(REQUEST_NAMES, row, strict=True) if value]
-    ['log_tools', 'log_tool_parameters', 'log_most_parameters', 'log_number_parameters']
-    """
-    rows = np.zeros((len(prompts), len(REQUEST_NAMES)), dtype=np.float32)
-    _fill_request(rows, prompts)
-    return rows
 
 
 def form_features(prompts: Sequence[Prompt]) -> FloatArray:

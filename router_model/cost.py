@@ -56,7 +56,38 @@ class Prices:
         cached_input_tokens: npt.NDArray[np.floating] | None = None,
         n_images: Float64Array | None = None,
     ) -> Float64Array:
-        """Return the expected cost of one call in USD, shape (n_prompts, n_models); see `expected_cost_usd`."""
+        """Return the expected cost of one call in USD, shape (n_prompts, n_models).
+
+        Parameters
+        ----------
+        n_input_tokens : shape (n_prompts,)
+            Number of our word pieces in each prompt.
+        tokens_per_piece : shape (n_models,)
+            How many of the model's own input tokens correspond to one of our word pieces, learned from logs.
+        output_tokens : shape (n_prompts, n_models)
+            Expected output tokens.
+        cached_input_tokens : shape (n_prompts,) or (n_prompts, n_models), optional
+            The model's own tokens that it would read from a warm cache, at most its input. A session's cache is warm
+            for the models that the session has used, so the others have 0. Default: none.
+        n_images : shape (n_prompts,), optional
+            Images in each prompt. Default: none.
+
+        Examples
+        --------
+        100 input tokens at 2 USD and 50 output tokens at 10 USD a million, 0.0002 + 0.0005 USD; with 80 of the input
+        tokens in a warm cache at 0.5 USD a million, 0.00004 + 0.00004 + 0.0005 USD:
+
+        >>> from decimal import Decimal
+        >>> from router_model.catalog import ModelCard
+        >>> card = ModelCard("m", Decimal(2), Decimal(10), usd_per_mtok_cached_input=Decimal("0.5"))
+        >>> prices = Prices.of(Catalog({"m": card}), ["m"])
+        >>> known = {"n_input_tokens": np.array([100.0]), "tokens_per_piece": np.ones(1),
+        ...          "output_tokens": np.array([[50.0]])}
+        >>> prices.expected_cost_usd(**known).round(6).tolist()
+        [[0.0007]]
+        >>> prices.expected_cost_usd(**known, cached_input_tokens=np.array([80.0])).round(6).tolist()
+        [[0.00058]]
+        """
         cost = n_input_tokens[:, None] * (tokens_per_piece * self.usd_per_input_token)
         cost += output_tokens * self.usd_per_output_token
         cost += self.usd_per_request
@@ -67,56 +98,6 @@ class Prices:
             saved = self.usd_per_input_token - self.usd_per_cached_token
             cost -= np.minimum(warm, n_input_tokens[:, None] * tokens_per_piece) * saved
         return np.asarray(cost)
-
-
-def expected_cost_usd(
-    catalog: Catalog,
-    models: Sequence[str],
-    *,
-    n_input_tokens: Float64Array,
-    tokens_per_piece: Float64Array,
-    output_tokens: npt.NDArray[np.floating],
-    cached_input_tokens: npt.NDArray[np.floating] | None = None,
-    n_images: Float64Array | None = None,
-) -> Float64Array:
-    """Return the expected cost of one call in USD, shape (n_prompts, n_models).
-
-    Parameters
-    ----------
-    n_input_tokens : shape (n_prompts,)
-        Number of our word pieces in each prompt.
-    tokens_per_piece : shape (n_models,)
-        How many of the model's own input tokens correspond to one of our word pieces, learned from logs.
-    output_tokens : shape (n_prompts, n_models)
-        Expected output tokens.
-    cached_input_tokens : shape (n_prompts,) or (n_prompts, n_models), optional
-        The model's own tokens that it would read from a warm cache, at most its input. A session's cache is warm for
-        the models that the session has used, so the others have 0. Default: none.
-    n_images : shape (n_prompts,), optional
-        Images in each prompt. Default: none.
-
-    Examples
-    --------
-    100 input tokens at 2 USD and 50 output tokens at 10 USD a million, 0.0002 + 0.0005 USD; with 80 of the input
-    tokens in a warm cache at 0.5 USD a million, 0.00004 + 0.00004 + 0.0005 USD:
-
-    >>> from decimal import Decimal
-    >>> from router_model.catalog import ModelCard
-    >>> catalog = Catalog({"m": ModelCard("m", Decimal(2), Decimal(10), usd_per_mtok_cached_input=Decimal("0.5"))})
-    >>> known = {"n_input_tokens": np.array([100.0]), "tokens_per_piece": np.ones(1),
-    ...          "output_tokens": np.array([[50.0]])}
-    >>> expected_cost_usd(catalog, ["m"], **known).round(6).tolist()
-    [[0.0007]]
-    >>> expected_cost_usd(catalog, ["m"], **known, cached_input_tokens=np.array([80.0])).round(6).tolist()
-    [[0.00058]]
-    """
-    return Prices.of(catalog, models).expected_cost_usd(
-        n_input_tokens=n_input_tokens,
-        tokens_per_piece=tokens_per_piece,
-        output_tokens=output_tokens,
-        cached_input_tokens=cached_input_tokens,
-        n_images=n_images,
-    )
 
 
 def prices_usd(catalog: Catalog, models: Sequence[str], name: str, *, default: str | None = None) -> Float64Array:

@@ -50,14 +50,14 @@ def _half(half_width: float | None, digits: int) -> str:
     return f" ± {written}" if is_shown else f" ± <{10**-digits:.{digits}f}"
 
 
-def points(difference: float, half_width: float | None = None, *, digits: int = 1) -> str:
+def points(difference: float, half_width: float | None = None) -> str:
     """Return a difference between two shares or qualities in points, hundredths of the scale from 0 to 1.
 
     >>> points(0.02, 0.01), points(-0.0049), points(0)
     ('+2.0 ± 1.0 points', '-0.5 points', '0.0 points')
     """
     half = None if half_width is None else 100 * half_width
-    return f"{number(100 * difference, half, digits=digits, signed=True)} points"
+    return f"{number(100 * difference, half, digits=1, signed=True)} points"
 
 
 def usd(amount: float, half_width: float | None = None) -> str:

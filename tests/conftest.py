@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import gc
+import inspect
 import os
 import pickle
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import virtual_time
 from hypothesis import settings
 from postgres_server import PostgresServer, server_programs
 from processes import free_port, running
@@ -104,6 +106,25 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """Tell the first process what a test took, with its fixtures: what else runs here changes the wall clock only."""
     if call.when == "teardown":
         item.user_properties.append(("processor_s", processor_s() - item.stash[BEGUN_S]))
+
+
+IN_TIME_S = 300
+"""Seconds after which a test that is a coroutine function hangs; none takes nearly as long."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is a coroutine function in an event loop of its own, or in one whose time is virtual."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    main = pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
+    if pyfuncitem.get_closest_marker("virtual_time"):
+        virtual_time.run(main)
+    else:
+        with asyncio.Runner(loop_factory=pyfuncitem.funcargs.get("loop_factory")) as runner:
+            runner.run(asyncio.wait_for(main, IN_TIME_S))
+    return True
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 DEFAULT_URI: Final = "sqlite:///mlflow.db"
 DEFAULT_EXPERIMENT: Final = "router-model"
-DEFAULT_REGISTERED: Final = "router-model"
 DEADLINE_S: Final = 120.0
 
 _ENVIRONMENT: Final = {

@@ -18,7 +18,7 @@ from router_model.candidates import read_announced
 from router_model.catalog import FROM_BILLS_ALONE, Catalog, ModelCard
 from router_model.certificate import Certificate
 from router_model.charts.drawing import Drawing
-from router_model.cost import expected_cost_usd
+from router_model.cost import Prices
 from router_model.errors import ArtifactError, TableError, TrainingError
 from router_model.features import Encoder, Prompt, load_encoder
 from router_model.features.featuriser import PromptFeatures
@@ -410,9 +410,7 @@ class Run:
         ratio = tokens_per_piece(self.outcomes.take(rows), self.features.n_input_tokens[rows])
         predicted = rows[out_of_fold.rows]
         known = self.outcomes.take(predicted)
-        cost = expected_cost_usd(
-            self.catalog,
-            predictor.models,
+        cost = Prices.of(self.catalog, predictor.models).expected_cost_usd(
             n_input_tokens=self.features.n_input_tokens[predicted],
             tokens_per_piece=ratio,
             output_tokens=out_of_fold.output_tokens,

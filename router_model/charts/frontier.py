@@ -52,7 +52,7 @@ def frontier(
     )
 
 
-def random_mix(points: Sequence[CostPoint], *, label: str = "a random mix of models", steps: int = 40) -> CostCurve:
+def random_mix(points: Sequence[CostPoint], *, steps: int = 40) -> CostCurve:
     """Return what sending prompts to the models by lot costs and brings, at its best: the hull of the single models.
 
     Examples
@@ -74,7 +74,7 @@ def random_mix(points: Sequence[CostPoint], *, label: str = "a random mix of mod
     for (x0, y0), (x1, y1) in pairwise(corners):
         found += [(x0 + (x1 - x0) * k / steps, y0 + (y1 - y0) * k / steps) for k in range(1, steps + 1)]
     costs, values = zip(*found, strict=True) if found else ((), ())
-    return CostCurve(label, costs, values, "mix")
+    return CostCurve("a random mix of models", costs, values, "mix")
 
 
 def _slope(start: tuple[float, float], end: tuple[float, float]) -> float:

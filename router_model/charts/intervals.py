@@ -33,7 +33,7 @@ class IntervalRow:
     label : what it is of
     value : None if it is not known
     low, high : None without an interval
-    kind : its colour and form; None: by the side of the reference on which the interval lies
+    kind : its colour and form; None: by the side of 0 on which the interval lies
     note : said instead of the value, if there is any
     """
 
@@ -51,13 +51,11 @@ def intervals(
     axis: str,
     description: str,
     title: str = "",
-    reference: float | None = 0.0,
     limits: Sequence[float] = (),
     lower_is_better: bool = False,
     reach: tuple[float, float] | None = None,
     axis_format: str = "",
     write: Callable[[float], str] = "{:.2f}".format,
-    logarithmic: bool = False,
     width: Width = 640,
 ) -> "LayerChart":
     """Draw one row for each value, with its interval and its number; the first is on top.
@@ -65,13 +63,11 @@ def intervals(
     Parameters
     ----------
     axis : what is drawn, with its unit
-    reference : the value of no difference, a strong line; None if there is no such value
-    limits : other values that matter, dashed lines
-    lower_is_better : what lies below the reference is good
+    limits : values that matter, dashed lines; that of no difference, 0, is a strong one
+    lower_is_better : what lies below 0 is good
     reach : the axis' ends; what lies beyond is an arrow at the end, beside its number
     axis_format : of d3, for the numbers of the axis
     write : writes the number of a row
-    logarithmic : of the axis, for values above 0; it has no reference, and needs a reach
 
     Raises
     ------
@@ -82,21 +78,17 @@ def intervals(
         raise ValueError("no rows to draw; expected at least one value")
     alt, size = altair(), pixels(width)
     is_narrow = size < NARROW
-    lines = [*limits, *([] if reference is None else [reference])]
+    lines = [*limits, 0.0]
     ends = reach or _reach(rows, lines)
-    drawn = [
-        _drawn(row, place, reference, ends, write=write, lower_is_better=lower_is_better)
-        for place, row in enumerate(rows)
-    ]
-    kind = "log" if logarithmic else "linear"
-    scale = alt.Scale(type=kind, domain=list(ends), nice=False, **({} if logarithmic else {"zero": False}))
+    drawn = [_drawn(row, place, ends, write=write, lower_is_better=lower_is_better) for place, row in enumerate(rows)]
+    scale = alt.Scale(type="linear", domain=list(ends), nice=False, zero=False)
     form = {"format": axis_format} if axis_format else {}
     ruler = alt.Axis(title=axis, **form, tickCount=max(3, size // 130), labelFlush=True)
     y = names_of_rows([row.label for row in rows], size)
     marks = alt.Chart(data([one for one in drawn if one["value"] is not None]))
     shared = {"y": y, "color": alt.Color("colour:N", scale=None)}
     layers = [
-        *(_line(at, scale, ruler, strong=at == reference, rows=y if is_narrow else None, n=len(rows)) for at in lines),
+        *(_line(at, scale, ruler, strong=at == 0, rows=y if is_narrow else None, n=len(rows)) for at in lines),
         marks.transform_filter("isValid(datum.low)")
         .mark_rule(strokeWidth=2.5, opacity=0.75, aria=False)
         .encode(x=alt.X("low:Q", scale=scale, axis=ruler), x2="high:Q", **shared),
@@ -166,14 +158,13 @@ def _texts(drawn: Sequence[dict[str, Any]], y: Any, *, is_narrow: bool) -> list[
 def _drawn(
     row: IntervalRow,
     place: int,
-    reference: float | None,
     ends: tuple[float, float],
     *,
     write: Callable[[float], str],
     lower_is_better: bool,
 ) -> dict[str, Any]:
     """Return a row as it is drawn, within the ends of the axis."""
-    kind = row.kind or _side(row, reference, lower_is_better=lower_is_better)
+    kind = row.kind or _side(row, lower_is_better=lower_is_better)
     said = row.note or ("not known" if row.value is None else write(row.value))
     between = "" if row.low is None or row.high is None else f" (95 %: {write(row.low)} to {write(row.high)})"
     low, high = ends
@@ -195,10 +186,10 @@ def _drawn(
     }
 
 
-def _side(row: IntervalRow, reference: float | None, *, lower_is_better: bool) -> Kind:
-    if reference is None or row.low is None or row.high is None or row.low <= reference <= row.high:
+def _side(row: IntervalRow, *, lower_is_better: bool) -> Kind:
+    if row.low is None or row.high is None or row.low <= 0 <= row.high:
         return "neutral"
-    return "good" if (row.low > reference) != lower_is_better else "bad"
+    return "good" if (row.low > 0) != lower_is_better else "bad"
 
 
 def _reach(rows: Sequence[IntervalRow], lines: Sequence[float]) -> tuple[float, float]:

@@ -108,7 +108,6 @@ def scatter(
     cost_title: str,
     description: str,
     per: float = 1000.0,
-    value_format: str = ".2f",
     write: Callable[[CostPoint], str],
     value_range: tuple[float, float] | None = None,
     title: str = "",
@@ -145,7 +144,7 @@ def scatter(
         labelOverlap="greedy",
         labelSeparation=8,
     )
-    y_axis = alt.Axis(title=None, format=value_format, tickCount=6, minExtent=36, maxExtent=36)
+    y_axis = alt.Axis(title=None, format=".2f", tickCount=6, minExtent=36, maxExtent=36)
     x_scale = alt.Scale(type="log" if frame.is_log else "linear", domain=list(frame.x), nice=False, clamp=True)
     y_scale = alt.Scale(domain=list(frame.y), nice=False, zero=False, clamp=True)
 

@@ -12,7 +12,7 @@ from router_model.pages.command_option import html_option
 from router_model.progress import working
 from router_model.terminal_tables import print_table
 from router_model.training.distributed.options import engine_option
-from router_model.wording import number, percent, usd
+from router_model.wording import number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,19 +155,8 @@ def _interval(estimate: "Estimate", scale: float, digits: int) -> str:
 
 
 def _show_values(found: "LogEvaluation", console: "Console") -> None:
-    rows = [
-        (
-            name,
-            number(value.quality.value, value.quality.half_width, digits=4),
-            usd(1000 * value.cost_usd.value, 1000 * value.cost_usd.half_width),
-        )
-        for name, value in (
-            ("challenger", found.challenger),
-            ("champion", found.champion),
-            ("as logged", found.as_logged),
-        )
-    ]
-    _table(console, ("by DR, ± 95 %", "quality", "per 1k"), rows)
+    summary = found.summary()
+    _table(console, summary.titles, summary.rows)
 
 
 def _show_estimators(found: "LogEvaluation", console: "Console") -> None:

@@ -25,16 +25,15 @@ def log_e_binomial(
     share: float,
     *,
     alternative: Alternative = "different",
-    prior: tuple[float, float] = (1.0, 1.0),
 ) -> Float64Array:
     """Return the log of the e-value against the hypothesis that each event is a hit with probability `share`.
 
-    The likelihood of another probability, mixed over a beta density, over the likelihood of `share`:
+    The likelihood of another probability, mixed evenly over all probabilities, over the likelihood of `share`:
 
-        E = B(a + hits, b + misses) / [B(a, b) share^hits (1 - share)^misses]
+        E = B(1 + hits, 1 + misses) / [share^hits (1 - share)^misses]
 
-    (Robbins 1970; Lindon & Malek, NeurIPS 2022). For a one-sided `alternative` the density is cut off at `share`, and
-    the hypothesis includes the probabilities on the other side.
+    (Robbins 1970; Lindon & Malek, NeurIPS 2022). For a one-sided `alternative` the even density is cut off at `share`,
+    and the hypothesis includes the probabilities on the other side.
 
     **Failures of a canary.** If the canary gets a session with probability `share` and fails as often as the others,
     each failure is one of the canary with this probability, whatever the hour and the traffic. So `hits` are its
@@ -46,23 +45,21 @@ def log_e_binomial(
     hits, misses : counts so far, of any shape
     share : between 0 and 1
     alternative : what one looks for
-    prior : a and b
 
     Examples
     --------
-    Three of three failures fell into a canary that gets half of the traffic. B(4, 1) / B(1, 1) = 1/4, and
+    Three of three failures fell into a canary that gets half of the traffic. B(4, 1) = 1/4, and
     1/4 / (1/2)^3 = 2. With ``greater`` the density is that of (1/2, 1): (1/4) (1 - 1/16) / (1/2) / (1/2)^3 = 3.75.
 
     >>> [round(float(np.exp(log_e_binomial(3, 0, 0.5, alternative=way))), 4) for way in ("different", "greater")]
     [2.0, 3.75]
     """
     hits, misses = np.asarray(hits, dtype=np.float64), np.asarray(misses, dtype=np.float64)
-    a, b = prior
-    evidence = betaln(a + hits, b + misses) - betaln(a, b) - hits * np.log(share) - misses * np.log1p(-share)
+    evidence = betaln(1 + hits, 1 + misses) - hits * np.log(share) - misses * np.log1p(-share)
     if alternative != "different":
         with np.errstate(divide="ignore"):  # no part of the density is left: evidence against the alternative
-            evidence = evidence + np.log(_part(a + hits, b + misses, share, alternative))
-        evidence -= np.log(_part(np.asarray(a), np.asarray(b), share, alternative))
+            evidence = evidence + np.log(_part(1 + hits, 1 + misses, share, alternative))
+        evidence -= np.log(1 - share if alternative == "greater" else share)
     return np.asarray(evidence)
 
 

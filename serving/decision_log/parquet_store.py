@@ -48,16 +48,14 @@ class ParquetStore:
     Parameters
     ----------
     folder : Folder
-    spool_batching : SpoolBatching
-        When a segment is due.
     """
 
     rows_at_once = 200_000
     reader: LogReader | None = None
+    spool_batching: SpoolBatching | None = SPOOL_BATCHING
 
-    def __init__(self, folder: Folder, spool_batching: SpoolBatching = SPOOL_BATCHING) -> None:
+    def __init__(self, folder: Folder) -> None:
         self.folder = folder
-        self.spool_batching: SpoolBatching | None = spool_batching
 
     async def open(self, *, create: bool = True) -> None:
         """Make the folder; refuse one with the outcome tables of an archive, among which records would be lost."""

@@ -21,19 +21,18 @@ from router_model.starter import start
 _DAY_S = 86_400
 
 
-def router_findings(settings: Settings, providers: Sequence[Provider], *, today: date | None = None) -> list[Finding]:
+def router_findings(settings: Settings, providers: Sequence[Provider]) -> list[Finding]:
     """Examine each router; findings of several begin with their names."""
     own = settings.by_router
     found: list[Finding] = []
     for name, one in own.items():
-        about = _findings(one, providers, today)
+        about = _findings(one, providers)
         found += about if len(own) == 1 else [replace(each, check=f"router {name}: {each.check}") for each in about]
     return found
 
 
-def _findings(settings: Settings, providers: Sequence[Provider], today: date | None) -> list[Finding]:
+def _findings(settings: Settings, providers: Sequence[Provider]) -> list[Finding]:
     """Examine what decides; without an artifact, the catalog alone."""
-    today = today or datetime.now(UTC).date()
     found: list[Finding] = []
     cards: list[ModelCard] = []
     if settings.artifact is not None:
@@ -57,7 +56,7 @@ def _findings(settings: Settings, providers: Sequence[Provider], today: date | N
             except RouterModelError as exc:
                 found.append(Finding("catalog", Level.ERROR, str(exc), "correct the file that --catalog names"))
     if cards:
-        found += _catalog(cards, today)
+        found += _catalog(cards, datetime.now(UTC).date())
     if providers and cards:
         found.append(_served(cards, providers))
     return found

@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 _NAMED = 80  # characters of a name that an error repeats
 
 
-class Engines:
+class Engines(Mapping[str, Engine]):
     """Decides by the router that a query names.
 
     Parameters
@@ -67,10 +67,7 @@ class Engines:
         """Make the engine of each router that the settings name; see `Engine.open`."""
         # What a key may do is the service's to limit, however many routers it asks.
         sessions = open_sessions(settings, log, clock=time.time)
-        common: dict[str, Any] = {
-            "sessions": sessions,
-            "volume": PromptVolume(settings.log_prompt_chars_a_minute),
-        }
+        common: dict[str, Any] = {"sessions": sessions, "volume": PromptVolume(settings.log_prompt_chars_a_minute)}
         made: dict[str, Engine] = {}
 
         def others(name: str) -> Callable[[], Iterable[Router]]:
@@ -98,10 +95,6 @@ class Engines:
     def default(self) -> Engine:
         """The engine of the router that ``auto`` means to a key without one of its own."""
         return self._engines[self.default_name]
-
-    def items(self) -> Iterable[tuple[str, Engine]]:
-        """Return the routers' names and engines."""
-        return self._engines.items()
 
     def chosen(self, asked: str | None, caller: Caller) -> str:
         """Return the name of the router that a caller asks.

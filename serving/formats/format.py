@@ -36,6 +36,10 @@ OF_GOOGLE: Final = frozenset(
 )
 FILTERED: Final = frozenset({"content_filter", "refusal", "guardrail_intervened", "OTHER"}) | OF_GOOGLE
 """Why answers with nothing in them end, in the words of OpenAI, Anthropic, Bedrock and Google (`OTHER`: a prompt)."""
+_NEVER_PASSED_ON: Final = frozenset(
+    {"authorization", "cookie", "content-length", "host", "x-api-key", "x-goog-api-key"}
+)
+"""Of the caller's headers: its key is for the router."""
 
 
 class Surface(StrEnum):
@@ -127,6 +131,21 @@ class Call:
     def declares_functions(self) -> bool:
         """Whether the caller of chat uses OpenAI's older ``functions``, and so expects ``function_call``."""
         return "functions" in self.body and "tools" not in self.body and self.surface is Surface.CHAT
+
+
+def request_headers(call: Call, target: Target, key: Mapping[str, str], *, speaks: bool) -> dict[str, str]:
+    """Return the headers; what the provider's entry says goes before what the caller says, and the key before both.
+
+    Parameters
+    ----------
+    key : the header with the provider's key; empty without one
+    speaks : whether the caller speaks the provider's format, so that its own headers go along
+    """
+    headers = {"content-type": "application/json", "accept": "text/event-stream" if call.stream else "application/json"}
+    if speaks and call.headers:
+        passed_on = {name.lower(): value for name, value in call.headers.items()}
+        headers |= {name: value for name, value in passed_on.items() if name not in _NEVER_PASSED_ON}
+    return headers | {name.lower(): value for name, value in target.provider.headers.items()} | dict(key)
 
 
 @dataclass(slots=True)

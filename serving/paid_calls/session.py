@@ -45,11 +45,10 @@ def ask_models(
     total_s: float = 600.0,
     on_outcome: OnOutcome = lambda _, __: None,
     on_stop: Callable[[int], None] = lambda _: None,
-    grace_s: float = GRACE_S,
 ) -> Asked:
     """Ask all calls of all batches.
 
-    The first Ctrl-C (or SIGTERM) begins no more calls and waits for those under way, for `grace_s` at most. The second
+    The first Ctrl-C (or SIGTERM) begins no more calls and waits for those under way, for `GRACE_S` at most. The second
     ends these at once.
 
     Parameters
@@ -69,15 +68,8 @@ def ask_models(
     JournalError, InvalidRequestError
         See `PaidCalls.run`.
     """
-    return asyncio.run(
-        _asked(
-            batches,
-            fleet,
-            PaidCalls(fleet, journal, per_provider=per_provider, total_s=total_s, on_outcome=on_outcome),
-            on_stop,
-            grace_s,
-        )
-    )
+    paid_calls = PaidCalls(fleet, journal, per_provider=per_provider, total_s=total_s, on_outcome=on_outcome)
+    return asyncio.run(_asked(batches, fleet, paid_calls, on_stop))
 
 
 async def _asked(
@@ -85,11 +77,10 @@ async def _asked(
     fleet: Fleet,
     paid_calls: PaidCalls,
     on_stop: Callable[[int], None],
-    grace_s: float,
 ) -> Asked:
     done = Ran()
     try:
-        with _listening(paid_calls, on_stop, grace_s) as presses:
+        with _listening(paid_calls, on_stop) as presses:
             for batch in batches:
                 ran = await paid_calls.run(batch)
                 done.n_asked += ran.n_asked
@@ -104,7 +95,7 @@ async def _asked(
 
 
 @contextmanager
-def _listening(paid_calls: PaidCalls, on_stop: Callable[[int], None], grace_s: float) -> Iterator[list[int]]:
+def _listening(paid_calls: PaidCalls, on_stop: Callable[[int], None]) -> Iterator[list[int]]:
     """Hear Ctrl-C and SIGTERM until the end of the block; the list has an entry for each."""
     presses: list[int] = []
     loop = asyncio.get_running_loop()
@@ -116,7 +107,7 @@ def _listening(paid_calls: PaidCalls, on_stop: Callable[[int], None], grace_s: f
             paid_calls.cut()
         else:
             paid_calls.stop()
-            loop.call_later(grace_s, paid_calls.cut)
+            loop.call_later(GRACE_S, paid_calls.cut)
 
     def hear(*_: Any) -> None:
         loop.call_soon_threadsafe(press)

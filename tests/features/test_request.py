@@ -12,7 +12,7 @@ from router_model.features.request import (
     FORM_NAMES,
     REQUEST_MEANINGS,
     REQUEST_NAMES,
-    request_features,
+    form_features,
     without_unused,
 )
 
@@ -30,8 +30,8 @@ TOOLS = [
 
 
 def features_of(**body):
-    row = request_features([Prompt.parse({"messages": [ASK], **body})])[0]
-    found = {name: value for name, value in zip(REQUEST_NAMES, row, strict=True) if value}
+    row = form_features([Prompt.parse({"messages": [ASK], **body})])[0]
+    found = {name: value for name, value in zip(REQUEST_NAMES, row[len(SURFACE_NAMES) :], strict=True) if value}
     return {name: round(math.expm1(value)) if "log" in name else value for name, value in found.items()}
 
 
@@ -86,8 +86,8 @@ def test_every_feature_is_named_and_finite():
         "messages": [ASK],
         "tools": [{"function": {"parameters": {"properties": {"a": {}}, "required": 7}}}] * 2000,
     }
-    row = request_features([Prompt.parse(hostile)])
-    assert row.shape == (1, len(REQUEST_NAMES)) == (1, len(REQUEST_MEANINGS))
+    row = form_features([Prompt.parse(hostile)])
+    assert row.shape == (1, len(SURFACE_NAMES) + len(REQUEST_MEANINGS))
     assert np.isfinite(row).all()
 
 

@@ -1,10 +1,10 @@
 """Nobody teaches for others: whose reports are taken, and whose count."""
 
-import asyncio
 from dataclasses import replace
 
 import polars as pl
 import pytest
+from asked_log import asked
 from starlette.testclient import TestClient
 
 from router_model.serving.access.issuing import create_key
@@ -12,7 +12,6 @@ from router_model.serving.app import create_app
 from router_model.serving.common.callers import Role
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.export import export_log
-from router_model.serving.decision_log.opening import open_store
 from router_model.serving.decision_log.store import Period
 
 BODY = {"messages": [{"role": "user", "content": "add subtract multiply divide number sum 12 45 7"}]}
@@ -43,16 +42,8 @@ def report(client, path, key, decision):
 
 def exported(tmp_path):
     """Return the rows of the log's table, by prompt."""
-
-    async def run():
-        store = open_store(f"sqlite+aiosqlite:///{tmp_path / 'one'}.db")
-        await store.open()
-        try:
-            await export_log(store, tmp_path / "table.parquet", Period())
-        finally:
-            await store.close()
-
-    asyncio.run(run())
+    url = f"sqlite+aiosqlite:///{tmp_path / 'one'}.db"
+    asked(url, lambda store: export_log(store, tmp_path / "table.parquet", Period()))
     return {row["prompt_id"]: row for row in pl.read_parquet(tmp_path / "table.parquet").to_dicts()}
 
 

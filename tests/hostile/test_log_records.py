@@ -8,6 +8,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from asked_log import opened
 from faulty_store import FaultyStore
 from log_records import attempt, decision, feedback, session
 from starlette.datastructures import Headers
@@ -78,16 +79,9 @@ async def _kept(url, folder, records):
         log.put(record)
     await log.flush(PATIENT_S)
     await log.close(PATIENT_S)
-    store = open_store(url)
-    await store.open(create=False)
-    try:
-        return (
-            log.stats,
-            await store.count(),
-            [await store.read(*row_of(record)[:1], _id(record)) for record in records],
-        )
-    finally:
-        await store.close()
+    async with opened(url) as store:
+        found = [await store.read(*row_of(record)[:1], _id(record)) for record in records]
+        return log.stats, await store.count(), found
 
 
 def _id(record):
@@ -104,36 +98,22 @@ def test_every_record_arrives_whatever_is_in_it(url, tmp_path):
     assert sum(counts.values()) == len({(row_of(one)[0], _id(one)) for one in records})
 
 
-def test_what_is_long_is_kept_by_its_hash_so_that_it_groups(url, tmp_path):
+async def test_what_is_long_is_kept_by_its_hash_so_that_it_groups(url, tmp_path):
     """Two decisions of a user whose id has 3,072 bytes, one of another: deleting the first user leaves the other's."""
     other = WIDE[::-1]
     records = [decision(1, user_id=WIDE), decision(2, user_id=WIDE), decision(3, user_id=other)]
-    asyncio.run(_kept(url, tmp_path, records))
-
-    async def delete():
-        store = open_store(url)
-        await store.open(create=False)
+    await _kept(url, tmp_path, records)
+    async with opened(url) as store:
         deleted = await store.delete(Selection(user_id=bounded(WIDE)))
-        await store.close()
-        return deleted[Kind.DECISION]
-
-    assert asyncio.run(delete()) == 2
+    assert deleted[Kind.DECISION] == 2
 
 
-def test_a_limit_of_the_database_is_a_refusal_and_not_an_outage(new_database):
+async def test_a_limit_of_the_database_is_a_refusal_and_not_an_outage(new_database):
     """PostgreSQL says 54000 of an index entry that is too long; before, that counted as a store that is away."""
-    store = open_store(new_database())
-
-    async def write():
-        await store.open()
-        kind, row = row_of(decision(1))
-        try:
+    kind, row = row_of(decision(1))
+    async with opened(new_database()) as store:
+        with pytest.raises(RefusedError, match="index row"):
             await store.write({kind: [row | {"user_id": LONG}]}, "direct")
-        finally:
-            await store.close()
-
-    with pytest.raises(RefusedError, match="index row"):
-        asyncio.run(write())
 
 
 GOOD = [row_json(*row_of(decision(n))) for n in (1, 2, 3)]

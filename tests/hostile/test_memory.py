@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import pytest
 from raw_server import raw_server
 from scripted_provider import END, World, stream, text
-from virtual_time import run
 
 from router_model.serving.common.log_throttle import LogThrottle
 from router_model.serving.decision_log.log_records import SessionRecord
@@ -27,49 +26,42 @@ def alive(*kinds: type) -> int:
     return sum(issubclass(type(one), kinds) for one in gc.get_objects())  # isinstance would ask modules for attributes
 
 
-def test_abandoned_responses_leave_nothing_of_their_connections():
+async def test_abandoned_responses_leave_nothing_of_their_connections():
     """Each held its transport, protocol and buffers: 210 KB, for good."""
+    from aiohttp.client_proto import ResponseHandler
 
     async def endless(connection):
         await connection.request()
         await connection.say(HEAD + b"5\r\nhello\r\n")
         await asyncio.sleep(60)
 
-    async def main():
-        from aiohttp.client_proto import ResponseHandler
-
-        transport = AiohttpTransport()
-        before = alive(_Line, ResponseHandler)
-        async with asyncio.timeout(30), raw_server(endless) as server:
-            for _ in range(N):
-                response = await transport.send(HttpRequest(f"{server.url}/v1/chat", {}, b"{}"))
-                assert await anext(response.chunks()) == b"hello"
-                await response.close()
-            await asyncio.sleep(0.05)
-            del response
-            assert alive(_Line, ResponseHandler) - before <= 2
-            await transport.close()
-
-    asyncio.run(main())
-
-
-@pytest.mark.parametrize("reads", [0, 1])
-def test_abandoned_streams_leave_nothing(reads):
-    world = World({"a:m": [stream(text("a"), 9999.0, END)]})
-
-    async def main():
-        before = alive(LiveStream)
+    transport = AiohttpTransport()
+    before = alive(_Line, ResponseHandler)
+    async with asyncio.timeout(30), raw_server(endless) as server:
         for _ in range(N):
-            reply = await world.forward(streams=True)
-            for _ in range(reads):
-                await anext(reply.stream)
-            await reply.stream.aclose()
-        del reply
-        assert alive(LiveStream) == before
-        assert len(asyncio.all_tasks()) == 1
-        world.assert_clean()
+            response = await transport.send(HttpRequest(f"{server.url}/v1/chat", {}, b"{}"))
+            assert await anext(response.chunks()) == b"hello"
+            await response.close()
+        await asyncio.sleep(0.05)
+        del response
+        assert alive(_Line, ResponseHandler) - before <= 2
+        await transport.close()
 
-    run(main())
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("reads", [0, 1])
+async def test_abandoned_streams_leave_nothing(reads):
+    world = World({"a:m": [stream(text("a"), 9999.0, END)]})
+    before = alive(LiveStream)
+    for _ in range(N):
+        reply = await world.forward(streams=True)
+        for _ in range(reads):
+            await anext(reply.stream)
+        await reply.stream.aclose()
+    del reply
+    assert alive(LiveStream) == before
+    assert len(asyncio.all_tasks()) == 1
+    world.assert_clean()
 
 
 def test_names_that_are_made_up_are_remembered_up_to_a_bound():
@@ -83,16 +75,13 @@ def test_names_that_are_made_up_are_remembered_up_to_a_bound():
     assert _remembered.cache_info().currsize <= 4096
 
 
-def test_made_up_models_under_a_star_leave_bounded_health_and_times():
+@pytest.mark.virtual_time
+async def test_made_up_models_under_a_star_leave_bounded_health_and_times():
     world = World({f"a:made-up-{number}": [stream(text("a"), END)] for number in range(3000)})
-
-    async def main():
-        for target in world.targets:
-            reply = await world.forward(streams=True, targets=[target])
-            async for _ in reply.stream:
-                pass
-
-    run(main())
+    for target in world.targets:
+        reply = await world.forward(streams=True, targets=[target])
+        async for _ in reply.stream:
+            pass
     assert len(world.forwarder.health) <= 1000
     assert len(world.forwarder._patience._seen) <= 1000
 

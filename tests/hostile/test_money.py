@@ -214,7 +214,7 @@ def test_words_that_came_are_paid_beside_the_input():
 
 
 @pytest.mark.parametrize("n_bytes", [2, 200_000, 3_000_000])
-def test_a_request_counts_as_sent_once_all_of_it_is(n_bytes):
+async def test_a_request_counts_as_sent_once_all_of_it_is(n_bytes):
     """The server reads the request and never answers; the caller leaves."""
     sent = asyncio.Event()
 
@@ -222,18 +222,15 @@ def test_a_request_counts_as_sent_once_all_of_it_is(n_bytes):
         await connection.request()
         await connection.wait_until_left()
 
-    async def play():
-        transport = AiohttpTransport()
-        async with asyncio.timeout(10), raw_server(read) as server:
-            request = HttpRequest(f"{server.url}/v1", {}, b"x" * n_bytes, on_sent=sent.set)
-            sending = asyncio.create_task(transport.send(request))
-            await sent.wait()
-            assert not sending.done()
-            sending.cancel()
-            await asyncio.wait({sending})
-        await transport.close()
-
-    asyncio.run(play())
+    transport = AiohttpTransport()
+    async with asyncio.timeout(10), raw_server(read) as server:
+        request = HttpRequest(f"{server.url}/v1", {}, b"x" * n_bytes, on_sent=sent.set)
+        sending = asyncio.create_task(transport.send(request))
+        await sent.wait()
+        assert not sending.done()
+        sending.cancel()
+        await asyncio.wait({sending})
+    await transport.close()
 
 
 def test_letters_in_a_row_are_no_image():

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from router_model.features.prompt import Prompt
-from router_model.training.benchmark.leakage import audit, audit_split
+from router_model.training.benchmark.leakage import audit
 from router_model.training.near_duplicates.shingles import normalised
 from router_model.training.near_duplicates.weighted_sets import WeightedSets
 from router_model.training.table.outcomes import Outcomes, read_outcomes
@@ -34,7 +34,8 @@ def main() -> None:
         bands(path, outcomes, options.show)
         for seed in range(0 if options.test else options.seeds):
             started = time.perf_counter()
-            found = audit_split(outcomes, split_prompts(outcomes.split_keys, seed=seed))
+            split = split_prompts(outcomes.split_keys, seed=seed)
+            found = audit(outcomes.take(split.train).prompts, outcomes.take(split.test).prompts)
             print(f"seed {seed}: {found.in_words()} {time.perf_counter() - started:.1f} s")
         if options.test:
             print(audit(outcomes.prompts, read_outcomes(options.test).prompts).in_words())

@@ -31,7 +31,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from decision_load import REPOSITORY, created_key, near_prompts, trained
 from http_load import Load, Request, at_random, closed_loop, evenly, open_loop, post
-from served import Served, Usage, free_port, served
+from processes import free_port
+from served import Served, Usage, served
 from tiled_router import tiled
 
 from router_model.saved.artifact import load_artifact, save_artifact

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model import Catalog, ModelCard
-from router_model.cost import expected_cost_usd
+from router_model.cost import Prices
 
 PLAIN = ModelCard("plain", Decimal(2), Decimal(10))
 FEES = ModelCard(
@@ -17,9 +17,7 @@ CATALOG = Catalog({"plain": PLAIN, "fees": FEES})
 
 
 def expected(**optional):
-    return expected_cost_usd(
-        CATALOG,
-        ["plain", "fees"],
+    return Prices.of(CATALOG, ["plain", "fees"]).expected_cost_usd(
         n_input_tokens=np.array([100.0]),
         tokens_per_piece=np.array([1.0, 2.0]),
         output_tokens=np.array([[50.0, 50.0]]),
@@ -43,9 +41,7 @@ def test_a_warm_cache_saves_where_the_catalog_has_its_price():
 @given(n_input=st.integers(0, 10**6), cached=st.integers(0, 10**6), n_output=st.integers(0, 10**5))
 def test_expected_cost_of_known_tokens_is_the_exact_cost(n_input, cached, n_output):
     cached = min(cached, n_input)
-    matrix = expected_cost_usd(
-        CATALOG,
-        ["fees"],
+    matrix = Prices.of(CATALOG, ["fees"]).expected_cost_usd(
         n_input_tokens=np.array([float(n_input)]),
         tokens_per_piece=np.ones(1),
         output_tokens=np.array([[float(n_output)]]),

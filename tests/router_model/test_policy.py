@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -29,37 +30,27 @@ def all_eligible(p):
     return np.ones(p.shape, dtype=bool)
 
 
-@given(worlds(), st.floats(0, 10), st.floats(0, 10))
-def test_more_value_never_lowers_expected_success(world, value, more):
+def ranked(p, cost, rule, share):
+    """Rank by a rule at a share of its range: values up to 10, or thresholds up to 1."""
+    if rule == "value":
+        return rank_by_value(p, cost, all_eligible(p), success_value_usd=10 * share)
+    return rank_by_threshold(p, cost, all_eligible(p), threshold=share)
+
+
+@pytest.mark.parametrize("rule", ["value", "threshold"])
+@given(world=worlds(), share=st.floats(0, 1), more=st.floats(0, 1))
+def test_more_value_or_a_higher_threshold_never_lowers_expected_success(rule, world, share, more):
     p, cost = world
     rows = np.arange(len(p))
-    low = rank_by_value(p, cost, all_eligible(p), success_value_usd=min(value, more))[:, 0]
-    high = rank_by_value(p, cost, all_eligible(p), success_value_usd=max(value, more))[:, 0]
+    low, high = (ranked(p, cost, rule, at)[:, 0] for at in sorted((share, more)))
     assert np.all(p[rows, high] >= p[rows, low] - 1e-9)
 
 
-@given(worlds(), st.floats(0.01, 10))
-def test_a_dominated_model_is_never_first_by_value(world, value):
+@pytest.mark.parametrize("rule", ["value", "threshold"])
+@given(world=worlds(), share=st.floats(0.001, 1))
+def test_a_dominated_model_is_never_first(rule, world, share):
     p, cost = world
-    first = rank_by_value(p, cost, all_eligible(p), success_value_usd=value)[:, [0]]
-    better = p > np.take_along_axis(p, first, axis=1)
-    cheaper = cost < np.take_along_axis(cost, first, axis=1)
-    assert not (better & cheaper).any()
-
-
-@given(worlds(), st.floats(0, 1), st.floats(0, 1))
-def test_a_higher_threshold_never_lowers_expected_success(world, threshold, more):
-    p, cost = world
-    rows = np.arange(len(p))
-    low = rank_by_threshold(p, cost, all_eligible(p), threshold=min(threshold, more))[:, 0]
-    high = rank_by_threshold(p, cost, all_eligible(p), threshold=max(threshold, more))[:, 0]
-    assert np.all(p[rows, high] >= p[rows, low])
-
-
-@given(worlds(), st.floats(0, 1))
-def test_a_dominated_model_is_never_first_by_threshold(world, threshold):
-    p, cost = world
-    first = rank_by_threshold(p, cost, all_eligible(p), threshold=threshold)[:, [0]]
+    first = ranked(p, cost, rule, share)[:, [0]]
     better = p > np.take_along_axis(p, first, axis=1)
     cheaper = cost < np.take_along_axis(cost, first, axis=1)
     assert not (better & cheaper).any()

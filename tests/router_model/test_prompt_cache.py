@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model import Catalog, ModelCard, RequestError, Router
-from router_model.cost import Prices, expected_cost_usd
+from router_model.cost import Prices
 from router_model.prompt_cache import saving_usd
 
 SUM = "add subtract multiply divide number sum 12 45 7 total minus plus"
@@ -58,7 +58,6 @@ def test_saving_is_what_the_cost_model_takes_off_for_cached_tokens(warm, pieces,
     prices = Prices.of(catalog, ["m"])
     saved = saving_usd(prices, ["m"], [{"m": warm}], n_input_tokens=n, tokens_per_piece=np.array([per_piece]))
     cached_tokens = np.array([min(warm, pieces) * per_piece])
-    expected = expected_cost_usd(catalog, ["m"], **own) - expected_cost_usd(
-        catalog, ["m"], **own, cached_input_tokens=cached_tokens
-    )
+    warm_usd = prices.expected_cost_usd(**own, cached_input_tokens=cached_tokens)
+    expected = prices.expected_cost_usd(**own) - warm_usd
     assert saved == pytest.approx(expected, abs=1e-12)

@@ -11,13 +11,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from http_thread import answering
+from http_thread import LocalServer, QuietHandler, answering
 
 USD_PER_MTOK_IN, USD_PER_MTOK_OUT = 1.0, 10.0
-ONCE = ("[429]", "[500]", "[malformed]")
 
 
 @dataclass
@@ -41,21 +39,17 @@ class Bill:
     at_s: dict[str, list[float]] = field(default_factory=dict)
 
 
-class BillingProvider(ThreadingHTTPServer):
+class BillingProvider(LocalServer):
     """Answers every model."""
 
-    daemon_threads = True
     request_queue_size = 128
 
     def __init__(self, pause_s: float = 0.0) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.url = f"http://127.0.0.1:{self.server_address[1]}/v1"
+        super().__init__(_Handler)
+        self.url += "/v1"
         self.pause_s = pause_s
         self.bill = Bill()
         self.lock = threading.Lock()
-
-    def handle_error(self, *_: Any) -> None:
-        """A client that was killed is no news."""
 
     def providers_toml(self, models: tuple[str, ...], name: str = "billing", **settings: object) -> str:
         more = "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
@@ -81,11 +75,11 @@ def usage_of(body: dict[str, Any]) -> dict[str, int]:
     return {"prompt_tokens": n_in, "completion_tokens": n_out, "total_tokens": n_in + n_out}
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     server: BillingProvider
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = self.body()
         bill, model, text = self.server.bill, body["model"], text_of(body)
         with self.server.lock:
             bill.bodies.append(body)
@@ -111,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif "[long]" in text:
             self._refuse(400, "context_length_exceeded", "maximum context length is 4096 tokens, you sent 5000")
         elif "[malformed]" in text and is_first:
-            self._send(200, "application/json", '{"choices": 7')
+            self.send(200, '{"choices": 7')
         else:
             self._charge(body, model, text)
 
@@ -132,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not body.get("stream"):
             choice = {"index": 0, "message": message, "finish_reason": reason}
             whole = {**envelope, "object": "chat.completion", "choices": [choice], "usage": usage}
-            self._send(200, "application/json", json.dumps(whole))
+            self.send(200, json.dumps(whole))
             return
         if "tool_calls" in message:
             message = {**message, "tool_calls": [{"index": 0, **call} for call in message["tool_calls"]]}
@@ -140,21 +134,11 @@ class _Handler(BaseHTTPRequestHandler):
         ends = [{"index": 0, "delta": {}, "finish_reason": reason}]
         chunks = [{"choices": choices}, {"choices": ends}, {"choices": [], "usage": usage}]
         events = [json.dumps({**envelope, "object": "chat.completion.chunk", **chunk}) for chunk in chunks]
-        self._send(200, "text/event-stream", "".join(f"data: {event}\n\n" for event in [*events, "[DONE]"]))
+        self.send(200, "".join(f"data: {event}\n\n" for event in [*events, "[DONE]"]), "text/event-stream")
 
     def _refuse(self, status: int, code: str, message: str, **headers: str) -> None:
         error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
-        self._send(status, "application/json", json.dumps({"error": error}), **headers)
-
-    def _send(self, status: int, kind: str, content: str, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {"content-type": kind, "content-length": str(len(content.encode())), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content.encode())
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        self.send(status, json.dumps({"error": error}), **headers)
 
 
 @contextlib.contextmanager

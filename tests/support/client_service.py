@@ -5,12 +5,11 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import uvicorn
-from http_thread import answering
+from http_thread import LocalServer, QuietHandler, answering
 from processes import free_port
 
 from router_model.serving.app import create_app
@@ -44,7 +43,7 @@ _BETWEEN_S = 0.1  # so that a stream has begun when its next piece comes
 ANSWERS = {"openai": CHAT, "anthropic": MESSAGE, "gemini": GOOGLE}
 
 
-class Upstream(ThreadingHTTPServer):
+class Upstream(LocalServer):
     """Three providers at ``/KIND``; each answers `script` by its kind: a status and a body; else a short "hello".
 
     A body of bytes is a stream, and a list of them one that comes in pieces.
@@ -54,24 +53,22 @@ class Upstream(ThreadingHTTPServer):
     seen : list of (kind, path, body)
     """
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.script: dict[str, tuple[int, Any]] = {}
         self.seen: list[tuple[str, str, Any]] = []
 
-    def url(self, kind: str) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/{kind}{PREFIXES[kind]}"
+    def url_of(self, kind: str) -> str:
+        return f"{self.url}/{kind}{PREFIXES[kind]}"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
     server: Upstream
 
     def do_POST(self) -> None:
         kind, path = self.path.removeprefix("/").split("/", 1)
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = self.body()
         self.server.seen.append((kind, path, body))
         status, answer = self.server.script.get(kind) or (200, ANSWERS[kind])
         is_stream = isinstance(answer, bytes | list)
@@ -90,9 +87,6 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(ConnectionError):  # the service has closed its connections
             super().handle_one_request()
 
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
 
 @contextlib.contextmanager
 def scripted_providers() -> Iterator[Upstream]:
@@ -105,7 +99,7 @@ def scripted_providers() -> Iterator[Upstream]:
 def providers_file(folder: Path, upstream: Upstream, more: str = "") -> Path:
     """Write a file in which each kind serves one model and its own names (``KIND/*``)."""
     tables = [
-        f'[{kind}]\nkind = "{kind}"\nbase_url = "{upstream.url(kind)}"\nstream_whole_answers = false\n'
+        f'[{kind}]\nkind = "{kind}"\nbase_url = "{upstream.url_of(kind)}"\nstream_whole_answers = false\n'
         f'models = {{ "{model}" = "{model}", "{kind}/*" = "*" }}\n'
         for kind, model in MODELS.items()
     ]

@@ -3,10 +3,9 @@
 import contextlib
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from http_thread import answering
+from http_thread import LocalServer, QuietHandler, answering
 
 USAGE = {
     "prompt_tokens": 1000,
@@ -17,47 +16,32 @@ USAGE = {
 }
 
 
-class FakeProvider(ThreadingHTTPServer):
+class FakeProvider(LocalServer):
     """Answers every model but those in `broken`, and keeps the bodies it was sent."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.url = f"http://127.0.0.1:{self.server_address[1]}/v1"
+        super().__init__(_Handler)
+        self.url += "/v1"
         self.broken: set[str] = set()
         self.bodies: list[dict[str, Any]] = []
 
-    def handle_error(self, *_: Any) -> None:
-        """A client that went away is no news."""
 
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     server: FakeProvider
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = self.body()
         self.server.bodies.append(body)
         response_id = f"chatcmpl-{len(self.server.bodies)}"
         if body["model"] in self.server.broken:
             error = {"message": "out of order", "type": "server_error", "param": None, "code": None}
-            self._send(500, "application/json", json.dumps({"error": error}))
+            self.send(500, json.dumps({"error": error}))
         elif body.get("stream"):
             events = [json.dumps(chunk) for chunk in _chunks(response_id, body)]
-            self._send(200, "text/event-stream", "".join(f"data: {event}\n\n" for event in [*events, "[DONE]"]))
+            self.send(200, "".join(f"data: {event}\n\n" for event in [*events, "[DONE]"]), "text/event-stream")
         else:
             choice = {"index": 0, "message": {"role": "assistant", "content": "four"}, "finish_reason": "stop"}
-            self._send(200, "application/json", json.dumps(_envelope(response_id, body, [choice], USAGE)))
-
-    def _send(self, status: int, kind: str, content: str) -> None:
-        self.send_response(status)
-        self.send_header("content-type", kind)
-        self.send_header("content-length", str(len(content.encode())))
-        self.end_headers()
-        self.wfile.write(content.encode())
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+            self.send(200, json.dumps(_envelope(response_id, body, [choice], USAGE)))
 
 
 def _envelope(response_id: str, body: dict[str, Any], choices: list[Any], usage: Any, kind: str = "") -> dict[str, Any]:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from decision_load import REPOSITORY, created_key
 from litellm_proxy import MASTER_KEY, REQUIREMENT, installed_python
-from served import Served, free_port, served
+from processes import free_port
+from served import Served, served
 
 from router_model.saved.artifact import load_artifact
 from router_model.training.benchmark.method import MethodUnavailableError

@@ -13,12 +13,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from http_thread import LocalServer, QuietHandler
 from system import system
 
 from router_model.serving.access.issuing import create_key
@@ -72,29 +72,25 @@ SCENARIOS = (
 """The five faults of issue 12 A, and a prompt that makes the provider refuse the key."""
 
 
-class Provider(ThreadingHTTPServer):
+class Provider(LocalServer):
     """Speaks OpenAI's format; `down` fails everything whose model begins with it."""
 
-    daemon_threads = True
     request_queue_size = 256
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.url = f"http://127.0.0.1:{self.server_address[1]}/v1"
+        super().__init__(_Handler)
+        self.url += "/v1"
         self.down = ""
 
-    def handle_error(self, *_: Any) -> None:
-        """A client that went away is no news."""
 
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     server: Provider
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = 65_536  # head and body in one packet
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = self.body()
         model, prompt = body["model"], body["messages"][-1]["content"]
         fault = prompt[1:] if prompt.startswith("!") else ""
         if self.server.down and model.startswith(self.server.down):
@@ -103,25 +99,14 @@ class _Handler(BaseHTTPRequestHandler):
             fault = "limited"
         if fault:
             status, headers, error = _FAULTS[fault]
-            self._send(status, {"content-type": "application/json", **headers}, json.dumps({"error": error}))
+            self.send(status, json.dumps({"error": error}), **headers)
         elif body.get("stream"):
             lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in _chunks(model)] + ["data: [DONE]\n\n"]
-            self._send(200, {"content-type": "text/event-stream"}, "".join(lines))
+            self.send(200, "".join(lines), "text/event-stream")
         else:
             choice = {"index": 0, "message": {"role": "assistant", "content": "four"}, "finish_reason": "stop"}
             answer = {"id": "c", "object": "chat.completion", "model": model, "choices": [choice], "usage": _USAGE}
-            self._send(200, {"content-type": "application/json"}, json.dumps(answer))
-
-    def _send(self, status: int, headers: dict[str, str], content: str) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content.encode())
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+            self.send(200, json.dumps(answer))
 
 
 _USAGE = {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}

@@ -1,9 +1,45 @@
-"""Run a server of the standard library in a thread of this process, until the end of a block."""
+"""Servers of the standard library on loopback, in a thread of this process, until the end of a block."""
 
 import contextlib
+import json
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import BaseServer
+from typing import Any
+
+
+class LocalServer(ThreadingHTTPServer):
+    """Listens on a free port; a client that goes away is no news."""
+
+    daemon_threads = True
+
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+class QuietHandler(BaseHTTPRequestHandler):
+    """Reads bodies, sends answers, and writes no log."""
+
+    def body(self) -> Any:
+        """Return the JSON of the request."""
+        return json.loads(self.rfile.read(int(self.headers["content-length"])))
+
+    def send(self, status: int, content: str | bytes, kind: str = "application/json", **headers: str) -> None:
+        """Send a whole answer."""
+        sent = content.encode() if isinstance(content, str) else content
+        self.send_response(status)
+        for name, value in {"content-type": kind, "content-length": str(len(sent)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(sent)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
 
 
 @contextlib.contextmanager

@@ -4,12 +4,13 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from itertools import count
 from pathlib import Path
+
+from processes import free_port
 
 USER = "router"
 PROGRAMS = ("postgres", "initdb", "pg_isready")
@@ -39,7 +40,7 @@ class PostgresServer:
             account = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
             os.chown(self.folder, account.pw_uid, account.pw_gid)
             self._as_user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-        self.port = _free_port()
+        self.port = free_port()
         self._process = None
         self._numbers = count()
         if not (self.folder / "data").exists():
@@ -118,9 +119,3 @@ class PostgresServer:
             capture_output=True, text=True, check=False, timeout=60, cwd=self.folder, **self._as_user,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-
-
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -5,6 +5,8 @@ import polars as pl
 
 from router_model.training.fitting.boosters import BoosterConfig
 from router_model.training.fitting.fit import FitConfig
+from router_model.training.importing.checks import check_batch
+from router_model.training.table.outcomes import outcomes_of
 from router_model.training.train import TrainConfig
 
 FEW_TREES = FitConfig(
@@ -113,3 +115,10 @@ def simulate(n_prompts: int, *, seed: int = 0, graded: bool = False) -> pl.DataF
                 }
             )
     return pl.DataFrame(rows)
+
+
+def outcomes_in(frame):
+    """Return the outcomes of a table whose rows are all good."""
+    good, problems = check_batch(frame)
+    assert not problems
+    return outcomes_of(good, origin="test")

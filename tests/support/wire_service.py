@@ -3,10 +3,9 @@
 import contextlib
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from http_thread import answering
+from http_thread import LocalServer, QuietHandler, answering
 
 DECISION = {
     "id": "dec_1",
@@ -45,23 +44,17 @@ def refusal(message: str, kind: str = "invalid_request_error", code: str = "inva
     return {"error": {"message": message, "type": kind, "param": None, "code": code, **rest}}
 
 
-class WireService(ThreadingHTTPServer):
+class WireService(LocalServer):
     """Keeps what it was sent; `script` is what to do next: a status, or ``drop`` after keeping the record."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        super().__init__(_Handler)
         self.script: list[Any] = []
         self.seen: list[tuple[str, str, dict[str, str], Any]] = []
         self.records: dict[str, Any] = {}
 
-    def handle_error(self, *_: Any) -> None:
-        """A connection that the test dropped is no news."""
 
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
     server: WireService
 
@@ -69,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve(None)
 
     def do_POST(self) -> None:
-        self._serve(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        self._serve(self.body())
 
     def _serve(self, body: Any) -> None:
         self.server.seen.append((self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body))
@@ -79,20 +72,9 @@ class _Handler(BaseHTTPRequestHandler):
         if step == "drop":
             self.close_connection = True
             return
-        self._answer(step, _answer(self.path, key, body) if step == 200 else refusal(f"told to say {step}"))
-
-    def _answer(self, status: int, answer: Any) -> None:
-        content = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(content)))
-        self.send_header("x-router-decision-id", DECISION["id"])
-        self.send_header("x-router-model", DECISION["model"])
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        answer = _answer(self.path, key, body) if step == 200 else refusal(f"told to say {step}")
+        decided = {"x-router-decision-id": DECISION["id"], "x-router-model": DECISION["model"]}
+        self.send(step, json.dumps(answer), **decided)
 
 
 def _answer(path: str, key: str | None, body: Any) -> Any:

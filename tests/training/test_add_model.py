@@ -7,17 +7,15 @@ import numpy as np
 import polars as pl
 import pytest
 from command_line import run_command
-from simulated_world import FEW_TREES, P_SUCCESS, simulate
+from simulated_world import FEW_TREES, P_SUCCESS, outcomes_in, simulate
 
 from router_model import Constraints, ModelCard, Router, TrainingError
 from router_model.commands.inspect import _show, describe
 from router_model.prediction.evidence import Bank
 from router_model.saved.artifact import save_artifact
 from router_model.training.fitting.kernel import fit_weights
-from router_model.training.importing.checks import check_batch
 from router_model.training.new_model.add_model import STEPS, add_model, bank_kernel
 from router_model.training.new_model.new_model_outcomes import find_in_bank
-from router_model.training.table.outcomes import outcomes_of
 from router_model.training.train import TrainConfig, train
 
 CODER = ModelCard("coder", Decimal("0.5"), Decimal("1.5"), context_window=32000)
@@ -46,13 +44,7 @@ def router(pair):
 def answers(frame, n, *, seed=0):
     """Draw n prompts and their outcomes of 'coder'."""
     only = frame.filter(pl.col("model") == "coder")
-    return checked(only.sample(n, seed=seed))
-
-
-def checked(frame):
-    good, problems = check_batch(frame)
-    assert not problems
-    return outcomes_of(good, origin="new")
+    return outcomes_in(only.sample(n, seed=seed))
 
 
 @pytest.fixture(scope="module")

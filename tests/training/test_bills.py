@@ -6,15 +6,13 @@ import polars as pl
 import pytest
 from command_line import run_command
 from running_service import running_service
-from simulated_world import simulate
+from simulated_world import outcomes_in, simulate
 
 from router_model import Router
 from router_model.catalog import FROM_BILLS_ALONE
 from router_model.serving.providers.usage import Usage
-from router_model.training.importing.checks import check_batch
 from router_model.training.measuring.evaluate import evaluate
 from router_model.training.table.bills import FROM_TOKENS, billed_card
-from router_model.training.table.outcomes import outcomes_of
 
 PRICES = {"small": 0.4, "coder": 2.0, "large": 10.0}
 
@@ -27,26 +25,20 @@ def billed(n, *, seed, tokens=False):
     return frame if tokens else frame.drop("input_tokens", "output_tokens")
 
 
-def table(frame):
-    good, problems = check_batch(frame)
-    assert not problems
-    return outcomes_of(good, origin="test")
-
-
 def test_tokens_and_bills_give_the_price_back():
     frame = billed(80, seed=3, tokens=True).with_columns(
         input_tokens=pl.Series(np.random.default_rng(0).integers(10, 90, 240))
     )
     price = pl.col("model").replace_strict(PRICES, return_dtype=pl.Float64) * 1e-6
     frame = frame.with_columns(cost_usd=price * (0.1 * pl.col("input_tokens") + pl.col("output_tokens")))
-    card = billed_card("large", table(frame))
+    card = billed_card("large", outcomes_in(frame))
     assert card.price_source == FROM_TOKENS
     assert float(card.usd_per_mtok_output) == pytest.approx(10.0)
     assert float(card.usd_per_mtok_input) == pytest.approx(1.0)
 
 
 def test_bills_alone_give_the_mean_bill_for_a_mean_answer():
-    outcomes = table(billed(80, seed=3))
+    outcomes = outcomes_in(billed(80, seed=3))
     card = billed_card("large", outcomes)
     assert card.price_source == FROM_BILLS_ALONE
     mean = outcomes.cost_usd[:, outcomes.models.index("large")].mean()
@@ -55,13 +47,13 @@ def test_bills_alone_give_the_mean_bill_for_a_mean_answer():
 
 
 def test_without_a_bill_there_is_no_card():
-    outcomes = table(simulate(60, seed=3))
+    outcomes = outcomes_in(simulate(60, seed=3))
     assert billed_card("large", outcomes) is None
     assert billed_card("nobody", outcomes) is None
 
 
 def test_free_answers_have_the_price_zero():
-    card = billed_card("large", table(billed(60, seed=3).with_columns(cost_usd=pl.lit(0.0))))
+    card = billed_card("large", outcomes_in(billed(60, seed=3).with_columns(cost_usd=pl.lit(0.0))))
     assert (card.usd_per_mtok_input, card.usd_per_mtok_output) == (0, 0)
 
 
@@ -85,7 +77,7 @@ def test_a_table_of_billed_costs_trains_without_a_catalog_and_says_so(bought):
 
 def test_expected_costs_are_those_billed(bought):
     folder, _ = bought
-    router, outcomes = Router.load(folder / "router"), table(pl.read_parquet(folder / "fresh.parquet"))
+    router, outcomes = Router.load(folder / "router"), outcomes_in(pl.read_parquet(folder / "fresh.parquet"))
     expected = router.predict(outcomes.prompts).expected_cost_usd.mean(axis=0)
     assert expected == pytest.approx(outcomes.cost_usd.mean(axis=0), rel=0.1)
     found = evaluate(router, outcomes)

@@ -5,31 +5,23 @@ import numpy as np
 import polars as pl
 import pytest
 from command_line import run_command
-from simulated_world import simulate
+from simulated_world import outcomes_in, simulate
 from written_page import text_of
 
 from router_model import Router, TableError
 from router_model.goal import QualityValue
 from router_model.pages.blocks import Paragraph
 from router_model.policy import OperatingPoint
-from router_model.training.importing.checks import check_batch
 from router_model.training.measuring.compare import compare
 from router_model.training.measuring.evaluate import evaluate, seen_before
 from router_model.training.measuring.verdict import Finding
 from router_model.training.reporting.compare_page import compare_page
-from router_model.training.table.outcomes import outcomes_of
-
-
-def table(frame):
-    good, problems = check_batch(frame)
-    assert not problems
-    return outcomes_of(good, origin="test")
 
 
 @pytest.fixture(scope="module")
 def fresh():
     """Prompts that no router of these tests was trained on."""
-    return table(simulate(600, seed=8))
+    return outcomes_in(simulate(600, seed=8))
 
 
 def with_value(router, success_value_usd):
@@ -82,7 +74,7 @@ def test_a_goal_holds_for_both(trained, fresh):
 
 
 def test_prompts_that_either_was_trained_on_are_left_out_or_counted(trained, graded):
-    outcomes = table(simulate(500))  # the table of `trained`
+    outcomes = outcomes_in(simulate(500))  # the table of `trained`
     found = compare(graded.router, trained.router, outcomes)
     assert found.n_left_out >= trained.report.n_train
     assert found.n_prompts == 500 - found.n_left_out
@@ -95,7 +87,7 @@ def test_prompts_that_either_was_trained_on_are_left_out_or_counted(trained, gra
 
 
 def test_near_duplicates_of_training_prompts_are_left_out_or_counted(trained):
-    twins = table(simulate(500).with_columns(prompt=pl.col("prompt") + " thanks"))
+    twins = outcomes_in(simulate(500).with_columns(prompt=pl.col("prompt") + " thanks"))
     found = compare(trained.router, with_value(trained.router, 0.0), twins)
     assert found.n_left_out > 0.9 * trained.report.n_train
     assert found.n_prompts == 500 - found.n_left_out
@@ -107,7 +99,7 @@ def test_copies_of_a_prompt_count_once(trained):
     frame = simulate(200, seed=9)
     copies = pl.concat([frame.with_columns(prompt_id=pl.col("prompt_id") + f"/{i}") for i in range(3)])
     cheap = with_value(trained.router, 0.0)
-    once, thrice = (compare(trained.router, cheap, table(each)) for each in (frame, copies))
+    once, thrice = (compare(trained.router, cheap, outcomes_in(each)) for each in (frame, copies))
     assert (thrice.n_prompts, thrice.n_independent) == (600, once.n_independent)
     assert thrice.difference.quality.half_width == pytest.approx(once.difference.quality.half_width, rel=0.15)
 
@@ -121,18 +113,18 @@ def test_routers_of_different_models_are_compared_where_the_table_has_all(traine
 
 def test_a_missing_outcome_of_any_model_leaves_the_prompt_out(trained):
     frame = simulate(100, seed=8).filter((pl.col("prompt_id") != "p8-3") | (pl.col("model") != "small"))
-    found = compare(trained.router, trained.router, table(frame))
+    found = compare(trained.router, trained.router, outcomes_in(frame))
     assert (found.n_prompts, found.n_incomplete) == (99, 1)
 
 
 def test_costs_that_nobody_billed_are_the_same_for_both(trained):
     frame = simulate(100, seed=8).drop("output_tokens", strict=False).drop("input_tokens", strict=False)
-    found = compare(trained.router, with_value(trained.router, 0.0), table(frame))
+    found = compare(trained.router, with_value(trained.router, 0.0), outcomes_in(frame))
     assert found.cost_sources["assumed"] == 300
 
 
 def test_nothing_is_compared_without_prompts_or_models(trained):
-    outcomes = table(simulate(500))
+    outcomes = outcomes_in(simulate(500))
     seen = outcomes.take(np.flatnonzero(seen_before(trained.router, outcomes.prompts)))
     with pytest.raises(TableError, match="no prompt left to compare: one of the routers was trained on"):
         compare(trained.router, trained.router, seen)

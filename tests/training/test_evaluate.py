@@ -1,24 +1,16 @@
 import numpy as np
 import polars as pl
 import pytest
-from simulated_world import simulate
+from simulated_world import outcomes_in, simulate
 
 from router_model import TableError
 from router_model.goal import QualityValue, SuccessValue, TargetSuccess
-from router_model.training.importing.checks import check_batch
 from router_model.training.measuring.evaluate import cost_bias, evaluate, seen_before
-from router_model.training.table.outcomes import outcomes_of
-
-
-def table(frame):
-    good, problems = check_batch(frame)
-    assert not problems
-    return outcomes_of(good, origin="test")
 
 
 def test_realised_cost_and_quality_are_those_of_the_chosen_models(trained, monkeypatch):
     """The oracle: look every decision up by hand. Blocks of prompts, as in a large table, change nothing."""
-    outcomes = table(simulate(120, seed=8))
+    outcomes = outcomes_in(simulate(120, seed=8))
     at_once = evaluate(trained.router, outcomes)
     monkeypatch.setattr("router_model.training.distributed.prompts._IN_BLOCK", 50)
     result = evaluate(trained.router, outcomes)
@@ -44,7 +36,7 @@ def test_realised_cost_and_quality_are_those_of_the_chosen_models(trained, monke
 
 def test_prompts_seen_in_training_are_left_out_even_reworded_in_case(trained):
     frame = simulate(500)  # the training table, all of it
-    outcomes = table(frame.with_columns(pl.col("prompt").str.to_uppercase()))
+    outcomes = outcomes_in(frame.with_columns(pl.col("prompt").str.to_uppercase()))
     seen = seen_before(trained.router, outcomes.prompts)
     assert seen.sum() == trained.report.n_train
     result = evaluate(trained.router, outcomes)
@@ -57,7 +49,7 @@ def test_near_duplicates_of_training_prompts_are_left_out_or_told_apart(trained)
     """The training table with a word added to every prompt, and 60 new prompts."""
     logged, new = simulate(500), simulate(60, seed=8)
     variants = logged.with_columns(pl.col("prompt") + " thanks", pl.col("prompt_id") + "-again")
-    outcomes = table(pl.concat([variants, new]))
+    outcomes = outcomes_in(pl.concat([variants, new]))
     assert not seen_before(trained.router, outcomes.prompts).any()
     result = evaluate(trained.router, outcomes)
     assert result.n_near_left_out >= 0.9 * trained.report.n_train
@@ -70,7 +62,7 @@ def test_near_duplicates_of_training_prompts_are_left_out_or_told_apart(trained)
 
 
 def test_other_rules_are_measured_on_request(trained):
-    outcomes = table(simulate(100, seed=8))
+    outcomes = outcomes_in(simulate(100, seed=8))
     cheap = evaluate(trained.router, outcomes, goal=SuccessValue(0.0))
     assert cheap.shares["small"] == 1.0
     safe = evaluate(trained.router, outcomes, goal=TargetSuccess(1.0))
@@ -79,7 +71,7 @@ def test_other_rules_are_measured_on_request(trained):
 
 
 def test_tradeoffs_are_settings_that_can_be_asked_for(trained):
-    outcomes = table(simulate(100, seed=8))
+    outcomes = outcomes_in(simulate(100, seed=8))
     for tradeoff in evaluate(trained.router, outcomes).tradeoffs:
         again = evaluate(trained.router, outcomes, goal=QualityValue(tradeoff.quality_value_usd))
         assert again.router.saving == pytest.approx(tradeoff.saving)
@@ -93,12 +85,12 @@ def test_prompts_with_missing_outcomes_count_by_estimates(trained):
     The estimates are nearer to the full table's figures than those of the complete prompts alone, in most draws.
     """
     frame = simulate(400, seed=8)
-    full, nearer = evaluate(trained.router, table(frame)), 0
+    full, nearer = evaluate(trained.router, outcomes_in(frame)), 0
     for seed in range(6):
         rng = np.random.default_rng(seed)
         partial = frame.filter(pl.Series(rng.random(len(frame)) >= 0.15))
         whole = partial.filter(pl.len().over("prompt_id") == 3)
-        estimated, alone = (evaluate(trained.router, table(part)) for part in (partial, whole))
+        estimated, alone = (evaluate(trained.router, outcomes_in(part)) for part in (partial, whole))
         assert estimated.n_prompts == partial["prompt_id"].n_unique() > 1.4 * alone.n_prompts
         assert estimated.n_incomplete == estimated.n_prompts - alone.n_prompts
         errors = [
@@ -118,7 +110,7 @@ def test_a_log_of_one_answer_a_prompt_is_measured(trained):
     )
     chances = pl.col("model").replace_strict({"small": 0.5, "coder": 0.3, "large": 0.2}, return_dtype=pl.Float64)
     log = frame.join(drawn.with_columns(propensity=chances), on=["prompt_id", "model"])
-    full, logged = evaluate(trained.router, table(frame)), evaluate(trained.router, table(log))
+    full, logged = evaluate(trained.router, outcomes_in(frame)), evaluate(trained.router, outcomes_in(log))
     assert logged.n_incomplete == logged.n_prompts == 3000
     assert (logged.best_single, logged.unknown) == ("large", ())
     assert logged.router.quality == pytest.approx(full.router.quality, abs=0.04)
@@ -130,24 +122,24 @@ def test_a_log_of_one_answer_a_prompt_is_measured(trained):
 def test_what_nobody_knows_is_said(trained):
     frame = simulate(60, seed=8)
     without = frame.with_columns(quality=pl.when(pl.col("model") == "coder").then(None).otherwise("quality"))
-    assert evaluate(trained.router, table(without)).unknown == ("coder",)
+    assert evaluate(trained.router, outcomes_in(without)).unknown == ("coder",)
     ungraded = frame.with_columns(quality=pl.when(pl.col("prompt_id") == "p8-0").then(None).otherwise("quality"))
-    assert evaluate(trained.router, table(ungraded)).n_ungraded == 1
+    assert evaluate(trained.router, outcomes_in(ungraded)).n_ungraded == 1
     with pytest.raises(TableError, match="0 of 60 were trained on, or nearly, and 60 have no graded answer"):
-        evaluate(trained.router, table(frame.with_columns(quality=pl.lit(None, dtype=pl.Float64))))
+        evaluate(trained.router, outcomes_in(frame.with_columns(quality=pl.lit(None, dtype=pl.Float64))))
 
 
 def test_a_table_without_a_candidate_is_refused(trained):
     with pytest.raises(TableError, match="no outcomes of large, which the router may choose"):
-        evaluate(trained.router, table(simulate(60, seed=8).filter(pl.col("model") != "large")))
+        evaluate(trained.router, outcomes_in(simulate(60, seed=8).filter(pl.col("model") != "large")))
 
 
 def test_costs_that_nobody_logged_are_called_assumed(trained):
     frame = simulate(50, seed=8)
-    assert evaluate(trained.router, table(frame)).cost_sources == {"billed": 0, "listed": 150, "assumed": 0}
-    bare = table(frame.select("prompt", "model", "quality"))
+    assert evaluate(trained.router, outcomes_in(frame)).cost_sources == {"billed": 0, "listed": 150, "assumed": 0}
+    bare = outcomes_in(frame.select("prompt", "model", "quality"))
     assert evaluate(trained.router, bare).cost_sources == {"billed": 0, "listed": 0, "assumed": 150}
-    billed = table(frame.with_columns(cost_usd=pl.lit(0.01)))
+    billed = outcomes_in(frame.with_columns(cost_usd=pl.lit(0.01)))
     assert evaluate(trained.router, billed).cost_sources["billed"] == 150
 
 

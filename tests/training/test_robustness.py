@@ -3,23 +3,20 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from simulated_world import simulate
+from simulated_world import outcomes_in, simulate
 
 from router_model import TableError
 from router_model.training.commands.evaluate import command
-from router_model.training.importing.checks import check_batch
 from router_model.training.measuring.evaluate import seen_before
 from router_model.training.measuring.rewordings import REWORDINGS, Rewording
-from router_model.training.measuring.robustness import choose, flip_rates, measure_robustness, reword_all
-from router_model.training.table.outcomes import outcomes_of
+from router_model.training.measuring.robustness import choose, measure_robustness, reword_all
 
 MUSE = Rewording("muse", "template", lambda _: "rose moon river verse rhyme autumn silence wind lantern petals dusk")
 
 
 @pytest.fixture(scope="module")
 def outcomes():
-    good, _ = check_batch(simulate(200, seed=8))
-    return outcomes_of(good, origin="test")
+    return outcomes_in(simulate(200, seed=8))
 
 
 def test_case_and_white_space_flip_next_to_nothing_where_words_decide(trained, outcomes):
@@ -50,14 +47,6 @@ def test_flips_and_their_price_are_those_of_the_decisions(trained, outcomes):
     assert 0 < flips.costly <= flips.flipped
 
 
-def test_flip_rates_agree_with_the_measurement_and_are_the_same_twice(trained, outcomes):
-    some = REWORDINGS[-3:]
-    rates = flip_rates(trained.router, outcomes.prompts, rewordings=some)
-    assert rates == flip_rates(trained.router, outcomes.prompts, rewordings=some)
-    measured = measure_robustness(trained.router, outcomes, rewordings=some)
-    assert rates == {**{f.name: f.flipped for f in measured.rewordings}, "all": pytest.approx(1 - measured.robustness)}
-
-
 def test_unreworded_prompts_never_flip_and_large_tables_are_sampled(trained, outcomes):
     same = Rewording("same", "case", lambda text: text)
     result = measure_robustness(trained.router, outcomes, rewordings=[same], max_prompts=50)
@@ -73,8 +62,7 @@ def test_only_the_last_user_message_is_reworded():
 
 
 def test_a_table_of_training_prompts_is_refused(trained):
-    known, _ = check_batch(simulate(500))
-    table = outcomes_of(known, origin="test")
+    table = outcomes_in(simulate(500))
     seen = table.take(np.flatnonzero(seen_before(trained.router, table.prompts)))
     with pytest.raises(TableError, match="no prompt left to reword"):
         measure_robustness(trained.router, seen)

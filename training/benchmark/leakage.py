@@ -18,7 +18,7 @@ a name or one word, and their outcomes agree by 0.8 (1 is the agreement of a pro
 prompts of a task). In mmlu_pro the agreement is 0.97 for the same text, 0.46 above 0.95, and about 0.3 from 0.75 to
 0.95, where mostly the options differ.
 
-Leaving out (`without_twins`) removes the duplicate from the *test* side. The measured router is then the one that the
+Leaving out (``--dedupe``) removes the duplicate from the *test* side. The measured router is then the one that the
 user gets, trained on all prompts. Every method learns from the same prompts with and without leaving out. And success
 is measured on prompts not seen before. Removing the training prompt instead would change the router that is measured.
 Validation prompts with a duplicate in training are removed too. Otherwise settings would be chosen that reward memory.
@@ -34,8 +34,6 @@ import numpy.typing as npt
 from router_model.features.prompt import Prompt, PromptLike
 from router_model.training.near_duplicates.shingles import normalised
 from router_model.training.near_duplicates.weighted_sets import WeightedSets
-from router_model.training.table.outcomes import Outcomes
-from router_model.training.table.split import Split
 from router_model.wording import percent
 
 THRESHOLD: Final = 0.8
@@ -202,33 +200,6 @@ def audit(
         twins=_twins(sets, train, test, ids=ids, threshold=threshold),
         in_train=_repeats(sets, train, threshold),
         in_test=_repeats(sets, test, threshold),
-    )
-
-
-def audit_split(outcomes: Outcomes, split: Split, *, threshold: float = THRESHOLD) -> LeakageAudit:
-    """Audit the test prompts of a table against its training prompts; rows are positions in ``split.test``."""
-    return _audit_rows(outcomes, split.train, split.test, threshold)
-
-
-def without_twins(outcomes: Outcomes, split: Split, *, threshold: float = THRESHOLD) -> Split:
-    """Leave out calibration prompts with a duplicate in training, and test prompts with a duplicate in either.
-
-    Training prompts stay as they are. Test prompts that only duplicate each other stay too.
-    """
-    calibration = _audit_rows(outcomes, split.train, split.calibration, threshold)
-    seen = np.concatenate([split.train, split.calibration])
-    test = _audit_rows(outcomes, seen, split.test, threshold)
-    return Split(split.train, np.delete(split.calibration, calibration.rows), np.delete(split.test, test.rows))
-
-
-def _audit_rows(outcomes: Outcomes, train: Rows, test: Rows, threshold: float) -> LeakageAudit:
-    before, after = outcomes.take(train), outcomes.take(test)
-    return audit(
-        before.prompts,
-        after.prompts,
-        train_ids=before.prompt_ids,
-        test_ids=after.prompt_ids,
-        threshold=threshold,
     )
 
 

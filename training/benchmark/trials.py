@@ -122,44 +122,35 @@ def shift_trials(
     encoder: Encoder,
     *,
     quality_bar: float,
-    seed: int = 0,
-    tasks: Sequence[str] = (),
 ) -> Iterator[Trial]:
     """Yield a trial for each task: its prompts to test on, the others split 86 : 14 into training and validation.
 
     Prompts of other tasks in a conversation with one of the task are left out.
 
-    Parameters
-    ----------
-    tasks : to leave out in turn; none given: all of the table, in alphabetical order
-
     Raises
     ------
     TableError
-        If the table has not two tasks or lacks one of `tasks`, a side has no prompt left, or a cost is known nowhere.
+        If the table has not two tasks, a side has no prompt left, or a cost is known nowhere.
     """
     setting = _Setting(complete_catalog(catalog, outcomes.models, bills=outcomes), encoder, quality_bar)
     everything = setting.side(outcomes, features)
     keys, labels = np.array(outcomes.split_keys), np.array(outcomes.tasks)
-    for task in _tasks(outcomes, tasks):
+    for task in _tasks(outcomes):
         inside = np.flatnonzero(labels == task)
         others = np.flatnonzero(~np.isin(keys, keys[inside]))
-        train, validation = _two_sides(keys[others].tolist(), seed, below=_SHIFT_TRAIN_BELOW)
+        train, validation = _two_sides(keys[others].tolist(), 0, below=_SHIFT_TRAIN_BELOW)
         sides = (everything.take(rows) for rows in (others[train], others[validation], inside))
-        yield setting.trial(f"{task} left out", seed, sides)
+        yield setting.trial(f"{task} left out", 0, sides)
 
 
-def _tasks(outcomes: Outcomes, wanted: Sequence[str]) -> list[str]:
+def _tasks(outcomes: Outcomes) -> list[str]:
     present = sorted({task for task in outcomes.tasks if task})
     if len(present) < 2:  # noqa: PLR2004
         raise TableError(
             f"the table has {len(present)} tasks ({', '.join(present) or 'none'}); leaving one out takes at least 2: "
             "give its prompts a column 'task'"
         )
-    unknown = [task for task in wanted if task not in present]
-    if unknown:
-        raise TableError(f"the table has no task {', '.join(map(repr, unknown))}; it has {', '.join(present)}")
-    return list(wanted) or present
+    return present
 
 
 def _two_sides(keys: Sequence[str], seed: int, *, below: int) -> tuple[Rows, Rows]:

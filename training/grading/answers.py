@@ -7,6 +7,7 @@ because the grader failed, has no quality and a reason instead. So a mistake in 
 import json
 import re
 import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,6 +97,22 @@ class Grader(Protocol):
 
     def grade(self, answers: Sequence[Answer]) -> list[Grade]:
         """Return a grade for each answer, in their order."""
+
+
+class ByReference(ABC):
+    """Grades each answer by its reference; an answer without one is not graded."""
+
+    __slots__ = ()
+
+    def grade(self, answers: Sequence[Answer]) -> list[Grade]:
+        """Return a grade for each answer, in their order."""
+        return [
+            not_graded(NO_REFERENCE) if one.reference is None else self._grade(one, one.reference) for one in answers
+        ]
+
+    @abstractmethod
+    def _grade(self, answer: Answer, reference: str) -> Grade:
+        """Return the grade of an answer."""
 
 
 def plain(text: str) -> str:

@@ -13,11 +13,10 @@ An answer that names no option, such as a refusal, is wrong.
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from router_model.training.grading.answers import NO_REFERENCE, RIGHT, WRONG, Answer, Grade, not_graded
+from router_model.training.grading.answers import RIGHT, WRONG, Answer, ByReference, Grade, not_graded
 
 _OPEN, _CLOSE = r"(?:[*_`\"'“\u2018(\[{<$\s]|\\text|\\mathrm|\\textbf|\\mathbf|\\\()*", r"[*_`\"'”\u2019)\]}>]*"
 # After a marker, "A" and "I" may begin a sentence ("Answer: A train…"). So they need an end, a mark or a word like
@@ -65,20 +64,13 @@ def _letter(match: re.Match[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(ByReference):
     """Grades 1 if the answer names the option of the reference, which is a letter such as ``C`` or ``(C)``."""
 
     name: str = "choice"
 
-    def grade(self, answers: Sequence[Answer]) -> list[Grade]:
-        """Return a grade for each answer."""
-        return [_grade(answer) for answer in answers]
-
-
-def _grade(answer: Answer) -> Grade:
-    if answer.reference is None:
-        return not_graded(NO_REFERENCE)
-    expected = chosen_letter(answer.reference)
-    if expected is None:
-        return not_graded("the reference is not the letter of an option")
-    return RIGHT if chosen_letter(answer.final_text) == expected else WRONG
+    def _grade(self, answer: Answer, reference: str) -> Grade:
+        expected = chosen_letter(reference)
+        if expected is None:
+            return not_graded("the reference is not the letter of an option")
+        return RIGHT if chosen_letter(answer.final_text) == expected else WRONG

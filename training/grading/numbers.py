@@ -16,12 +16,12 @@ only one of the two has, or that nobody knows, does not count. If only one of th
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-from router_model.training.grading.answers import NO_REFERENCE, RIGHT, WRONG, Answer, Grade, not_graded
+from router_model.training.grading.answers import RIGHT, WRONG, Answer, ByReference, Grade, not_graded
 from router_model.training.importing.number_text import DecimalMark
 
 _CLOSE_ENOUGH: Final = Fraction(1, 10**9)
@@ -121,7 +121,7 @@ def _close(value: Fraction, reference: Fraction, *, absolute: Fraction, relative
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class Number(ByReference):
     """Grades 1 if the number of the answer is that of the reference.
 
     Attributes
@@ -138,18 +138,12 @@ class Number:
     relative: Fraction = Fraction(0)
     decimal: DecimalMark = "point"
 
-    def grade(self, answers: Sequence[Answer]) -> list[Grade]:
-        """Return a grade for each answer."""
-        return [self._grade(answer) for answer in answers]
-
-    def _grade(self, answer: Answer) -> Grade:
-        if answer.reference is None:
-            return not_graded(NO_REFERENCE)
-        reference = final_number(answer.reference, self.decimal)
-        if reference is None:
+    def _grade(self, answer: Answer, reference: str) -> Grade:
+        expected = final_number(reference, self.decimal)
+        if expected is None:
             return not_graded("the reference has no number")
         found = final_number(answer.final_text, self.decimal)
-        is_right = found is not None and found.equals(reference, absolute=self.absolute, relative=self.relative)
+        is_right = found is not None and found.equals(expected, absolute=self.absolute, relative=self.relative)
         return RIGHT if is_right else WRONG
 
 

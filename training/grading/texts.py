@@ -14,6 +14,7 @@ from router_model.training.grading.answers import (
     RIGHT,
     WRONG,
     Answer,
+    ByReference,
     Grade,
     alternatives,
     not_graded,
@@ -44,7 +45,7 @@ def normalised(text: str, ignoring: Sequence[str] = ()) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Exact:
+class Exact(ByReference):
     """Grades 1 if the whole answer is the reference, or one of the references of a JSON list.
 
     Attributes
@@ -56,19 +57,13 @@ class Exact:
     name: str = "exact"
     ignoring: tuple[str, ...] = ()
 
-    def grade(self, answers: Sequence[Answer]) -> list[Grade]:
-        """Return a grade for each answer."""
-        return [self._grade(answer) for answer in answers]
-
-    def _grade(self, answer: Answer) -> Grade:
-        if answer.reference is None:
-            return not_graded(NO_REFERENCE)
-        accepted = {normalised(one, self.ignoring) for one in (*alternatives(answer.reference), answer.reference)}
+    def _grade(self, answer: Answer, reference: str) -> Grade:
+        accepted = {normalised(one, self.ignoring) for one in (*alternatives(reference), reference)}
         return RIGHT if normalised(answer.final_text, self.ignoring) in accepted else WRONG
 
 
 @dataclass(frozen=True, slots=True)
-class Contains:
+class Contains(ByReference):
     """Grades 1 if the answer contains the reference as whole words: ``4`` is not found in ``42``.
 
     Attributes
@@ -83,14 +78,8 @@ class Contains:
     ignoring: tuple[str, ...] = ()
     needs_all: bool = False
 
-    def grade(self, answers: Sequence[Answer]) -> list[Grade]:
-        """Return a grade for each answer."""
-        return [self._grade(answer) for answer in answers]
-
-    def _grade(self, answer: Answer) -> Grade:
-        if answer.reference is None:
-            return not_graded(NO_REFERENCE)
-        wanted = [normalised(one, self.ignoring) for one in alternatives(answer.reference)]
+    def _grade(self, answer: Answer, reference: str) -> Grade:
+        wanted = [normalised(one, self.ignoring) for one in alternatives(reference)]
         if not all(wanted):
             return not_graded("the reference is empty")
         text = normalised(answer.final_text, self.ignoring)

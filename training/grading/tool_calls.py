@@ -13,7 +13,7 @@ call is wrong. Dots in names count as underscores, because providers allow no do
 object is wrong.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -22,10 +22,10 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from router_model.training.grading.answers import (
-    NO_REFERENCE,
     RIGHT,
     WRONG,
     Answer,
+    ByReference,
     Grade,
     json_value,
     not_graded,
@@ -47,7 +47,7 @@ class _Call(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCalls:
+class ToolCalls(ByReference):
     """Grades 1 if the calls are those of the reference.
 
     Attributes
@@ -59,14 +59,8 @@ class ToolCalls:
     name: str = "tool-calls"
     ignoring: tuple[str, ...] = ()
 
-    def grade(self, answers: Sequence[Answer]) -> list[Grade]:
-        """Return a grade for each answer."""
-        return [self._grade(answer) for answer in answers]
-
-    def _grade(self, answer: Answer) -> Grade:
-        if answer.reference is None:
-            return not_graded(NO_REFERENCE)
-        wanted = _calls(json_value(answer.reference))
+    def _grade(self, answer: Answer, reference: str) -> Grade:
+        wanted = _calls(json_value(reference))
         if wanted is None:
             return not_graded(_NO_CALLS)
         made = _calls(answer.tool_calls or [])

@@ -24,6 +24,7 @@ from router_model.training.importing.sources import expand_sources
 from router_model.training.importing.survey import Survey
 
 _MAX_FILES: Final = 3
+_ROWS_SHOWN: Final = 3  # of each file
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,7 @@ class Preview:
     objection: str
 
 
-def preview_sources(
-    sources: Sequence[str | Path], options: ImportOptions, *, out: str = "", n_rows: int = 3
-) -> Preview:
+def preview_sources(sources: Sequence[str | Path], options: ImportOptions, *, out: str = "") -> Preview:
     """Read the first rows of sources.
 
     Parameters
@@ -77,8 +76,6 @@ def preview_sources(
         From `options.make_options`, which takes the parameters of `import_sources`.
     out : str, optional
         The table that the import would write; used in the proposed command.
-    n_rows : int, default 3
-        Rows shown of each file.
 
     Raises
     ------
@@ -95,7 +92,7 @@ def preview_sources(
             survey = Survey(path, own, is_joined=len(paths) > 1)
             reader = BatchReader(open_source(path, own), own, survey, notes)
             (batch,) = islice(reader.batches(), 1)
-            rows = _rows_of(batch, path, survey, n_rows)
+            rows = _rows_of(batch, path, survey, _ROWS_SHOWN)
             files.append((path, "unknown" if reader.adapter is None else reader.adapter.name, rows))
             of_file = survey.findings()
             if of_file:

@@ -1,12 +1,16 @@
 """A router against one model task by task, with intervals; tasks that are too small for one are pooled."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from router_model.training.measuring.evaluation import Decided
 from router_model.training.measuring.paired import paired_difference
 from router_model.training.measuring.verdict import MIN_INDEPENDENT, Difference
+
+_MOST: Final = 15
+"""Tasks that are shown apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Tasks:
     n_left_out: int
 
 
-def difference_by_task(decided: Decided, *, most: int = 15) -> Tasks:
+def difference_by_task(decided: Decided) -> Tasks:
     """Return what a router brought against the best single model on each task.
 
     A task is pooled with the other small ones if it has fewer than 30 independent prompts, or is not among the largest.
@@ -45,7 +49,7 @@ def difference_by_task(decided: Decided, *, most: int = 15) -> Tasks:
     names = np.array(decided.outcomes.tasks)
     rows_of = {str(name): np.flatnonzero(names == name) for name in np.unique(names) if name}
     largest = sorted(rows_of, key=lambda name: (-len(rows_of[name]), name))
-    apart = [name for name in largest if _independent(decided, rows_of[name]) >= MIN_INDEPENDENT][:most]
+    apart = [name for name in largest if _independent(decided, rows_of[name]) >= MIN_INDEPENDENT][:_MOST]
     small = [name for name in largest if name not in apart]
     shown = [TaskDifference(name, _difference(decided, rows_of[name])) for name in apart]
     pooled = np.sort(np.concatenate([rows_of[name] for name in small])) if small else np.zeros(0, dtype=np.intp)

@@ -287,18 +287,15 @@ def default_targets(success: Float64Array, known: BoolArray) -> tuple[float, ...
     return tuple(sorted(target for target in found if 0 < target < 1))
 
 
-def chosen_by_value(
-    p_success: Float64Array, cost_usd: Float64Array, eligible: BoolArray, values: Sequence[float] = SUCCESS_VALUES
-) -> npt.NDArray[np.intp]:
-    """Return the model chosen for each prompt at each value of a success, shape (n_values, n_prompts).
+def chosen_by_value(p_success: Float64Array, cost_usd: Float64Array, eligible: BoolArray) -> npt.NDArray[np.intp]:
+    """Return the model chosen for each prompt at each of `SUCCESS_VALUES`, shape (n_values, n_prompts).
 
     Parameters
     ----------
     p_success, cost_usd, eligible : shape (n_prompts, n_models)
         Predictions (or expected quality, for values of quality), and which models a decision may choose.
-    values : in USD
     """
-    first = [best_by_value(p_success, cost_usd, eligible, success_value_usd=value) for value in values]
+    first = [best_by_value(p_success, cost_usd, eligible, success_value_usd=value) for value in SUCCESS_VALUES]
     return np.array(first, dtype=np.intp)
 
 

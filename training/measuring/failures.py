@@ -28,6 +28,8 @@ _MOST_KINDS: Final = 16
 _PROMPTS_A_KIND: Final = 60
 _WORDS: Final = 5
 _ROUNDS: Final = 15
+_MOST_SHOWN: Final = 6
+_N_EXAMPLES: Final = 3
 _COMMON: Final = frozenset(
     word
     for line in (
@@ -79,9 +81,6 @@ def failing_kinds(
     models: Sequence[str],
     tasks: Sequence[str],
     groups: npt.NDArray[np.intp] | None = None,
-    most: int = 6,
-    n_examples: int = 3,
-    seed: int = 0,
 ) -> list[Failing]:
     """Return the kinds of prompts with more failures than chance explains, the largest excess of failures first.
 
@@ -98,7 +97,7 @@ def failing_kinds(
     n_kinds = min(_MOST_KINDS, len(independent) // _PROMPTS_A_KIND)
     if n_kinds < 2 or not failed.any():  # noqa: PLR2004
         return []
-    kind = _kinds(embedding, n_kinds, seed)
+    kind = _kinds(embedding, n_kinds)
     texts = ["" if isinstance(one, LoggedPrompt) else Prompt.parse(one).text for one in prompts]
     words = [set(_WORD.findall(text.lower())) - _COMMON for text in texts]
     everywhere = Counter(word for each in words for word in each)
@@ -119,10 +118,10 @@ def failing_kinds(
             n_avoidable=int(avoidable[inside].sum()),
             model=Counter(models[row] for row in rows).most_common(1)[0][0],
             task=Counter(tasks[row] for row in rows).most_common(1)[0][0],
-            examples=tuple(shortened(texts[row]) for row in bad[:n_examples]),
+            examples=tuple(shortened(texts[row]) for row in bad[:_N_EXAMPLES]),
         )
         found.append((n_failed - n * elsewhere / n_other, failing))
-    return [failing for _, failing in sorted(found, key=lambda one: -one[0])[:most]]
+    return [failing for _, failing in sorted(found, key=lambda one: -one[0])[:_MOST_SHOWN]]
 
 
 def _stands_out(inside: npt.NDArray[np.bool_], failed: npt.NDArray[np.bool_], alpha: float) -> bool:
@@ -135,12 +134,12 @@ def _stands_out(inside: npt.NDArray[np.bool_], failed: npt.NDArray[np.bool_], al
     return float(fisher_exact(counts, alternative="greater").pvalue) <= alpha
 
 
-def _kinds(embedding: npt.NDArray[np.floating], n_kinds: int, seed: int) -> npt.NDArray[np.intp]:
+def _kinds(embedding: npt.NDArray[np.floating], n_kinds: int) -> npt.NDArray[np.intp]:
     """Return the number of each prompt's kind; vectors are taken at length 1, so that direction alone counts."""
     vectors = embedding.astype(np.float64)
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
-    centres = unit[np.random.default_rng(seed).choice(len(unit), n_kinds, replace=False)]
+    centres = unit[np.random.default_rng(0).choice(len(unit), n_kinds, replace=False)]
     for _ in range(_ROUNDS):
         kind = (unit @ centres.T).argmax(axis=1)
         sums = np.array([unit[kind == number].sum(axis=0) for number in range(n_kinds)])

@@ -95,19 +95,6 @@ class Robustness:
         return {**asdict(self), "robustness": self.robustness}
 
 
-def flip_rates(
-    router: Router, prompts: Sequence[PromptLike], *, rewordings: Sequence[Rewording] = REWORDINGS
-) -> dict[str, float]:
-    """Return the share of prompts with a changed model, for each rewording and for ``all``, under the default rule."""
-    rule = router.rule()
-    _, before = choose(router, prompts, rule)
-    rates = {
-        rewording.name: float((choose(router, reword_all(prompts, rewording.apply), rule)[1] != before).mean())
-        for rewording in rewordings
-    }
-    return {**rates, "all": float(np.mean(list(rates.values())))}
-
-
 def measure_robustness(
     router: Router,
     outcomes: Outcomes,

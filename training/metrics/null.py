@@ -35,9 +35,7 @@ def level_predictions(predicted: npt.NDArray[np.floating]) -> Float64Array:
     return np.tile(predicted.mean(axis=0, dtype=np.float64), (len(predicted), 1))
 
 
-def frontier_null(
-    choices: Choices, quality: Float64Array, cost_usd: Float64Array, *, seed: int = 0
-) -> dict[str, float | None]:
+def frontier_null(choices: Choices, quality: Float64Array, cost_usd: Float64Array) -> dict[str, float | None]:
     """Return the mean gains of a router over permutations of its prompts' outcomes.
 
     Parameters
@@ -61,7 +59,7 @@ def frontier_null(
     """
     chosen = np.unique(choices, axis=0)
     rows = np.arange(len(quality))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     qualities = np.array([quality[rng.permutation(rows)][rows, chosen].mean(axis=1) for _ in range(N_PERMUTATIONS)])
     costs = np.tile(cost_usd[rows, chosen].mean(axis=1), (N_PERMUTATIONS, 1))
     single_costs, single_qualities = (np.tile(each.mean(axis=0), (N_PERMUTATIONS, 1)) for each in (cost_usd, quality))

@@ -13,6 +13,7 @@ FloatArray = npt.NDArray[np.floating]
 Float64Array = npt.NDArray[np.float64]
 
 _EPSILON = 1e-4
+_N_BINS = 15
 
 
 def weighted_auc(p: FloatArray, success: FloatArray, weights: FloatArray) -> Float64Array:
@@ -110,7 +111,7 @@ class Reliability(NamedTuple):
     n: npt.NDArray[np.intp]
 
 
-def reliability_curve(p: FloatArray, success: FloatArray, *, n_bins: int = 15) -> Reliability:
+def reliability_curve(p: FloatArray, success: FloatArray, *, n_bins: int = _N_BINS) -> Reliability:
     """Return the reliability curve over bins of equal mass; if there are fewer outcomes than bins, over fewer bins.
 
     Examples
@@ -124,7 +125,7 @@ def reliability_curve(p: FloatArray, success: FloatArray, *, n_bins: int = 15) -
     return Reliability(np.add.reduceat(probability, starts) / n, np.add.reduceat(outcome, starts) / n, n)
 
 
-def calibration_error(p: FloatArray, success: FloatArray, *, n_bins: int = 15) -> float:
+def calibration_error(p: FloatArray, success: FloatArray, *, n_bins: int = _N_BINS) -> float:
     """Return the expected calibration error over bins of equal mass (Nixon et al. 2019).
 
     ``sum over bins of n_bin / n x |mean probability - success rate|``.
@@ -133,20 +134,18 @@ def calibration_error(p: FloatArray, success: FloatArray, *, n_bins: int = 15) -
     return float(np.abs(curve.predicted - curve.observed) @ curve.n / curve.n.sum())
 
 
-def excess_calibration_error(
-    p: FloatArray, success: FloatArray, *, n_bins: int = 15, n_simulations: int = 200, seed: int = 0
-) -> float:
+def excess_calibration_error(p: FloatArray, success: FloatArray, *, n_simulations: int = 200) -> float:
     """Return the calibration error above what a perfectly calibrated predictor would show on as many outcomes.
 
     A binned error is never 0 in a finite sample. So labels are simulated from the probabilities themselves, and the
     mean of their calibration errors is subtracted (the bias correction of Ferro & Fricker 2012, by simulation).
     """
-    error = calibration_error(p, success, n_bins=n_bins)
+    error = calibration_error(p, success)
     probability = p[~np.isnan(success)].astype(np.float64)
     order = np.argsort(probability, kind="stable")
-    starts, n = _equal_bins(len(order), n_bins)
+    starts, n = _equal_bins(len(order), _N_BINS)
     expected = np.add.reduceat(probability[order], starts)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     floor = 0.0
     for _ in range(n_simulations):
         labels = (rng.random(len(order)) < probability)[order]

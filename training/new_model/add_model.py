@@ -19,7 +19,7 @@ from router_model.announced.estimated_levels import estimate_levels
 from router_model.announced.level import Level
 from router_model.announced.reference import log_odds_of
 from router_model.catalog import Catalog, ModelCard
-from router_model.cost import expected_cost_usd
+from router_model.cost import Prices
 from router_model.errors import TrainingError
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.levels import shifted
@@ -422,9 +422,7 @@ def _spend_curve(artifact: Artifact, features: PromptFeatures) -> SpendCurve:
     """Measure the spend curve on the new prompts, because an artifact does not hold its training prompts."""
     point = artifact.operating_point
     prediction = artifact.predictor.predict(features, quality_bar=point.quality_bar)
-    cost = expected_cost_usd(
-        artifact.catalog,
-        artifact.predictor.models,
+    cost = Prices.of(artifact.catalog, artifact.predictor.models).expected_cost_usd(
         n_input_tokens=features.n_input_tokens,
         tokens_per_piece=artifact.tokens_per_piece,
         output_tokens=prediction.output_tokens,

@@ -4,7 +4,6 @@ from router_model.charts import IntervalRow, intervals, shares
 from router_model.pages.blocks import (
     Block,
     Cell,
-    Code,
     Column,
     Facts,
     Figure,
@@ -37,13 +36,13 @@ _PER_1000 = 1000
 _MARKS = {Status.PASSED: "ahead", Status.FAILED: "behind"}
 
 
-def compare_page(found: Comparison, *, first: str, second: str, command: str = "") -> Page:
+def compare_page(found: Comparison, *, first: str, second: str) -> Page:
     """Return the page of the command ``compare``; A is the first router, B the second."""
     sections = (
         Section("", (_verdict(found), _numbers(found), *_favoured(found), Paragraph(_moves(found)))),
         Section("Differences", (_figure(found), _table(found))),
         Section("Which model answers", (_shares(found),)),
-        Section("How it was measured", (Facts(_facts(found, first, second)), *((Code(command),) if command else ()))),
+        Section("How it was measured", (Facts(_facts(found, first, second)),)),
     )
     lead = f"A is `{first}`, B is `{second}`. Both decided on the same {found.n_prompts:,} prompts."
     return Page("Which router is better", lead, sections)

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from router_model.goal import OWN_TRADEOFF, Goal
 from router_model.prediction.bars import succeeds
 from router_model.router import Router
 from router_model.saved.artifact import hash_of
@@ -110,9 +109,7 @@ def report_on_table(
     source: str,
     requests_a_month: float | None = None,
     today: Mapping[str, float] | None = None,
-    goal: Goal = OWN_TRADEOFF,
     include_seen: bool = False,
-    on: date | None = None,
 ) -> Report:
     """Measure a router on a table of outcomes.
 
@@ -121,8 +118,7 @@ def report_on_table(
     source : name of the table, in words
     requests_a_month : the volume; without it, money is counted per 1,000 requests
     today : model -> share of the requests that it gets today
-    goal, include_seen : see `evaluate`
-    on : the day on which prices are checked [today]
+    include_seen : see `evaluate`
 
     Raises
     ------
@@ -132,9 +128,7 @@ def report_on_table(
         If the volume is not above 0.
     """
     volume = UNKNOWN if requests_a_month is None else stated(requests_a_month)
-    evaluation = evaluate(
-        router, outcomes, goal=goal, include_seen=include_seen, mix=today or None, keep_decisions=True
-    )
+    evaluation = evaluate(router, outcomes, include_seen=include_seen, mix=today or None, keep_decisions=True)
     decided = evaluation.decided
     if decided is None or evaluation.verdict is None:
         raise AssertionError("the evaluation did not keep what it was asked to keep")
@@ -156,7 +150,7 @@ def report_on_table(
         n_judged=n_judged,
         n_failed=n_failed,
         reliability=None if np.isnan(known).all() else reliability_curve(decided.table.p_success, known, n_bins=10),
-        prices=_prices(router, on),
+        prices=_prices(router),
         n_seen=evaluation.n_seen + evaluation.n_near,
         evaluation=evaluation,
         tasks=difference_by_task(decided),
@@ -169,7 +163,6 @@ def report_on_log(
     *,
     source: str,
     requests_a_month: float | None = None,
-    margin: float = MARGIN,
     supported_only: bool = False,
     on: date | None = None,
 ) -> Report:
@@ -190,8 +183,8 @@ def report_on_log(
         If nothing is left, graded or billed.
     """
     log = read_logged(table)
-    on_log = evaluate_on_log(router, log, supported_only=supported_only, margin=margin)
-    ledger = savings(log, router=router, margin=margin, judge_router=True, supported_only=supported_only)
+    on_log = evaluate_on_log(router, log, supported_only=supported_only)
+    ledger = savings(log, router=router, judge_router=True, supported_only=supported_only)
     if ledger.against_log is None:
         raise AssertionError("the ledger did not judge the router")
     is_whole = set(NEEDED) <= set(pl.read_parquet_schema(table))  # a log of another tool may lack columns
@@ -201,7 +194,7 @@ def report_on_log(
         router=router,
         source=f"{ledger.n_decisions:,} of {ledger.n_logged:,} decisions of {source}",
         volume=of_log(table) if requests_a_month is None else stated(requests_a_month),
-        margin=margin,
+        margin=MARGIN,
         best=ledger.best,
         best_cost_usd=ledger.singles[ledger.best].cost_usd.value,
         router_cost_usd=ledger.routed.cost_usd.value,
@@ -272,6 +265,6 @@ def _logged_reliability(calls: pl.DataFrame) -> Reliability | None:
     return reliability_curve(told["p_success"].to_numpy(), success.to_numpy(), n_bins=10)
 
 
-def _prices(router: Router, on: date | None) -> tuple[DriftFinding, ...]:
+def _prices(router: Router, on: date | None = None) -> tuple[DriftFinding, ...]:
     day = on or date.today()  # noqa: DTZ011  (prices have dates without a time zone)
     return tuple(check_price_ages(router.catalog, router.models, day, Thresholds()))

@@ -29,15 +29,6 @@ def scaled(estimate: Estimate, factor: float) -> Estimate:
     return Estimate(factor * estimate.value, low, high)
 
 
-def signed_usd(value: float) -> str:
-    """Write an amount with its sign.
-
-    >>> signed_usd(12.34), signed_usd(-0.5), signed_usd(0.0)
-    ('+$12.34', '-$0.50', '$0')
-    """
-    return f"+{usd(value)}" if value > 0 else usd(value)
-
-
 def usd_between(estimate: Estimate) -> str:
     """Write the interval of an amount.
 

@@ -68,10 +68,10 @@ def percentiles(prompt_ids: Sequence[str], *, seed: int) -> npt.NDArray[np.int64
     return np.array([_hash(f"{prompt_id}:{seed}") % 100 for prompt_id in prompt_ids], dtype=np.int64)
 
 
-def assign_folds(prompt_ids: Sequence[str], *, seed: int, n_folds: int = N_FOLDS) -> npt.NDArray[np.int64]:
-    """Assign each id a fold in ``range(n_folds)``, of equal sizes, in an order given by hashing, shape (n,)."""
+def assign_folds(prompt_ids: Sequence[str], *, seed: int) -> npt.NDArray[np.int64]:
+    """Assign each id a fold in ``range(N_FOLDS)``, of equal sizes, in an order given by hashing, shape (n,)."""
     order = sorted(set(prompt_ids), key=lambda prompt_id: (_hash(f"{prompt_id}:fold:{seed}"), prompt_id))
-    fold_of = {prompt_id: rank % n_folds for rank, prompt_id in enumerate(order)}
+    fold_of = {prompt_id: rank % N_FOLDS for rank, prompt_id in enumerate(order)}
     return np.array([fold_of[prompt_id] for prompt_id in prompt_ids], dtype=np.int64)
 
 

@@ -92,7 +92,7 @@ def _budgeted(fitting: Fitting) -> None:
     body = fitting.body
     effort = text(mapping(body.get("output_config")).get("effort")) or "medium"
     budget = budget_of(effort, body["max_tokens"]) if isinstance(body["max_tokens"], int) else None
-    _unconfigure(body, "effort")
+    _take_effort_out(body)
     if budget is None or _is_in_unsigned_tool_loop(body.get("messages")):
         fitting.note("thinking")
         del body["thinking"]
@@ -106,7 +106,7 @@ def _fit_effort(fitting: Fitting) -> None:
         return
     fit = fitting.fitted_effort(effort)
     if fit is None:
-        _unconfigure(fitting.body, "effort")
+        _take_effort_out(fitting.body)
     elif fit != effort:
         fitting.body["output_config"] = {**fitting.body["output_config"], "effort": fit}
 
@@ -134,8 +134,8 @@ def _configure(body: Json, name: str, value: object) -> None:
     body["output_config"] = {name: value, **mapping(body.get("output_config"))}
 
 
-def _unconfigure(body: Json, name: str) -> None:
-    left = {key: value for key, value in mapping(body.pop("output_config", None)).items() if key != name}
+def _take_effort_out(body: Json) -> None:
+    left = {key: value for key, value in mapping(body.pop("output_config", None)).items() if key != "effort"}
     if left:
         body["output_config"] = left
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from router_model.serving.formats.format import Call, Facts, Surface
+from router_model.serving.formats.format import Call, Facts, Surface, request_headers
 from router_model.serving.formats.gemini.assembler import GenerateAssembler
 from router_model.serving.formats.gemini.failures import failure_of
 from router_model.serving.formats.gemini.finish import MAY_BE_EMPTY
@@ -26,8 +26,6 @@ from router_model.serving.providers.provider import Target
 KEY_HEADER: Final = "x-goog-api-key"
 _NOT_IN_BODIES: Final = frozenset({"model", "stream"})
 """Both are in Google's URLs."""
-_NEVER_PASSED_ON: Final = frozenset({"authorization", "cookie", "content-length", "host", "x-api-key", KEY_HEADER})
-"""Of the caller's headers: its key is for the router."""
 
 
 class GeminiFormat:
@@ -36,7 +34,9 @@ class GeminiFormat:
     def request(self, body: Json, call: Call, target: Target, key: str | None) -> HttpRequest:
         """Return the HTTP request; the key is in a header, never in the URL."""
         sent = {name: value for name, value in body.items() if name not in _NOT_IN_BODIES}
-        return HttpRequest(_url(target, stream=call.stream), _headers(call, target, key), dump_body(sent, call))
+        own = {} if key is None else {KEY_HEADER: key}
+        headers = request_headers(call, target, own, speaks=call.surface is Surface.GENERATE)
+        return HttpRequest(_url(target, stream=call.stream), headers, dump_body(sent, call))
 
     def read_answer(self, content_type: str, content: bytes) -> tuple[Json, Facts]:
         """Return a whole answer and what it says about itself.
@@ -83,18 +83,6 @@ class GeminiFormat:
     def writer(self, call: Call, target: Target) -> GeminiWriter:  # noqa: ARG002  (Google always sends the usage)
         """Return what writes one stream of the surface."""
         return GeminiWriter(target)
-
-
-def _headers(call: Call, target: Target, key: str | None) -> dict[str, str]:
-    """Return the headers; what the provider's entry says goes before what the caller says, and the key before both."""
-    headers = {"content-type": "application/json", "accept": "text/event-stream" if call.stream else "application/json"}
-    if call.surface is Surface.GENERATE:
-        passed_on = {name.lower(): value for name, value in call.headers.items()}
-        headers |= {name: value for name, value in passed_on.items() if name not in _NEVER_PASSED_ON}
-    headers |= {name.lower(): value for name, value in target.provider.headers.items()}
-    if key is not None:
-        headers[KEY_HEADER] = key
-    return headers
 
 
 def _url(target: Target, *, stream: bool) -> str:

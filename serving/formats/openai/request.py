@@ -3,17 +3,13 @@
 from typing import Final
 from urllib.parse import urlsplit
 
-from router_model.serving.formats.format import Call, Surface
+from router_model.serving.formats.format import Call, Surface, request_headers
 from router_model.serving.formats.json_text import dump_body
 from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.http import HttpRequest
 from router_model.serving.providers.provider import Target
 
 _OPENAI_SURFACES: Final = frozenset({Surface.CHAT, Surface.RESPONSES, Surface.EMBEDDINGS})
-_NEVER_PASSED_ON: Final = frozenset(
-    {"authorization", "cookie", "content-length", "host", "x-api-key", "x-goog-api-key"}
-)
-"""Of the caller's headers: its key is for the router."""
 _USAGE_UNASKED: Final = frozenset({"api.mistral.ai"})
 """Hosts that send usage at the end of every stream, and refuse a request that asks for it (422)."""
 
@@ -46,15 +42,6 @@ def openai_request(path: str, body: Json, call: Call, target: Target, key: str |
 
 
 def openai_headers(call: Call, target: Target, key: str | None) -> dict[str, str]:
-    """Return the headers; what the provider's entry says goes before what the caller says, and the key before both."""
-    headers = {
-        "content-type": "application/json",
-        "accept": "text/event-stream" if call.stream else "application/json",
-    }
-    if call.surface in _OPENAI_SURFACES and call.headers:
-        passed_on = {name.lower(): value for name, value in call.headers.items()}
-        headers |= {name: value for name, value in passed_on.items() if name not in _NEVER_PASSED_ON}
-    headers |= {name.lower(): value for name, value in target.provider.headers.items()}
-    if key is not None:
-        headers["authorization"] = f"Bearer {key}"
-    return headers
+    """Return the headers of a request in OpenAI's formats."""
+    authorization = {} if key is None else {"authorization": f"Bearer {key}"}
+    return request_headers(call, target, authorization, speaks=call.surface in _OPENAI_SURFACES)

@@ -1,19 +1,17 @@
 """`router-model collect`: from prompts to a table of outcomes, against a provider that bills and fails."""
 
-import asyncio
 import json
 from pathlib import Path
 
 import polars as pl
 import pytest
+from asked_log import written
 from billing_provider import billing_provider, catalog_toml
 from command_line import run_command
 from log_records import attempt, decision
 from written_page import text_of
 
 from router_model.commands.collect_plan import Plan
-from router_model.serving.decision_log.opening import open_store
-from router_model.serving.decision_log.rows import batch_of, row_of
 from router_model.serving.paid_calls.calls import PaidCall
 from router_model.serving.paid_calls.journal import Journal
 from router_model.training.contenders import FIRST_PROMPTS
@@ -221,15 +219,8 @@ def test_a_dry_run_prices_the_plan_and_sends_nothing(provider, trained):
 
 def test_a_decision_log_is_a_source(provider, tmp_path):
     url = f"sqlite+aiosqlite:///{tmp_path}/log.db"
-
-    async def write():
-        store = open_store(url)
-        await store.open()
-        asked = [decision(n, messages=json.dumps([{"role": "user", "content": f"Turn {n % 3}"}])) for n in range(4)]
-        await store.write(batch_of(map(row_of, [*asked, *map(attempt, range(4))])), "one")
-        await store.close()
-
-    asyncio.run(write())
+    asked = [decision(n, messages=json.dumps([{"role": "user", "content": f"Turn {n % 3}"}])) for n in range(4)]
+    written(url, *asked, *map(attempt, range(4)))
     done = collect(url, models="large")
     assert done.returncode == 0, done.stderr
     assert "left out   1 record of prompts that were there already" in done.stdout

@@ -3,13 +3,12 @@
 import json
 import re
 import signal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import polars as pl
 import pytest
 from billing_provider import catalog_toml
 from command_line import run_command
-from http_thread import answering
+from http_thread import LocalServer, QuietHandler, answering
 
 from router_model.training.table.outcomes import read_outcomes
 
@@ -17,19 +16,17 @@ N = 40
 MODELS = ("good", "bad")
 
 
-class JudgeServer(ThreadingHTTPServer):
+class JudgeServer(LocalServer):
     """Gives 5 to answers that are right and 1 to others; longs for a repair where the answer asks for it."""
 
-    daemon_threads = True
-
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.bodies = []
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = self.body()
         self.server.bodies.append(body)
         asked, last = body["messages"][0]["content"], body["messages"][-1]["content"]
         if "press Ctrl-C" in asked:
@@ -38,15 +35,7 @@ class _Handler(BaseHTTPRequestHandler):
         usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         answer = {"id": "1", "object": "chat.completion", "created": 1, "model": body["model"]}
-        content = json.dumps({**answer, "choices": [choice], "usage": usage}).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_):
-        """Say nothing."""
+        self.send(200, json.dumps({**answer, "choices": [choice], "usage": usage}))
 
 
 def verdict(asked, *, is_repair):

@@ -1,18 +1,15 @@
 """`router-model ope` and `savings`: from a table and from a log's URL."""
 
-import asyncio
 import json
 import re
 
 import pytest
+from asked_log import written
 from command_line import run_command
 from explored_log import explored_log
 from log_records import attempt, decision, feedback
 from simulated_world import CATALOG
 from written_page import text_of
-
-from router_model.serving.decision_log.opening import open_store
-from router_model.serving.decision_log.rows import batch_of, row_of
 
 
 @pytest.fixture(scope="module")
@@ -46,25 +43,13 @@ def test_tables_fit_into_80_columns_and_json_and_page_say_the_same(graded, train
     assert found["verdict"]["sentence"][1:] in text_of(tmp_path / "page.html")
 
 
-def written_log(url, records):
-    async def write():
-        store = open_store(url)
-        await store.open()
-        try:
-            await store.write(batch_of(map(row_of, records)), "batch")
-        finally:
-            await store.close()
-
-    asyncio.run(write())
-
-
 def test_a_log_is_read_by_its_url(trained, tmp_path):
     """40 decisions with feedback, of which one is of a kept session and one was degraded."""
     url = f"sqlite+aiosqlite:///{tmp_path / 'log.db'}"
     changes = [{"messages": json.dumps(f"A question, number {n}")} for n in range(40)]
     changes[3]["reason"], changes[4]["degraded"] = "session", True
     decided = [decision(n, **each) for n, each in enumerate(changes)]
-    written_log(url, [*decided, *(attempt(n) for n in range(40)), *(feedback(n) for n in range(40))])
+    written(url, *[*decided, *(attempt(n) for n in range(40)), *(feedback(n) for n in range(40))])
     options = ("--log", url, "--spool", tmp_path / "spool", "--supported-only", "--json")
     done = run_command("ope", trained.path, *options)
     assert done.returncode == 0, done.stderr

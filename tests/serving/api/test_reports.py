@@ -71,7 +71,11 @@ def test_idempotency_keys_of_callers_do_not_meet(router):
     ],
 )
 def test_feedback_that_cannot_be_used_is_refused(client, parts, body, message):
-    response = client.post("/v1/feedback", json=body)
+    assert_refused(client, parts, "/v1/feedback", body, message)
+
+
+def assert_refused(client, parts, path, body, message):
+    response = client.post(path, json=body)
     assert response.status_code == 400
     assert message in response.json()["error"]["message"]
     assert parts.log.records == []
@@ -98,7 +102,4 @@ def test_outcomes_are_accepted_and_logged(client, parts):
     ],
 )
 def test_outcomes_that_contradict_themselves_are_refused(client, parts, body, message):
-    response = client.post("/v1/outcomes", json=body)
-    assert response.status_code == 400
-    assert message in response.json()["error"]["message"]
-    assert parts.log.records == []
+    assert_refused(client, parts, "/v1/outcomes", body, message)

@@ -95,12 +95,8 @@ def test_report_whose_answer_is_lost_is_in_the_log_once(live_service, report):
     assert row["score"] == 0.25 if report == "feedback" else row["input_tokens"] == 14
 
 
-def test_many_at_once(live_service):
+async def test_many_at_once(live_service):
     """Fifty decisions over one client: each has an id of its own."""
-
-    async def ask():
-        async with AsyncRouterClient(live_service.url, live_service.key, timeout=20, deadline=60) as client:
-            return await asyncio.gather(*(client.route(f"{SUM} #{n}") for n in range(50)))
-
-    answers = asyncio.run(ask())
+    async with AsyncRouterClient(live_service.url, live_service.key, timeout=20, deadline=60) as client:
+        answers = await asyncio.gather(*(client.route(f"{SUM} #{n}") for n in range(50)))
     assert len({answer.decision_id for answer in answers}) == 50

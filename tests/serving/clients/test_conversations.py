@@ -29,7 +29,9 @@ def providers(upstream_of_all, tmp_path_factory):
     """A file in which all models are at one provider."""
     models = ", ".join(f'"{name}" = "{name}"' for name in ("small", "coder", "large"))
     path = tmp_path_factory.mktemp("conversations") / "providers.toml"
-    path.write_text(f'[all]\nkind = "openai"\nbase_url = "{upstream_of_all.url("openai")}"\nmodels = {{ {models} }}\n')
+    path.write_text(
+        f'[all]\nkind = "openai"\nbase_url = "{upstream_of_all.url_of("openai")}"\nmodels = {{ {models} }}\n'
+    )
     return path
 
 

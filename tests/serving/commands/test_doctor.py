@@ -8,12 +8,11 @@ import time
 from contextlib import closing
 from datetime import UTC, date, datetime
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from unittest.mock import patch
 
 import pytest
 from command_line import run_command
-from http_thread import answering
+from http_thread import LocalServer, QuietHandler, answering
 
 from router_model.catalog import ModelCard
 from router_model.serving.access.issuing import create_key
@@ -24,7 +23,7 @@ from router_model.serving.doctor.finding import Level
 from router_model.serving.doctor.router_checks import _catalog
 
 
-class _Models(BaseHTTPRequestHandler):
+class _Models(QuietHandler):
     """A provider whose list of models costs nothing; its clock is an hour behind ours."""
 
     def do_GET(self):
@@ -36,15 +35,12 @@ class _Models(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_):
-        pass
-
 
 @pytest.fixture(scope="module")
 def provider():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Models)
+    server = LocalServer(_Models)
     with answering(server):
-        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+        yield f"{server.url}/v1"
 
 
 def examined(*arguments, **variables):

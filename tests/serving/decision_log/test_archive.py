@@ -1,6 +1,5 @@
 """Archives of a log in a folder and over S3's API (moto's server): whole days once, and errors that say what to do."""
 
-import contextlib
 import io
 import itertools
 import os
@@ -9,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import fsspec
 import polars as pl
 import pytest
-from asked_log import asked
+from asked_log import asked, written
 from command_line import run_command
-from http_thread import answering
+from http_thread import LocalServer, QuietHandler, answering
 from log_records import attempt, decision, feedback
 
 from router_model.commands.log_source import read_log
@@ -84,11 +83,7 @@ def log(tmp_path):
         when = FIRST + (n // 3) * DAY + timedelta(minutes=n)
         records += [decision(n, created_at=when), attempt(n, created_at=when)]
     late = feedback(0, 1.0, created_at=FIRST + timedelta(hours=30)), feedback(1, 1.0, created_at=FIRST + 2 * DAY)
-
-    async def write(store):
-        await store.write(batch_of(map(row_of, [*records, *late])), "batch")
-
-    asked(url, write)
+    written(url, *records, *late)
     return url
 
 
@@ -101,11 +96,7 @@ def test_each_day_is_written_once_and_the_same_whenever_it_is_written(log, place
     first = archived(log, place, Period(until=FIRST + DAY))
     assert [day.day for day in first.written] == [1, 2]
     before = {path: files(place).cat(path) for path in files(place).find(place)}
-
-    async def more(store):
-        await store.write(batch_of([row_of(feedback(2, 0.0, created_at=NOW))]), "later")
-
-    asked(log, more)
+    written(log, feedback(2, 0.0, created_at=NOW))
     second = archived(log, place)
     assert ([day.day for day in second.there], [day.day for day in second.written]) == ([1, 2], [3])
     assert {path: files(place).cat(path) for path in before} == before
@@ -155,10 +146,7 @@ def test_days_of_other_versions_and_days_that_were_only_begun(log, place, tmp_pa
 
 
 def test_one_record_of_1970_is_not_followed_by_days_without_end(log, place):
-    async def more(store):
-        await store.write(batch_of([row_of(decision(9, created_at=datetime(1970, 1, 2, tzinfo=UTC)))]), "old")
-
-    asked(log, more)
+    written(log, decision(9, created_at=datetime(1970, 1, 2, tzinfo=UTC)))
     report = archived(log, place)
     assert len(report.written) == 3
     assert len(report.empty) <= 2
@@ -205,27 +193,17 @@ ANSWERS = {
 @pytest.mark.parametrize("expected", ANSWERS)
 def test_refusals_of_the_store_say_what_to_look_at(log, monkeypatch, expected):
     pytest.importorskip("s3fs", reason="extra 's3' is not installed")
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
     status, code, message = ANSWERS[expected]
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self):
-            body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            with contextlib.suppress(OSError):
-                self.wfile.write(body)
+            self.send(status, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>", "application/xml")
 
         do_HEAD = do_PUT = do_GET  # noqa: N815  (the names that http.server calls)
 
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = LocalServer(Handler)
     with answering(server):
-        reach(monkeypatch, f"http://127.0.0.1:{server.server_port}")
+        reach(monkeypatch, server.url)
         with pytest.raises(OSError, match=expected):
             archived(log, "s3://bucket/x")
 
@@ -233,7 +211,7 @@ def test_refusals_of_the_store_say_what_to_look_at(log, monkeypatch, expected):
 def test_an_archive_gives_the_rows_of_one_router(tmp_path):
     url, place = f"sqlite:///{tmp_path}/log.db", f"file://{tmp_path}/outcomes"
     records = [decision(n, created_at=FIRST, router=router) for n, router in enumerate((None, "code", "default"))]
-    asked(url, lambda store: store.write(batch_of(map(row_of, records)), "batch"))
+    written(url, *records)
     archived(url, place)
     for router, ids in (("code", [1]), ("default", [0, 2]), (None, [0, 1, 2])):
         rows = read_log(place, router=router)

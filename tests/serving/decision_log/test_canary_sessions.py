@@ -1,16 +1,14 @@
 """Sessions of a canary, read from every kind of log."""
 
-import asyncio
 from datetime import timedelta
 
 import numpy as np
 import pytest
+from asked_log import asked, written
 from log_records import BEGAN, attempt, decision, feedback
 
 from router_model.saved.place import Challenger, Mode
 from router_model.serving.decision_log.canary_sessions import canary_sessions
-from router_model.serving.decision_log.opening import open_store
-from router_model.serving.decision_log.rows import batch_of, row_of
 
 CANARY = Challenger("9f86", Mode.CANARY, 0.1, BEGAN)
 WINDOW = timedelta(minutes=15)
@@ -27,16 +25,8 @@ def of_arm(n, arm="champion", **changes):
 
 
 def read(url, *records, now=LATER, canary=CANARY, **options):
-    async def run():
-        store = open_store(url)
-        await store.open()
-        try:
-            await store.write(batch_of(map(row_of, records)), "batch")
-            return await canary_sessions(store, canary, now=now, window=WINDOW, **options)
-        finally:
-            await store.close()
-
-    return asyncio.run(run())
+    written(url, *records)
+    return asked(url, lambda store: canary_sessions(store, canary, now=now, window=WINDOW, **options))
 
 
 def columns(sessions):

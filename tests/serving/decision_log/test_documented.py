@@ -1,17 +1,16 @@
 """What docs/decision-log.md says of the tables."""
 
-import asyncio
 import re
 import sqlite3
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from asked_log import written
 from log_records import attempt, decision, feedback
 
 from router_model.serving.decision_log.log_records import LoggedCandidate
-from router_model.serving.decision_log.opening import open_store
-from router_model.serving.decision_log.rows import FIELDS, Kind, batch_of, row_of
+from router_model.serving.decision_log.rows import FIELDS, Kind
 from router_model.serving.decision_log.tables import TABLES
 
 TEXT = (Path(__file__).parents[3] / "docs" / "decision-log.md").read_text(encoding="utf-8")
@@ -28,15 +27,8 @@ def test_every_column_is_documented(kind):
 
 def test_the_queries_say_what_they_promise(tmp_path):
     """Three decisions at 0.001 USD expected; two calls of 0.002 USD; scores of two."""
-
-    async def write():
-        store = open_store(f"sqlite:///{tmp_path}/log.db")
-        await store.open()
-        records = [*map(decision, range(3)), *map(attempt, range(2)), *map(feedback, range(2))]
-        await store.write(batch_of(map(row_of, records)), "first")
-        await store.close()
-
-    asyncio.run(write())
+    records = [*map(decision, range(3)), *map(attempt, range(2)), *map(feedback, range(2))]
+    written(f"sqlite:///{tmp_path}/log.db", *records)
     per_day, reasons = re.search(r"```sql\n(.*?)```", SECTION, flags=re.DOTALL)[1].split(";\n")[:2]
     with sqlite3.connect(tmp_path / "log.db") as database:
         ((day, model, decisions, expected, reported, quality),) = database.execute(per_day)

@@ -1,19 +1,17 @@
 """Any log becomes the table that training reads."""
 
-import asyncio
 import json
 from datetime import timedelta
 
 import numpy as np
 import polars as pl
 import pytest
+from asked_log import asked, put
 from log_records import BEGAN, attempt, candidate, decision, feedback
 from simulated_world import simulate
 
 from router_model import Router, TableError
 from router_model.serving.decision_log.export import export_log
-from router_model.serving.decision_log.opening import open_store
-from router_model.serving.decision_log.rows import batch_of, row_of
 from router_model.serving.decision_log.store import Period
 from router_model.training.importing import import_sources
 from router_model.training.table.outcomes import read_outcomes
@@ -24,17 +22,12 @@ in_sqlite = pytest.mark.parametrize("log_url", ["sqlite"], indirect=True)
 
 
 def export(url, out, *batches, period=Period(), **options):  # noqa: B008  (frozen)
-    async def run():
-        store = open_store(url)
-        await store.open()
-        try:
-            for index, records in enumerate(batches):
-                await store.write(batch_of(map(row_of, records)), f"batch-{index}")
-            return await export_log(store, out, period, **options)
-        finally:
-            await store.close()
+    async def run(store):
+        for index, records in enumerate(batches):
+            await put(store, *records, name=f"batch-{index}")
+        return await export_log(store, out, period, **options)
 
-    return asyncio.run(run())
+    return asked(url, run)
 
 
 def row_of_export(url, tmp_path, *records):

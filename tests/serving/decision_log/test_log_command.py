@@ -1,12 +1,12 @@
 """``router-model log``."""
 
-import asyncio
 import json
 import sys
 from datetime import UTC, datetime
 
 import polars as pl
 import pytest
+from asked_log import written
 from click.testing import CliRunner
 from log_records import BEGAN, attempt, decision, feedback
 
@@ -14,7 +14,7 @@ from router_model.errors import RouterModelError
 from router_model.features.logged import LogKeys
 from router_model.serving.commands.log import DEFAULT_LOG, DEFAULT_SPOOL, command, moment
 from router_model.serving.common.settings import Settings
-from router_model.serving.decision_log.opening import open_spool, open_store
+from router_model.serving.decision_log.opening import open_spool
 from router_model.serving.decision_log.rows import batch_of, row_of
 
 RECORDS = [make(n) for n in range(6) for make in (decision, attempt, feedback)]
@@ -23,14 +23,7 @@ RECORDS = [make(n) for n in range(6) for make in (decision, attempt, feedback)]
 @pytest.fixture
 def log(log_url, tmp_path):
     """Options that name a log in which the first half of RECORDS lies; the other half was left in the spool."""
-
-    async def write():
-        store = open_store(log_url)
-        await store.open()
-        await store.write(batch_of(map(row_of, RECORDS[:9])), "first")
-        await store.close()
-
-    asyncio.run(write())
+    written(log_url, *RECORDS[:9])
     spool = open_spool(log_url, tmp_path / "spool")
     spool.append(batch_of(map(row_of, RECORDS[9:])))
     spool.close()

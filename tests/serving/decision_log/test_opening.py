@@ -3,21 +3,19 @@
 import asyncio
 import sys
 from functools import partial
-from pathlib import Path
 
+import asked_log
 import pytest
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 from log_records import decision
 
 from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.common.settings import Settings
-from router_model.serving.decision_log import opening, schema
+from router_model.serving.decision_log import opening
 from router_model.serving.decision_log.log import LogStats
 from router_model.serving.decision_log.opening import NoLog, identity, open_log, open_store
 from router_model.serving.decision_log.queued_log import QueuedLog
-from router_model.serving.decision_log.rows import Kind, batch_of, record_of, row_of
+from router_model.serving.decision_log.rows import Kind, record_of
 from router_model.serving.decision_log.tables import VERSION_TABLE, metadata
 
 
@@ -121,17 +119,8 @@ def test_one_log_has_one_identity(tmp_path, monkeypatch):
 
 def opened(url, look):
     """Open the log at a URL and return what `look` sees of its database."""
-
-    async def run():
-        store = open_store(url)
-        try:
-            await store.open()
-            async with store._engine.begin() as connection:
-                return await connection.run_sync(look)
-        finally:
-            await store.close()
-
-    return asyncio.run(run())
+    asked_log.asked(url, lambda store: store.count())
+    return opened_without_migrating(url, look)
 
 
 def opened_without_migrating(url, look):
@@ -148,24 +137,13 @@ def opened_without_migrating(url, look):
     return asyncio.run(run())
 
 
-def migrated_to(version, connection):
-    config = Config()
-    config.set_main_option("script_location", str(Path(schema.__file__).with_name("migrations")))
-    config.attributes["connection"] = connection
-    command.downgrade(config, version)
-
-
 async def read_back(url, record=None):
     """Open the log, migrating it, and return a decision: the given one, once it is written, or the first."""
-    store = open_store(url)
-    try:
-        await store.open()
+    async with asked_log.opened(url) as store:
         if record is not None:
-            await store.write(batch_of([row_of(record)]), "batch")
+            await asked_log.put(store, record)
         row = await store.read(Kind.DECISION, (record or decision(1)).decision_id)
         return record_of(Kind.DECISION, row)
-    finally:
-        await store.close()
 
 
 def described(connection):
@@ -199,7 +177,7 @@ def test_migrations_make_the_tables_that_are_used(log_url, tmp_path, request):
 def test_a_log_of_an_older_version_is_upgraded_and_keeps_its_records(log_url):
     """Taken back to version 0005 with a decision in it, which then says nothing of turns."""
     written = asyncio.run(read_back(log_url, decision(1)))
-    opened(log_url, partial(migrated_to, "0005"))
+    opened(log_url, partial(asked_log.migrated_to, "0005"))
     older = opened_without_migrating(log_url, described)["router_decisions"][0]
     assert written == decision(1)
     assert not older.keys() & {"turn_type", "tools", "response_format", "max_output_tokens"}
@@ -256,16 +234,12 @@ def test_the_file_is_for_its_owner_only(tmp_path):
     assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("log.db*")} == {0o600}
 
 
-def test_parquet_in_another_file_system(tmp_path):
+async def test_parquet_in_another_file_system(tmp_path):
     pytest.importorskip("fsspec")
-
-    async def run():
-        log = open_log(settings(log="parquet:memory://router/log", log_spool=tmp_path))
-        await log.start()
-        log.put(decision(1))
-        await log.close(10)
-        store = open_store("parquet:memory://router/log")
-        await store.open(create=False)
-        return await store.count()
-
-    assert list(asyncio.run(run()).values()) == [1, 0, 0, 0, 0]
+    log = open_log(settings(log="parquet:memory://router/log", log_spool=tmp_path))
+    await log.start()
+    log.put(decision(1))
+    await log.close(10)
+    store = open_store("parquet:memory://router/log")
+    await store.open(create=False)
+    assert list((await store.count()).values()) == [1, 0, 0, 0, 0]

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from asked_log import asked, put
+from asked_log import asked, migrated_to, opened, put
 from log_records import attempt, decision, feedback
 
 from router_model.serving.decision_log import schema
 from router_model.serving.decision_log.days import DAY, day_of, near, oldest_kept
+from router_model.serving.decision_log.opening import open_store
 from router_model.serving.decision_log.partitions import make_days, partitions
 from router_model.serving.decision_log.reading import _matching, _window
 from router_model.serving.decision_log.rows import Kind, record_of, row_of
@@ -39,45 +38,32 @@ async def placed(store, kind=Kind.DECISION):
         return {name.removeprefix(f"{table}_"): n for name, n in found}
 
 
-def test_rows_are_in_the_partition_of_their_day_and_leave_the_default_one_when_it_is_made(new_database):
+async def test_rows_are_in_the_partition_of_their_day_and_leave_the_default_one_when_it_is_made(new_database):
     """Days of last year are not there; no row is refused for that."""
     past = TODAY - 400 * DAY
-
-    async def question(store):
+    async with opened(new_database()) as store:
         await put(store, made_at(TODAY), made_at(past, 1), made_at(past + DAY, 2), made_at(past - DAY, 3))
         before = await placed(store)
         async with store.writing() as connection:
             await make_days(connection, past, past + timedelta(minutes=1))
         rows = await store.read(Kind.DECISION, made_at(past, 1).decision_id)
-        return before, await placed(store), rows
-
-    before, after, row = asked(new_database(), question)
+        after, row = await placed(store), rows
     assert before == {f"{TODAY:%Y%m%d}": 1, "default": 3}
     assert after == {f"{TODAY:%Y%m%d}": 1, f"{past:%Y%m%d}": 1, "default": 2}
     assert record_of(Kind.DECISION, row) == made_at(past, 1)
 
 
-def test_a_report_that_is_sent_again_on_another_day_counts_once(new_database):
+async def test_a_report_that_is_sent_again_on_another_day_counts_once(new_database):
     """Its id is made of the caller's idempotency key, so that it is the same; its time is not."""
     yesterday, long_ago = NOW - DAY, NOW - 30 * DAY
     reported = attempt(1, created_at=yesterday, authority="own")
     own = attempt(2, created_at=yesterday)
-
-    async def question(store):
+    async with opened(new_database()) as store:
         await put(store, feedback(1, created_at=yesterday), reported, own, feedback(2, created_at=long_ago))
         await put(store, feedback(1, 0.0, created_at=NOW), replace(reported, created_at=NOW), own)
         await put(store, feedback(2, created_at=NOW), feedback(3, created_at=NOW), feedback(3, created_at=TODAY - DAY))
-        return await store.count()
-
-    counts = asked(new_database(), question)
+        counts = await store.count()
     assert (counts[Kind.FEEDBACK], counts[Kind.ATTEMPT]) == (4, 2)  # of 1, 3 and twice of 2: a month lies between
-
-
-def downgrade(version, connection):
-    config = Config()
-    config.set_main_option("script_location", str(Path(schema.__file__).with_name("migrations")))
-    config.attributes["connection"] = connection
-    command.downgrade(config, version)
 
 
 def test_a_log_without_partitions_becomes_the_partition_of_its_time(new_database):
@@ -89,15 +75,18 @@ def test_a_log_without_partitions_becomes_the_partition_of_its_time(new_database
     async def back(store):
         await put(store, *records, stray, attempt(0, created_at=NOW), feedback(0, created_at=NOW))
         async with store.writing() as connection:
-            await connection.run_sync(partial(downgrade, "0008"))
+            await connection.run_sync(partial(migrated_to, "0008"))
 
-    async def killed(store):
+    async def killed():
+        store = open_store(url)
         async with store._engine.connect() as connection:
             await connection.begin()
             await connection.run_sync(schema.migrate)
             await connection.rollback()
         async with store.reading() as connection:
-            return await partitions(connection, Kind.DECISION)
+            found = await partitions(connection, Kind.DECISION)
+        await store.close()
+        return found
 
     async def again(store):
         await put(store, made_at(NOW + timedelta(seconds=1), 5), made_at(TODAY + 2 * DAY, 6), records[0])
@@ -105,14 +94,14 @@ def test_a_log_without_partitions_becomes_the_partition_of_its_time(new_database
         return rows, await placed(store), dict(await store.count())
 
     asked(url, back)
-    assert asked(url, killed, opened=False) == []
+    assert asyncio.run(killed()) == []
     rows, places, counts = asked(url, again)
     assert [record_of(Kind.DECISION, row) for row in rows] == [*records, stray]
     assert places == {"before": 6, f"{TODAY + 2 * DAY:%Y%m%d}": 1, "default": 1}
     assert (counts[Kind.ATTEMPT], counts[Kind.FEEDBACK]) == (1, 1)
 
 
-def test_old_days_are_dropped_whole_and_the_sums_of_hours_follow(new_database):
+async def test_old_days_are_dropped_whole_and_the_sums_of_hours_follow(new_database):
     """Five days with a record each; three are kept, the oldest from its midnight on.
 
     All of it lies in the past at any time of day: hours that the database's clock has yet to reach are not summed.
@@ -120,8 +109,7 @@ def test_old_days_are_dropped_whole_and_the_sums_of_hours_follow(new_database):
     last = TODAY - DAY
     days = [last - n * DAY + timedelta(hours=1) for n in range(5)]
     now = last + timedelta(hours=3)
-
-    async def question(store):
+    async with opened(new_database()) as store:
         async with store.writing() as connection:
             await make_days(connection, days[-1], last)
         await put(store, *(one for n, day in enumerate(days) for one in (made_at(day, n), attempt(n, created_at=day))))
@@ -131,9 +119,7 @@ def test_old_days_are_dropped_whole_and_the_sums_of_hours_follow(new_database):
         found = await store.reader.summaries(now - 30 * DAY, now=now)
         async with store.reading() as connection:
             left = [one.since for one in await partitions(connection, Kind.ATTEMPT)]
-        return deleted, found, left, await placed(store)
-
-    deleted, found, left, places = asked(new_database(), question)
+        places = await placed(store)
     assert (deleted[Kind.DECISION], deleted[Kind.ATTEMPT]) == (2, 2)
     assert sum(tree.get("n_calls", 0) for _, tree in found.parts) == 3
     assert found.n_missing == 0

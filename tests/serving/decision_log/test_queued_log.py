@@ -57,80 +57,64 @@ class Pending:
         self.row = lambda: row_of(record)[1]
 
 
-def test_a_decision_whose_record_is_yet_to_be_made_is_found_and_written(tmp_path):
+async def test_a_decision_whose_record_is_yet_to_be_made_is_found_and_written(tmp_path):
     """Before the writer runs it is found in the queue, and afterwards in the store; one that fails spoils no other."""
     store, broken = FaultyStore(), Pending(decision(2))
     broken.row = None
-
-    async def run():
-        log = log_over(store, tmp_path)
-        for one in (session(), Pending(decision(1)), broken):
-            log.put(one)
-        assert await log.decision(decision(1).decision_id) == decision(1)
-        await log.start()
-        await log.flush(PATIENT_S)
-        found = await log.decision(decision(1).decision_id)
-        await log.close(PATIENT_S)
-        return found, log.stats
-
-    found, stats = asyncio.run(run())
+    log = log_over(store, tmp_path)
+    for one in (session(), Pending(decision(1)), broken):
+        log.put(one)
+    assert await log.decision(decision(1).decision_id) == decision(1)
+    await log.start()
+    await log.flush(PATIENT_S)
+    found = await log.decision(decision(1).decision_id)
+    await log.close(PATIENT_S)
+    stats = log.stats
     assert found == decision(1)
     assert (stats.written, stats.dropped) == (2, 1)
 
 
-def test_what_is_put_is_written(tmp_path):
+async def test_what_is_put_is_written(tmp_path):
     store = FaultyStore()
-
-    async def run():
-        async with running(store, tmp_path) as log:
-            for record in (decision(1), attempt(1), feedback(1), session()):
-                log.put(record)
-            await log.flush(PATIENT_S)
-            return log.stats
-
-    stats = asyncio.run(run())
+    async with running(store, tmp_path) as log:
+        for record in (decision(1), attempt(1), feedback(1), session()):
+            log.put(record)
+        await log.flush(PATIENT_S)
+        stats = log.stats
     assert [len(store.rows[kind]) for kind in Kind] == [1, 1, 1, 1, 0]
     assert (stats.depth, stats.written, stats.spooled, stats.dropped, stats.available) == (0, 4, 0, 0, True)
     assert files(tmp_path) == []
 
 
-def test_a_start_that_nobody_waits_for_loses_nothing(tmp_path):
+async def test_a_start_that_nobody_waits_for_loses_nothing(tmp_path):
     """A service may be stopped while its log opens."""
-
-    async def run():
-        store = FaultyStore()
-        log = log_over(store, tmp_path)
-        starting = asyncio.create_task(log.start())
-        await asyncio.sleep(0)  # the writer's thread is on its way
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
-        log.put(decision(1))
-        await log.close(PATIENT_S)
-        assert list(store.rows[Kind.DECISION]) == ids(1)
-
-    asyncio.run(run())
+    store = FaultyStore()
+    log = log_over(store, tmp_path)
+    starting = asyncio.create_task(log.start())
+    await asyncio.sleep(0)  # the writer's thread is on its way
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    log.put(decision(1))
+    await log.close(PATIENT_S)
+    assert list(store.rows[Kind.DECISION]) == ids(1)
 
 
-def test_a_conversation_is_found_wherever_its_responses_are_on_their_way(tmp_path):
+async def test_a_conversation_is_found_wherever_its_responses_are_on_their_way(tmp_path):
     """a is in the store, b in the spool, c in the queue, with a note that b was deleted; unwritten ones end it."""
     store = FaultyStore()
     gone = replace(response("b", "a", n=9), input=None, output=None, response=None)
-
-    async def run():
-        async with running(store, tmp_path) as log:
-            log.put(response("a"))
-            await log.flush(PATIENT_S)
-            store.away = True
-            log.put(response("b", "a"))
-            await log.flush(PATIENT_S)
-            store.away = False
-            log.put(response("c", "b"))
-            found = [await log.responses("c", most) for most in (9, 2)]
-            log.put(gone)
-            found.append(await log.responses("b", 9))
-            return [*found, await log.responses("x", 9), await log.responses("", 9)]
-
-    whole, two, deleted, *none = asyncio.run(run())
+    async with running(store, tmp_path) as log:
+        log.put(response("a"))
+        await log.flush(PATIENT_S)
+        store.away = True
+        log.put(response("b", "a"))
+        await log.flush(PATIENT_S)
+        store.away = False
+        log.put(response("c", "b"))
+        found = [await log.responses("c", most) for most in (9, 2)]
+        log.put(gone)
+        found.append(await log.responses("b", 9))
+        whole, two, deleted, *none = [*found, await log.responses("x", 9), await log.responses("", 9)]
     assert whole == [response("c", "b"), response("b", "a"), response("a")]
     assert (two, deleted) == (whole[:2], [gone, response("a")])
     assert none == [[], []]
@@ -138,98 +122,78 @@ def test_a_conversation_is_found_wherever_its_responses_are_on_their_way(tmp_pat
 
 @pytest.mark.parametrize("whole", ["queue", "spool", "store"])
 @pytest.mark.parametrize("note", ["queue", "spool", "store"])
-def test_what_was_deleted_stays_so_wherever_the_note_and_the_response_lie(tmp_path, whole, note):
+async def test_what_was_deleted_stays_so_wherever_the_note_and_the_response_lie(tmp_path, whole, note):
     """As the response that is asked for, and as an earlier one of b, which is in the store."""
     store = FaultyStore()
     records = {whole: [response("a")]}
     gone = replace(response("a", n=9), input=None, output=None, response=None)
     records.setdefault(note, []).insert(0, gone)  # a clock or a retry may turn their order round
     store.rows[Kind.RESPONSE]["b"] = row_of(response("b", "a"))[1]
-
-    async def run():
-        async with running(store, tmp_path) as log:
-            store.away = True
-            for record in records.get("spool", ()):
-                log.put(record)
-            await log.flush(PATIENT_S)
-            for record in reversed(records.get("store", ())):
-                store.rows[Kind.RESPONSE]["a"] = row_of(record)[1]
-            store.away = False
-            for record in records.get("queue", ()):
-                log.put(record)
-            return await log.responses("a", 9), await log.responses("b", 9)
-
-    assert asyncio.run(run()) == ([gone], [response("b", "a"), gone])
+    async with running(store, tmp_path) as log:
+        store.away = True
+        for record in records.get("spool", ()):
+            log.put(record)
+        await log.flush(PATIENT_S)
+        for record in reversed(records.get("store", ())):
+            store.rows[Kind.RESPONSE]["a"] = row_of(record)[1]
+        store.away = False
+        for record in records.get("queue", ()):
+            log.put(record)
+        assert (await log.responses("a", 9), await log.responses("b", 9)) == ([gone], [response("b", "a"), gone])
 
 
-def test_long_responses_are_replayed_a_few_at_a_time(tmp_path, monkeypatch):
+async def test_long_responses_are_replayed_a_few_at_a_time(tmp_path, monkeypatch):
     """At most 100 characters go to the store at once, if one has not more: here each has 120."""
     monkeypatch.setattr(replay, "_CHARS_AT_ONCE", 100)
     store = FaultyStore()
     store.away = True
-
-    async def run():
-        async with running(store, tmp_path) as log:
-            for key in "abc":
-                log.put(response(key, output="x" * 60, input="y" * 60))
-            await log.flush(PATIENT_S)
-            store.away = False
-            await until(lambda: log.stats.replayed == 3)
-
-    asyncio.run(run())
+    async with running(store, tmp_path) as log:
+        for key in "abc":
+            log.put(response(key, output="x" * 60, input="y" * 60))
+        await log.flush(PATIENT_S)
+        store.away = False
+        await until(lambda: log.stats.replayed == 3)
     assert len(set(store.names)) == 3
 
 
-def test_a_call_is_found_by_its_answer_and_key(tmp_path):
+async def test_a_call_is_found_by_its_answer_and_key(tmp_path):
     """In the queue, in the spool and in the store; what a gateway reported under the id of an answer is none."""
     store = FaultyStore()
     reported = attempt(2, response_id="resp_1", key_id="k2", authority="own")
-
-    async def run():
-        async with running(store, tmp_path) as log:
-            log.put(attempt(1))
-            log.put(reported)
-            waiting = await log.attempt("resp_1", "k1")
-            await log.flush(PATIENT_S)
-            store.away = True
-            log.put(attempt(3, response_id="resp_3"))
-            await log.flush(PATIENT_S)
-            assert await log.attempt("resp_3", "k1") == attempt(3, response_id="resp_3")
-            store.away = False
-            return waiting, [await log.attempt("resp_1", key) for key in ("k1", None, "k2")]
-
-    waiting, found = asyncio.run(run())
+    async with running(store, tmp_path) as log:
+        log.put(attempt(1))
+        log.put(reported)
+        waiting = await log.attempt("resp_1", "k1")
+        await log.flush(PATIENT_S)
+        store.away = True
+        log.put(attempt(3, response_id="resp_3"))
+        await log.flush(PATIENT_S)
+        assert await log.attempt("resp_3", "k1") == attempt(3, response_id="resp_3")
+        store.away = False
+        found = [await log.attempt("resp_1", key) for key in ("k1", None, "k2")]
     assert (waiting, found) == (attempt(1), [attempt(1), attempt(1), None])
 
 
-def test_what_cannot_be_looked_up_now_is_said(tmp_path):
+async def test_what_cannot_be_looked_up_now_is_said(tmp_path):
     store = FaultyStore()
-
-    async def run():
-        async with running(store, tmp_path) as log:
-            store.away = True
-            for asked in (log.responses("a", 9), log.attempt("resp_1"), log.spent_usd("k1", [BEGAN])):
-                with pytest.raises(NotReadyError, match="the decision log cannot be read now"):
-                    await asked
-
-    asyncio.run(run())
+    async with running(store, tmp_path) as log:
+        store.away = True
+        for asked in (log.responses("a", 9), log.attempt("resp_1"), log.spent_usd("k1", [BEGAN])):
+            with pytest.raises(NotReadyError, match="the decision log cannot be read now"):
+                await asked
 
 
-def test_what_the_store_does_not_take_is_spooled_and_replayed_in_order(tmp_path):
+async def test_what_the_store_does_not_take_is_spooled_and_replayed_in_order(tmp_path):
     store = FaultyStore()
     store.away = True
-
-    async def run():
-        async with running(store, tmp_path) as log:
-            for n in (2, 1, 3):
-                log.put(decision(n))
-                await log.flush(PATIENT_S)
-            away = log.stats
-            store.away = False
-            await until(lambda: log.stats.replayed == 3)
-            return away, log.stats
-
-    away, back = asyncio.run(run())
+    async with running(store, tmp_path) as log:
+        for n in (2, 1, 3):
+            log.put(decision(n))
+            await log.flush(PATIENT_S)
+        away = log.stats
+        store.away = False
+        await until(lambda: log.stats.replayed == 3)
+        back = log.stats
     assert (away.spooled, away.spool_depth, away.written, away.available) == (3, 3, 0, False)
     assert (back.spooled, back.spool_depth, back.written, back.available) == (3, 0, 3, True)
     assert list(store.rows[Kind.DECISION]) == ids(2, 1, 3)
@@ -267,88 +231,68 @@ def test_a_store_that_opens_and_takes_nothing_is_away_until_it_takes_something(t
     ]
 
 
-def test_a_store_that_hangs_does_not_keep_records_from_the_disk(tmp_path):
+async def test_a_store_that_hangs_does_not_keep_records_from_the_disk(tmp_path):
     """The batch on its way is put into the spool too, and dropped from there when the store has answered."""
     store = FaultyStore()
     store.hangs = True
-
-    async def run():
-        async with running(store, tmp_path) as log:
-            log.put(decision(1))
-            await log.flush(PATIENT_S)
-            hanging = log.stats
-            store.hangs = False
-            await until(lambda: log.stats.written == 1)
-            return hanging, log.stats
-
-    hanging, answered = asyncio.run(run())
+    async with running(store, tmp_path) as log:
+        log.put(decision(1))
+        await log.flush(PATIENT_S)
+        hanging = log.stats
+        store.hangs = False
+        await until(lambda: log.stats.written == 1)
+        answered = log.stats
     assert (hanging.spool_depth, hanging.written, hanging.depth) == (1, 0, 0)
     assert (answered.spool_depth, answered.spooled, answered.replayed) == (0, 0, 0)
     assert (store.ids(), len(store.names)) == (ids(1), 1)
 
 
-def test_a_lost_answer_duplicates_nothing(tmp_path):
+async def test_a_lost_answer_duplicates_nothing(tmp_path):
     """The store took the batch and failed then: it is replayed, which changes nothing."""
     store = FaultyStore()
     store.loses_answers = True
-
-    async def run():
-        async with running(store, tmp_path) as log:
-            log.put(decision(1))
-            await log.flush(PATIENT_S)
-            store.loses_answers = False
-            await until(lambda: log.stats.replayed == 1)
-
-    asyncio.run(run())
+    async with running(store, tmp_path) as log:
+        log.put(decision(1))
+        await log.flush(PATIENT_S)
+        store.loses_answers = False
+        await until(lambda: log.stats.replayed == 1)
     assert store.ids() == ids(1)
 
 
-def test_one_refused_record_does_not_hold_up_the_others(tmp_path):
+async def test_one_refused_record_does_not_hold_up_the_others(tmp_path):
     store = FaultyStore()
     store.refuses = lambda row: row["decision_id"] == decision(2).decision_id
-
-    async def run():
-        async with running(store, tmp_path) as log:
-            for n in (1, 2, 3):
-                log.put(decision(n))
-            await log.flush(PATIENT_S)
-            return log.stats
-
-    stats = asyncio.run(run())
+    async with running(store, tmp_path) as log:
+        for n in (1, 2, 3):
+            log.put(decision(n))
+        await log.flush(PATIENT_S)
+        stats = log.stats
     assert store.ids() == ids(1, 3)
     assert (stats.dropped, stats.spool_depth, stats.available) == (1, 0, True)
 
 
-def test_what_is_no_record_is_dropped_alone(tmp_path):
+async def test_what_is_no_record_is_dropped_alone(tmp_path):
     store = FaultyStore()
-
-    async def run():
-        async with running(store, tmp_path) as log:
-            for record in (decision(1), "nonsense", decision(2, created_at="yesterday"), decision(3)):
-                log.put(record)
-            await log.flush(PATIENT_S)
-            return log.stats
-
-    assert asyncio.run(run()).dropped == 2
+    async with running(store, tmp_path) as log:
+        for record in (decision(1), "nonsense", decision(2, created_at="yesterday"), decision(3)):
+            log.put(record)
+        await log.flush(PATIENT_S)
+        assert log.stats.dropped == 2
     assert store.ids() == ids(1, 3)
 
 
-def test_a_crowded_queue_goes_to_the_spool_and_a_full_one_is_dropped(tmp_path):
+async def test_a_crowded_queue_goes_to_the_spool_and_a_full_one_is_dropped(tmp_path):
     """A queue of 5: of 13 records put before the writer starts, 10 fit; they are too many for the store's pace."""
     store = FaultyStore()
-
-    async def run():
-        log = log_over(store, tmp_path, queue=5)
-        for n in range(13):
-            log.put(decision(n, key_id=None))
-        assert (log.stats.depth, log.stats.dropped) == (10, 3)
-        await log.start()
-        await log.flush(PATIENT_S)
-        spooled = log.stats.spooled
-        await log.close(PATIENT_S)
-        return spooled
-
-    assert asyncio.run(run()) == 10
+    log = log_over(store, tmp_path, queue=5)
+    for n in range(13):
+        log.put(decision(n, key_id=None))
+    assert (log.stats.depth, log.stats.dropped) == (10, 3)
+    await log.start()
+    await log.flush(PATIENT_S)
+    spooled = log.stats.spooled
+    await log.close(PATIENT_S)
+    assert spooled == 10
     assert store.ids() == ids(*range(10))
 
 
@@ -372,109 +316,89 @@ def test_one_caller_cannot_fill_the_queue(tmp_path, monkeypatch, messages):
     assert (kept, log.stats.depth) == ((3, 4) if messages else (6, 7))
 
 
-def test_without_store_and_spool_records_wait_and_the_log_is_not_writable(tmp_path):
+async def test_without_store_and_spool_records_wait_and_the_log_is_not_writable(tmp_path):
     store = FaultyStore()
     store.away = True
     (tmp_path / "spool").write_text("a file where the folder should be")
-
-    async def run():
-        async with running(store, tmp_path / "spool") as log:
-            log.put(decision(1))
-            await until(lambda: not log.writable)
-            waiting = log.stats.depth
-            store.away = False
-            await until(lambda: log.stats.written == 1)
-            return waiting, log.writable
-
-    assert asyncio.run(run()) == (1, True)
+    async with running(store, tmp_path / "spool") as log:
+        log.put(decision(1))
+        await until(lambda: not log.writable)
+        waiting = log.stats.depth
+        store.away = False
+        await until(lambda: log.stats.written == 1)
+        assert (waiting, log.writable) == (1, True)
     assert store.ids() == ids(1)
 
 
-def test_what_neither_takes_until_the_end_is_counted(tmp_path):
+async def test_what_neither_takes_until_the_end_is_counted(tmp_path):
     store = FaultyStore()
     store.away = True
     (tmp_path / "spool").write_text("")
-
-    async def run():
-        log = log_over(store, tmp_path / "spool")
-        await log.start()
-        log.put(decision(1))
-        await log.close(0.5)
-        return log.stats
-
-    assert asyncio.run(run()).dropped == 1
+    log = log_over(store, tmp_path / "spool")
+    await log.start()
+    log.put(decision(1))
+    await log.close(0.5)
+    assert log.stats.dropped == 1
 
 
-def test_records_gather_in_the_spool_for_a_store_that_wants_them_so(tmp_path):
+async def test_records_gather_in_the_spool_for_a_store_that_wants_them_so(tmp_path):
     store = FaultyStore(spool_batching=SLOWLY)
-
-    async def run():
-        async with running(store, tmp_path) as log:
-            for n in range(3):
-                log.put(decision(n))
-                await log.flush(PATIENT_S)
-            return log.stats
-
-    stats = asyncio.run(run())
+    async with running(store, tmp_path) as log:
+        for n in range(3):
+            log.put(decision(n))
+            await log.flush(PATIENT_S)
+        stats = log.stats
     assert (stats.spool_depth, stats.written, stats.spooled) == (3, 0, 0)
     assert (store.ids(), len(store.names), files(tmp_path)) == (ids(0, 1, 2), 1, [])
 
 
-def test_a_segment_has_the_same_name_when_it_is_tried_again(tmp_path):
+async def test_a_segment_has_the_same_name_when_it_is_tried_again(tmp_path):
     """So a Parquet file that a crash left behind is replaced, not doubled."""
     store = FaultyStore(spool_batching=SpoolBatching(seconds=0, n_bytes=1))
     store.loses_answers = True
-
-    async def run():
-        async with running(store, tmp_path) as log:
-            log.put(decision(1))
-            await until(lambda: len(store.names) >= 2)
-            store.loses_answers = False
-
-    asyncio.run(run())
+    async with running(store, tmp_path) as log:
+        log.put(decision(1))
+        await until(lambda: len(store.names) >= 2)
+        store.loses_answers = False
     assert len(set(store.names)) == 1
 
 
 @pytest.mark.parametrize("spool_batching", [None, SLOWLY])
-def test_a_decision_is_found_on_its_way(tmp_path, spool_batching):
+async def test_a_decision_is_found_on_its_way(tmp_path, spool_batching):
     """In the queue, in the spool, in the store."""
     store = FaultyStore(spool_batching=spool_batching)
+    async with running(store, tmp_path) as log:
+        log.put(decision(1))
+        queued = await log.decision(decision(1).decision_id)
+        await log.flush(PATIENT_S)
+        assert (queued, await log.decision(decision(1).decision_id), await log.decision("dec_unknown")) == (
+            decision(1),
+            decision(1),
+            None,
+        )
 
-    async def run():
-        async with running(store, tmp_path) as log:
-            log.put(decision(1))
-            queued = await log.decision(decision(1).decision_id)
-            await log.flush(PATIENT_S)
-            return queued, await log.decision(decision(1).decision_id), await log.decision("dec_unknown")
 
-    assert asyncio.run(run()) == (decision(1), decision(1), None)
-
-
-def test_the_newest_session_is_found_wherever_it_is(tmp_path):
+async def test_the_newest_session_is_found_wherever_it_is(tmp_path):
     store = FaultyStore()
+    async with running(store, tmp_path) as log:
+        log.put(session(n=1, model="stored"))
+        await log.flush(PATIENT_S)
+        stored = await log.session("sess")
+        log.put(session(n=3, model="newest"))
+        log.put(session(n=2, model="late"))
+        assert (stored.model, (await log.session("sess")).model, await log.session("other")) == (
+            "stored",
+            "newest",
+            None,
+        )
 
-    async def run():
-        async with running(store, tmp_path) as log:
-            log.put(session(n=1, model="stored"))
-            await log.flush(PATIENT_S)
-            stored = await log.session("sess")
-            log.put(session(n=3, model="newest"))
-            log.put(session(n=2, model="late"))
-            return stored.model, (await log.session("sess")).model, await log.session("other")
 
-    assert asyncio.run(run()) == ("stored", "newest", None)
-
-
-def test_looking_up_says_when_the_store_is_away(tmp_path):
+async def test_looking_up_says_when_the_store_is_away(tmp_path):
     store = FaultyStore()
-
-    async def run():
-        async with running(store, tmp_path) as log:
-            store.away = True
-            with pytest.raises(NotReadyError, match="the decision log cannot be read now .the store is away."):
-                await log.decision("dec_1")
-
-    asyncio.run(run())
+    async with running(store, tmp_path) as log:
+        store.away = True
+        with pytest.raises(NotReadyError, match="the decision log cannot be read now .the store is away."):
+            await log.decision("dec_1")
 
 
 def test_an_unusable_log_ends_the_start(tmp_path):
@@ -493,31 +417,23 @@ def test_flush_gives_up_at_its_deadline(tmp_path):
         asyncio.run(log.flush(0.05))
 
 
-def test_old_records_are_deleted_where_a_retention_is_set(tmp_path):
+async def test_old_records_are_deleted_where_a_retention_is_set(tmp_path):
     store = FaultyStore()
-
-    async def run():
-        async with running(store, tmp_path, retention_days=30):
-            await until(lambda: store.deleted)
-
-    asyncio.run(run())
+    async with running(store, tmp_path, retention_days=30):
+        await until(lambda: store.deleted)
     assert store.deleted[0].before is not None
 
 
-def test_what_a_dead_process_left_is_adopted_at_the_start(tmp_path):
+async def test_what_a_dead_process_left_is_adopted_at_the_start(tmp_path):
     store = FaultyStore()
     store.away = True
-
-    async def run():
-        async with running(store, tmp_path) as log:
-            log.put(decision(1))
-        left = files(tmp_path)
-        store.away = False
-        async with running(store, tmp_path) as log:
-            await until(lambda: log.stats.replayed == 1)
-        return left
-
-    assert len(asyncio.run(run())) == 1
+    async with running(store, tmp_path) as log:
+        log.put(decision(1))
+    left = files(tmp_path)
+    store.away = False
+    async with running(store, tmp_path) as log:
+        await until(lambda: log.stats.replayed == 1)
+    assert len(left) == 1
     assert (store.ids(), files(tmp_path)) == (ids(1), [])
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from asked_log import asked, put
+from asked_log import asked, opened, put, written
 from log_records import BEGAN, attempt, candidate, decision, feedback
 
 from router_model.serving.decision_log import rolled_hours
@@ -84,14 +84,12 @@ def test_summary_worked_by_hand():
     assert found[ALL]["n_called"] == 2
 
 
-def test_hours_are_summed_up_once_and_say_what_their_records_do(log_url):
-    async def question(store):
+async def test_hours_are_summed_up_once_and_say_what_their_records_do(log_url):
+    async with opened(log_url) as store:
         await put(store, *(one(n) for n in (0, 10, HOUR_S, 2 * HOUR_S) for one in (decision, attempt, feedback)))
         before = await total(store)
         n_hours, again = await rolled(store), await rolled(store)
-        return before, n_hours, again, await total(store), await total(store, "k1"), await total(store, "other")
-
-    before, n_hours, again, (tree, n_missing), own, other = asked(log_url, question)
+        (tree, n_missing), own, other = await total(store), await total(store, "k1"), await total(store, "other")
     assert (before[0]["n_decisions"], before[1]) == (1, 2)  # the hour that is not over is read record by record
     assert (n_hours, again) == (2, 0)
     assert (tree["n_decisions"], tree["n_calls"], n_missing) == (4, 4, 0)
@@ -101,8 +99,9 @@ def test_hours_are_summed_up_once_and_say_what_their_records_do(log_url):
     assert other == ({}, 0)
 
 
-def test_half_days_of_a_month_are_kept_until_an_hour_is_summed_up_again(log_url):
-    async def question(store):
+async def test_half_days_of_a_month_are_kept_until_an_hour_is_summed_up_again(log_url):
+    async with opened(log_url) as store:
+
         def month():
             return store.reader.summaries(NOW - timedelta(days=30), now=NOW)
 
@@ -112,9 +111,7 @@ def test_half_days_of_a_month_are_kept_until_an_hour_is_summed_up_again(log_url)
         await put(store, decision(5))
         late = await month()
         await rolled(store)
-        return first, again, late, await month()
-
-    first, again, late, last = asked(log_url, question)
+        last = await month()
     n_decisions = [sum(tree.get("n_decisions", 0) for _, tree in one.parts) for one in (first, again, late, last)]
     assert n_decisions == [2, 2, 1, 3]
     assert [one.n_missing for one in (first, again, late, last)] == [0, 0, 1, 0]
@@ -122,10 +119,9 @@ def test_half_days_of_a_month_are_kept_until_an_hour_is_summed_up_again(log_url)
     assert {begin.hour % 12 for begin, _ in last.parts if begin < NOW - timedelta(hours=3)} <= {0}
 
 
-def test_reports_of_calls_that_were_measured_do_not_count_again(log_url):
+async def test_reports_of_calls_that_were_measured_do_not_count_again(log_url):
     """An hour later a gateway reports one call by its answer and one by its decision; a third was not made here."""
-
-    async def question(store):
+    async with opened(log_url) as store:
         reports = [
             attempt(100, attempt_id="r0", decision_id=None, response_id="resp_0", cost_usd=1.0, authority="own"),
             attempt(101, attempt_id="r1", decision_id=decision(10).decision_id, response_id=None, authority="own"),
@@ -135,16 +131,14 @@ def test_reports_of_calls_that_were_measured_do_not_count_again(log_url):
         await put(store, decision(0), attempt(0), decision(10), attempt(10), *later)
         before = await spent(store)
         await rolled(store)
-        return before, await spent(store), await total(store)
-
-    before, after, (tree, n_missing) = asked(log_url, question)
+        after, (tree, n_missing) = await spent(store), await total(store)
     assert before == after == pytest.approx([0.004, 0.002, 0.0])
     assert (tree["n_calls"], tree["n_named"], n_missing) == (3, 1, 0)
     assert tree["spend"]["k1"]["small"]["usd"] == pytest.approx(0.006)
 
 
-def test_late_and_deleted_records_have_their_hour_summed_up_again(log_url):
-    async def question(store):
+async def test_late_and_deleted_records_have_their_hour_summed_up_again(log_url):
+    async with opened(log_url) as store:
         await put(store, decision(0), decision(1, user_id="gone"), decision(HOUR_S))
         await rolled(store)
         await put(store, decision(2))
@@ -156,44 +150,37 @@ def test_late_and_deleted_records_have_their_hour_summed_up_again(log_url):
         await rolled(store)
         second = (await total(store))[0]["n_decisions"]
         await store.delete(Selection(before=BEGAN + timedelta(hours=1)))
-        return late, first, deleted, second, await total(store)
-
-    late, first, deleted, second, (tree, _) = asked(log_url, question)
+        (tree, _) = await total(store)
     assert (late, first) == (1, 4)
     assert (deleted, second) == (1, 3)
     assert tree["n_decisions"] == 1
 
 
-def test_deleting_a_person_forgets_the_hours_of_later_judgements_too(log_url):
+async def test_deleting_a_person_forgets_the_hours_of_later_judgements_too(log_url):
     """The decision is of the first hour, and what was said of it of the second, which has nothing else."""
-
-    async def question(store):
+    async with opened(log_url) as store:
         later = BEGAN + timedelta(hours=1, minutes=1)
         await put(store, decision(0, user_id="gone"), attempt(0, created_at=later), feedback(0, created_at=later))
         await put(store, decision(1, user_id="stays"))
         await rolled(store)
-        before = await total(store)
+        before, _ = await total(store)
         await store.delete(Selection(user_id="gone"))
         await rolled(store)
-        return before, await total(store)
-
-    (before, _), (after, n_missing) = asked(log_url, question)
+        after, n_missing = await total(store)
     assert (before["n_calls"], before["judged"]["small"]["n"]) == (1, 1)
     assert (after["n_decisions"], n_missing) == (1, 0)
     assert after.keys().isdisjoint({"n_calls", "judged"})
 
 
-def test_hours_before_the_first_record_are_not_missing(log_url):
+async def test_hours_before_the_first_record_are_not_missing(log_url):
     """A log of two hours has a month without records before it, which nobody has to wait for."""
-
-    async def question(store):
+    async with opened(log_url) as store:
         empty = await store.reader.summaries(NOW - timedelta(days=30), now=NOW)
         await put(store, decision(0), decision(HOUR_S))
         young = await store.reader.summaries(NOW - timedelta(days=30), now=NOW)
         await rolled(store)
-        return empty, young, await store.reader.summaries(NOW - timedelta(days=30), now=NOW)
-
-    assert [found.n_missing for found in asked(log_url, question)] == [0, 2, 0]
+        whole = await store.reader.summaries(NOW - timedelta(days=30), now=NOW)
+    assert [found.n_missing for found in (empty, young, whole)] == [0, 2, 0]
 
 
 def test_hour_that_another_machine_may_sum_up_at_any_moment_counts_as_late():
@@ -204,8 +191,8 @@ def test_hour_that_another_machine_may_sum_up_at_any_moment_counts_as_late():
     assert rolled_hours.late_hours(batch, BEGAN + rolled_hours.HOUR) == set()
 
 
-def test_records_that_come_while_an_hour_is_summed_up_are_not_missed(log_url):
-    async def question(store):
+async def test_records_that_come_while_an_hour_is_summed_up_are_not_missed(log_url):
+    async with opened(log_url) as store:
         await put(store, decision(0))
         async with store.writing() as connection:
             claimed = await rolled_hours.claim(connection, BEGAN)
@@ -214,9 +201,7 @@ def test_records_that_come_while_an_hour_is_summed_up_are_not_missed(log_url):
         async with store.writing() as connection:
             kept = await rolled_hours.keep(connection, BEGAN, claimed, by_key)
         await rolled(store)
-        return kept, await total(store)
-
-    kept, (tree, _) = asked(log_url, question)
+        (tree, _) = await total(store)
     assert not kept
     assert tree["n_decisions"] == 2
 
@@ -245,10 +230,9 @@ def test_few_questions_are_answered_at_once_so_that_writing_goes_on(tmp_path):
     assert most == 2
 
 
-def test_minutes_are_read_in_the_background_before_anybody_looks(tmp_path):
+async def test_minutes_are_read_in_the_background_before_anybody_looks(tmp_path):
     """The last hour has 61 minutes, as one has just begun; five are read at a time."""
-
-    async def question(store):
+    async with opened(f"sqlite:///{tmp_path}/log.db") as store:
         await put(store, *(decision(n, created_at=NOW - timedelta(minutes=n)) for n in range(0, 70, 10)))
         n_times = 0
         while await store.reader.refresh(now=NOW):
@@ -259,33 +243,27 @@ def test_minutes_are_read_in_the_background_before_anybody_looks(tmp_path):
 
         store.reader._read_minutes = read
         hour = await store.reader.summaries(NOW - timedelta(hours=1), now=NOW)
-        return n_times, sum(tree.get("n_decisions", 0) for _, tree in hour.parts)
-
-    n_times, n_decisions = asked(f"sqlite:///{tmp_path}/log.db", question)
+        n_decisions = sum(tree.get("n_decisions", 0) for _, tree in hour.parts)
     assert (n_times, n_decisions) == (13, 7)
 
 
-def test_minutes_that_were_read_are_forgotten_though_nobody_looks(tmp_path):
-    async def question(store):
+async def test_minutes_that_were_read_are_forgotten_though_nobody_looks(tmp_path):
+    async with opened(f"sqlite:///{tmp_path}/log.db") as store:
         for hour in range(8):
             while await store.reader.refresh(now=NOW + timedelta(hours=hour)):
                 pass
-        return len(store.reader._minutes)
-
-    assert asked(f"sqlite:///{tmp_path}/log.db", question) <= 240
+        assert len(store.reader._minutes) <= 240
 
 
-def test_minute_that_is_still_filling_is_read_again(tmp_path):
-    async def question(store):
+async def test_minute_that_is_still_filling_is_read_again(tmp_path):
+    async with opened(f"sqlite:///{tmp_path}/log.db") as store:
         now, counts = BEGAN + timedelta(seconds=30), []
         await put(store, decision(0))
         for after_s in (0, 1, 10):
             found = await store.reader.summaries(BEGAN, now=now + timedelta(seconds=after_s))
             counts.append(sum(tree.get("n_decisions", 0) for _, tree in found.parts))
             await put(store, decision(after_s + 1))
-        return counts
-
-    assert asked(f"sqlite:///{tmp_path}/log.db", question) == [1, 1, 3]
+        assert counts == [1, 1, 3]
 
 
 def test_search_goes_from_the_newest_to_the_oldest_and_skips_none(log_url):
@@ -330,27 +308,22 @@ def test_search_by_each_filter(log_url):
     }  # fmt: skip
 
 
-def test_search_that_looks_at_too_many_says_where_it_stopped(tmp_path, monkeypatch):
+async def test_search_that_looks_at_too_many_says_where_it_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr("router_model.serving.decision_log.reading.SEARCHED", 5)
-
-    async def question(store):
+    async with opened(f"sqlite:///{tmp_path}/log.db") as store:
         await put(store, decision(0, model="rare"), *(decision(n) for n in range(1, 8)))
         first = await store.reader.find(Wanted(model="rare"), None, 10)
-        return first, await store.reader.find(Wanted(model="rare"), first.next, 10)
-
-    first, second = asked(f"sqlite:///{tmp_path}/log.db", question)
+        second = await store.reader.find(Wanted(model="rare"), first.next, 10)
     assert (first.rows, first.is_cut) == ([], True)
     assert first.next == Place(BEGAN + timedelta(seconds=3), f"dec_{3:032x}")
     assert [row["model"] for row in second.rows] == ["rare"]
     assert (second.next, second.is_cut) == (None, False)
 
 
-def test_decision_comes_with_its_calls_and_judgements(log_url):
-    async def question(store):
+async def test_decision_comes_with_its_calls_and_judgements(log_url):
+    async with opened(log_url) as store:
         await put(store, decision(0), attempt(0), attempt(1), feedback(0), feedback(1))
-        return await store.reader.belonging("dec_" + 32 * "0")
-
-    calls, judgements = asked(log_url, question)
+        calls, judgements = await store.reader.belonging("dec_" + 32 * "0")
     assert [call["attempt_id"] for call in calls] == ["att_0"]
     assert [one["feedback_id"] for one in judgements] == ["fb_0"]
 
@@ -363,19 +336,17 @@ def test_candidates_without_predictions_are_not_compared():
     assert "compared" not in tree
 
 
-def test_decisions_of_one_router_are_found(log_url):
-    async def found(store):
+async def test_decisions_of_one_router_are_found(log_url):
+    async with opened(log_url) as store:
         await put(store, decision(0), decision(1, router="default"), decision(2, router="code"))
         names = ("default", "code", None)
-        return [len((await store.reader.find(Wanted(router=name), None, 9)).rows) for name in names]
-
-    assert asked(log_url, found) == [2, 1, 3]
+        assert [len((await store.reader.find(Wanted(router=name), None, 9)).rows) for name in names] == [2, 1, 3]
 
 
 def test_what_was_judged_lately_is_of_one_router_and_its_artifact(log_url):
     """The limit of one report leaves neither out: it is of the router's own reports."""
     records = [decision(0), decision(1, router="code"), decision(2, router="code", artifact="sha256:other")]
-    asked(log_url, lambda store: put(store, *records, *(feedback(n, 1.0) for n in range(3))))
+    written(log_url, *records, *(feedback(n, 1.0) for n in range(3)))
     for router, n in (("default", 0), ("code", 1)):
         lately = judged_lately(log_url, artifact="sha256:abc", since=BEGAN - DAY, most=1, router=router)
         assert lately.calls["decision_id"].to_list() == [decision(n).decision_id]

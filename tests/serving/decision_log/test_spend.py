@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from asked_log import asked, put
+from asked_log import asked, put, written
 from click.testing import CliRunner
 from log_records import BEGAN, attempt, decision, feedback
 
@@ -33,10 +33,7 @@ CALLS = [
 
 @pytest.fixture
 def log(log_url):
-    async def write(store):
-        await put(store, *CALLS)
-
-    asked(log_url, write)
+    written(log_url, *CALLS)
     return log_url
 
 
@@ -72,7 +69,7 @@ def test_the_list_of_keys_says_when_they_were_used_and_how_long_they_last(tmp_pa
     ends = datetime.now(UTC) + 30 * DAY + timedelta(hours=1)
     used, _ = create_key(file, name="ann", roles=[Role.PROXY], expires=ends)
     create_key(file, name="prometheus", roles=[Role.METRICS])
-    asked(log, lambda store: put(store, attempt(6, key_id=used.id)))
+    written(log, attempt(6, key_id=used.id))
     options = ["keys", "list", "--file", str(file), "--spool", str(tmp_path / "spool"), "--log", log]
     options += ["--since", f"{BEGAN:%Y-%m-%d}"]
     told = CliRunner().invoke(group, options, catch_exceptions=False).output.splitlines()
@@ -100,7 +97,7 @@ def test_a_call_is_its_router_s_and_of_a_named_model_nobody_s(log):
 def test_the_command_names_keys_and_says_what_is_left_of_budgets(tmp_path):
     budget, log = KeyBudget(Decimal(2)), f"sqlite:///{tmp_path}/log.db"
     key, _ = create_key(tmp_path / "keys.toml", name="ann", roles=[Role.PROXY], budget=budget)
-    asked(log, lambda store: put(store, *CALLS, attempt(6, cost_usd=1.123456789, key_id=key.id)))
+    written(log, *CALLS, attempt(6, cost_usd=1.123456789, key_id=key.id))
     files = ["--keys", tmp_path / "keys.toml", "--budget-file", tmp_path / "budgets.db"]
     options = ["spend", "--log", log, "--spool", tmp_path / "spool", "--since", f"{BEGAN:%Y-%m-%d}", *files]
 

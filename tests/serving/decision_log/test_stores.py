@@ -5,41 +5,25 @@ from dataclasses import replace
 from datetime import timedelta, timezone
 
 import pytest
+from asked_log import asked, opened, put
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from log_records import BEGAN, attempt, decision, feedback, response, session
 
 from router_model.serving.decision_log.database_errors import database_failures
 from router_model.serving.decision_log.log_records import AttemptRecord
-from router_model.serving.decision_log.opening import open_store
-from router_model.serving.decision_log.rows import Kind, batch_of, record_of, row_of
+from router_model.serving.decision_log.rows import Kind, record_of, row_of
 from router_model.serving.decision_log.session_keys import session_key
 from router_model.serving.decision_log.store import RefusedError, Selection, StoreError
 
 
 def write(url, *batches):
     async def run():
-        store = open_store(url)
-        await store.open()
-        for index, records in enumerate(batches):
-            await store.write(batch_of(map(row_of, records)), f"batch-{index}")
-        await store.close()
+        async with opened(url) as store:
+            for index, records in enumerate(batches):
+                await put(store, *records, name=f"batch-{index}")
 
     asyncio.run(run())
-
-
-def ask(url, question):
-    """Open the store at a URL and return what `question`, a coroutine function of it, returns."""
-
-    async def run():
-        store = open_store(url)
-        await store.open(create=False)
-        try:
-            return await question(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(run())
 
 
 def test_records_come_back_as_they_were(log_url, stored):
@@ -53,14 +37,11 @@ def test_records_come_back_as_they_were(log_url, stored):
     assert stored(log_url, Kind.RESPONSE) == [response("a")]
 
 
-def test_a_database_that_says_nothing_is_told_in_words():
-    async def run():
-        with database_failures("open"):
-            async with asyncio.timeout(0):
-                await asyncio.sleep(1)
-
-    with pytest.raises(StoreError, match="could not open the log's database: it did not answer in time"):
-        asyncio.run(run())
+async def test_a_database_that_says_nothing_is_told_in_words():
+    told = "could not open the log's database: it did not answer in time"
+    with pytest.raises(StoreError, match=told), database_failures("open"):
+        async with asyncio.timeout(0):
+            await asyncio.sleep(1)
 
 
 def test_a_batch_that_is_written_again_changes_nothing(log_url, stored):
@@ -73,10 +54,7 @@ def test_of_a_session_the_newest_counts(log_url):
     """Two updates in one batch, then one that comes too late."""
     write(log_url, [session(n=5, model="b"), session(n=9, model="c")], [session(n=7, model="late")])
 
-    async def read(store):
-        return await store.read(Kind.SESSION, "sess")
-
-    found = record_of(Kind.SESSION, ask(log_url, read))
+    found = record_of(Kind.SESSION, asked(log_url, lambda store: store.read(Kind.SESSION, "sess")))
     assert found.model == ("late" if log_url.startswith("parquet") else "c")
 
 
@@ -86,7 +64,7 @@ def test_one_record_is_found_by_its_id(log_url):
     async def read(store):
         return [await store.read(Kind.DECISION, decision(n).decision_id) for n in (1, 2, 3)]
 
-    rows = ask(log_url, read)
+    rows = asked(log_url, read)
     assert [row and record_of(Kind.DECISION, row) for row in rows] == [decision(1), decision(2), None]
 
 
@@ -100,7 +78,7 @@ def test_the_newest_row_is_found_by_its_values(log_url):
         wanted = [{"key_id": "k1"}, {}, {"key_id": "k3"}]
         return [await store.find(Kind.ATTEMPT, {"response_id": "r", "error_type": None} | one) for one in wanted]
 
-    rows = ask(log_url, find)
+    rows = asked(log_url, find)
     assert [row and row["attempt_id"] for row in rows] == ["att_1", "att_2", None]
 
 
@@ -112,10 +90,10 @@ def test_a_response_is_found_with_those_before_it(log_url):
     write(log_url, told[:2], [*told[2:], gone], [response("b", "a")])
 
     async def chains(store):
-        asked = [("c", 9), ("c", 2), ("d", 9), ("e", 9), ("x", 9)]
-        return [[record_of(Kind.RESPONSE, row) for row in await store.chain(key, most)] for key, most in asked]
+        wanted = [("c", 9), ("c", 2), ("d", 9), ("e", 9), ("x", 9)]
+        return [[record_of(Kind.RESPONSE, row) for row in await store.chain(key, most)] for key, most in wanted]
 
-    whole, two, branch, torn, none = ask(log_url, chains)
+    whole, two, branch, torn, none = asked(log_url, chains)
     assert whole == [response("c", "b"), gone, response("a")]
     assert two == whole[:2]
     assert [one.response_key for one in branch] == ["d", "a"]
@@ -165,10 +143,7 @@ def test_a_user_is_deleted_with_attempts_and_feedback(log_url, stored):
     records = [decision(1), decision(2), decision(4), attempt(1), attempt(2), by_answer, feedback(2), feedback(4)]
     write(log_url, records[:5], [*records[5:], response("a", user_id="u1"), response("b", user_id="u2")])
 
-    async def delete(store):
-        return dict(await store.delete(Selection(user_id="u1")))
-
-    assert ask(log_url, delete) == {
+    assert asked(log_url, lambda store: store.delete(Selection(user_id="u1"))) == {
         Kind.DECISION: 2,
         Kind.ATTEMPT: 1,
         Kind.FEEDBACK: 2,
@@ -190,10 +165,7 @@ def test_a_session_is_deleted_with_what_is_remembered_of_it(log_url, stored):
         [decision(1), decision(2), decision(11), attempt(11), *remembered, *answers, response("a", session_id="s1")],
     )
 
-    async def delete(store):
-        return dict(await store.delete(Selection(session_id="s1")))
-
-    deleted = ask(log_url, delete)
+    deleted = asked(log_url, lambda store: store.delete(Selection(session_id="s1")))
     assert (deleted[Kind.DECISION], deleted[Kind.SESSION], deleted[Kind.RESPONSE]) == (2, 3, 1)
     assert (stored(log_url), stored(log_url, Kind.ATTEMPT)) == ([decision(2)], [])
     assert {each.session_key for each in stored(log_url, Kind.SESSION)} == {"s2", session_key("k2", "s1"), "a2"}
@@ -204,10 +176,7 @@ def test_what_is_older_is_deleted_whatever_it_is(log_url, stored):
     records = [make(n) for n in range(10) for make in (decision, attempt, feedback)]
     write(log_url, [*records, session(n=3), session("other", n=8), response("a", n=4), response("b", n=6)])
 
-    async def delete(store):
-        return dict(await store.delete(Selection(before=BEGAN + timedelta(seconds=5))))
-
-    assert ask(log_url, delete) == {
+    assert asked(log_url, lambda store: store.delete(Selection(before=BEGAN + timedelta(seconds=5)))) == {
         Kind.DECISION: 5,
         Kind.ATTEMPT: 4,
         Kind.FEEDBACK: 0,
@@ -221,10 +190,7 @@ def test_what_is_older_is_deleted_whatever_it_is(log_url, stored):
 def test_rows_are_counted(log_url):
     write(log_url, [decision(1), decision(2), attempt(1)])
 
-    async def count(store):
-        return dict(await store.count())
-
-    assert ask(log_url, count) == dict.fromkeys(Kind, 0) | {Kind.DECISION: 2, Kind.ATTEMPT: 1}
+    assert asked(log_url, lambda store: store.count()) == dict.fromkeys(Kind, 0) | {Kind.DECISION: 2, Kind.ATTEMPT: 1}
 
 
 @pytest.mark.parametrize("wrong", [{"created_at": "yesterday"}, {"n_input_tokens": 2**70}, {"user_id": 3.5j}])
@@ -237,7 +203,7 @@ def test_a_row_that_no_store_will_take_is_told_from_a_store_that_is_away(log_url
             await store.write({kind: [row | wrong]}, "name")
 
     write(log_url)
-    ask(log_url, write_it)
+    asked(log_url, write_it)
 
 
 def test_what_was_deleted_is_not_in_the_files_of_sqlite(tmp_path):
@@ -250,7 +216,7 @@ def test_what_was_deleted_is_not_in_the_files_of_sqlite(tmp_path):
         await store.delete(Selection(before=BEGAN + timedelta(days=1)))
         return before, secret.encode() in b"".join(path.read_bytes() for path in tmp_path.glob("log.db*"))
 
-    assert ask(url, delete) == (True, False)
+    assert asked(url, delete) == (True, False)
 
 
 def test_a_row_of_an_older_version_lacks_fields(log_url):
@@ -263,16 +229,13 @@ def test_a_row_of_an_older_version_lacks_fields(log_url):
         return await store.read(kind, decision(1).decision_id)
 
     write(log_url)
-    assert record_of(kind, ask(log_url, write_and_read)) == replace(decision(1), threshold=None, excluded=())
+    assert record_of(kind, asked(log_url, write_and_read)) == replace(decision(1), threshold=None, excluded=())
 
 
 @pytest.mark.parametrize("log_url", ["sqlite", "postgresql"], indirect=True)
 def test_what_a_key_has_spent_is_added_up(log_url):
     """0.002 USD a call, at 1 s, 2 s and 3 s; one is another key's, and one was only reported."""
     reported = attempt(4, authority="own")
+    since = [BEGAN, BEGAN + timedelta(seconds=2), BEGAN + timedelta(days=1)]
     write(log_url, [attempt(0), attempt(1), attempt(2), attempt(3, key_id="k2"), reported])
-
-    async def spent(store):
-        return await store.spent_usd("k1", [BEGAN, BEGAN + timedelta(seconds=2), BEGAN + timedelta(days=1)])
-
-    assert ask(log_url, spent) == pytest.approx([0.006, 0.004, 0.0])
+    assert asked(log_url, lambda store: store.spent_usd("k1", since)) == pytest.approx([0.006, 0.004, 0.0])

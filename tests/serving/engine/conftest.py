@@ -89,16 +89,6 @@ def query():
 
 
 @pytest.fixture
-def run():
-    """Run a coroutine function to its end, within a minute."""
-
-    def run_now(main: Callable[[], Awaitable[Any]]) -> Any:
-        return asyncio.run(asyncio.wait_for(main(), 60))
-
-    return run_now
-
-
-@pytest.fixture
 def until():
     """Wait until a coroutine function says yes."""
 

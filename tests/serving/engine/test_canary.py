@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from asked_log import written
 from command_line import run_command
 from log_records import attempt, decision
 from processes import eventually
@@ -15,8 +16,6 @@ from system import system
 from router_model import ArtifactError
 from router_model.saved.place import Mode, Place
 from router_model.serving.common.settings import Settings
-from router_model.serving.decision_log.opening import open_store
-from router_model.serving.decision_log.rows import batch_of, row_of
 from router_model.serving.engine.canary import CanaryWatch
 
 
@@ -43,14 +42,7 @@ def write(url, place, *, n=40, failing=("challenger",)):
             decision(i, arm=arm, challenger=tried.router, canary_share=tried.share, session_id=f"s{i}", created_at=at),
             attempt(i, created_at=at, status=503 if arm in failing else 200),
         ]
-
-    async def run():
-        store = open_store(url)
-        await store.open()
-        await store.write(batch_of(map(row_of, records)), "batch")
-        await store.close()
-
-    asyncio.run(run())
+    written(url, *records)
 
 
 def look(watch):

@@ -47,28 +47,24 @@ def test_what_is_wrong_with_one_spoils_no_other(warm, query):
     assert outcomes[0].model == outcomes[2].model == warm.route(SUM, constraints=limits).model
 
 
-def test_requests_that_wait_are_decided_in_few_goes(bench, run, query, trained):
+async def test_requests_that_wait_are_decided_in_few_goes(bench, query, trained):
     """The first is at work while 33 more come: 32 of them go together, in the order in which they came."""
+    free, begun, sizes = threading.Event(), threading.Event(), []
 
-    async def main():
-        free, begun, sizes = threading.Event(), threading.Event(), []
+    def decide(prompts, goal, **fields):
+        sizes.append(len(prompts))
+        begun.set()
+        free.wait()
+        return trained.router.decide(prompts, goal, **fields)
 
-        def decide(prompts, goal, **fields):
-            sizes.append(len(prompts))
-            begun.set()
-            free.wait()
-            return trained.router.decide(prompts, goal, **fields)
-
-        async with bench() as b:
-            b.replace_router(decide=decide)
-            first = asyncio.create_task(b.engine.decide(query(SUM)))
-            await asyncio.to_thread(begun.wait)
-            rest = [asyncio.create_task(b.engine.decide(query(f"{SUM} {i}"))) for i in range(MOST_TOGETHER + 1)]
-            await asyncio.sleep(0)
-            b.engine._fast._mean_s = -1e9  # however long the first took, all that wait would be done in no time
-            free.set()
-            await asyncio.gather(first, *rest)
-            assert sizes == [1, MOST_TOGETHER, 1]
-            assert not any(task.result().degraded for task in rest)
-
-    run(main)
+    async with bench() as b:
+        b.replace_router(decide=decide)
+        first = asyncio.create_task(b.engine.decide(query(SUM)))
+        await asyncio.to_thread(begun.wait)
+        rest = [asyncio.create_task(b.engine.decide(query(f"{SUM} {i}"))) for i in range(MOST_TOGETHER + 1)]
+        await asyncio.sleep(0)
+        b.engine._fast._mean_s = -1e9  # however long the first took, all that wait would be done in no time
+        free.set()
+        await asyncio.gather(first, *rest)
+        assert sizes == [1, MOST_TOGETHER, 1]
+        assert not any(task.result().degraded for task in rest)

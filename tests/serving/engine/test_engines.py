@@ -38,64 +38,56 @@ def asking(router, **fields):
     return Query(body=ASKED, key_id="key", router=router, **fields)
 
 
-def test_each_router_decides_and_is_loaded_anew_alone_and_equal_encoders_are_one(run, valued, tmp_path):
+async def test_each_router_decides_and_is_loaded_anew_alone_and_equal_encoders_are_one(valued, tmp_path):
     """``dear`` pays for any success, ``cheap`` for none: they choose differently."""
     code = shutil.copytree(valued["cheap"], tmp_path / "code")
-
-    async def main():
-        async with opened(f"support={valued['dear']}", f"code={code}") as (engines, log):
-            support, cheap = [await engines.decide(asking(name)) for name in ("support", "code")]
-            assert support.artifact != cheap.artifact
-            assert (support.model, cheap.model) == ("large", "small")
-            batch = await engines.decide_batch([asking("code"), asking("support"), asking("code")])
-            assert [one.model for one in batch] == ["small", "large", "small"]
-            assert engines["support"].router.encoder is engines["code"].router.encoder
-            assert sorted(one.router for one in log.decisions) == ["code"] * 3 + ["support"] * 2
-            shutil.rmtree(code)
-            shutil.copytree(valued["weighing"], code)
-            before = engines["support"].policy_version
-            reloaded = await engines.reload()
-            assert {name: one.changed for name, one in reloaded.items()} == {"support": False, "code": True}
-            (code / "manifest.json").write_text("{}")
-            with pytest.raises(ReloadRefusedError, match="router 'code': the new artifact was refused") as refused:
-                await engines.reload()
-            assert refused.value.metadata == {"loaded": ["support"], "refused": ["code"]}
-            assert engines.unready == []
-            assert engines["support"].policy_version == before
-            assert engines["code"].router.encoder is engines["support"].router.encoder
-
-    run(main)
+    async with opened(f"support={valued['dear']}", f"code={code}") as (engines, log):
+        support, cheap = [await engines.decide(asking(name)) for name in ("support", "code")]
+        assert support.artifact != cheap.artifact
+        assert (support.model, cheap.model) == ("large", "small")
+        batch = await engines.decide_batch([asking("code"), asking("support"), asking("code")])
+        assert [one.model for one in batch] == ["small", "large", "small"]
+        assert engines["support"].router.encoder is engines["code"].router.encoder
+        assert sorted(one.router for one in log.decisions) == ["code"] * 3 + ["support"] * 2
+        shutil.rmtree(code)
+        shutil.copytree(valued["weighing"], code)
+        before = engines["support"].policy_version
+        reloaded = await engines.reload()
+        assert {name: one.changed for name, one in reloaded.items()} == {"support": False, "code": True}
+        (code / "manifest.json").write_text("{}")
+        with pytest.raises(ReloadRefusedError, match="router 'code': the new artifact was refused") as refused:
+            await engines.reload()
+        assert refused.value.metadata == {"loaded": ["support"], "refused": ["code"]}
+        assert engines.unready == []
+        assert engines["support"].policy_version == before
+        assert engines["code"].router.encoder is engines["support"].router.encoder
 
 
-def test_a_router_that_cannot_be_loaded_keeps_none_of_the_others_back(run, trained, tmp_path, until):
+async def test_a_router_that_cannot_be_loaded_keeps_none_of_the_others_back(trained, tmp_path, until):
     gone = tmp_path / "code"
+    async with opened(f"support={trained.path}", f"code={gone}", reload_every_s=0.05) as (engines, _):
+        assert (engines.ready, engines.unready) == (True, ["code"])
+        assert (await engines.decide(asking("support"))).predicted
+        with pytest.raises(NotReadyError, match="router 'code' is not loaded"):
+            await engines.decide(asking("code"))
+        first, second = await engines.decide_batch([asking("code"), asking("support")])
+        assert isinstance(first, NotReadyError)
+        assert second.predicted
+        shutil.copytree(trained.path, gone)
 
-    async def main():
-        async with opened(f"support={trained.path}", f"code={gone}", reload_every_s=0.05) as (engines, _):
-            assert (engines.ready, engines.unready) == (True, ["code"])
-            assert (await engines.decide(asking("support"))).predicted
-            with pytest.raises(NotReadyError, match="router 'code' is not loaded"):
-                await engines.decide(asking("code"))
-            first, second = await engines.decide_batch([asking("code"), asking("support")])
-            assert isinstance(first, NotReadyError)
-            assert second.predicted
-            shutil.copytree(trained.path, gone)
+        async def loaded():
+            return engines.unready == []
 
-            async def loaded():
-                return engines.unready == []
-
-            await until(loaded)
-            assert (await engines.decide(asking("code"))).predicted
-        async with opened(f"support={trained.path}", f"code={tmp_path / 'x'}", default_plan=("spare",)) as (engines, _):
-            assert (await engines.decide(asking("code"))).model == "spare"
-        with pytest.raises(ArtifactError, match="none of the routers can be served: a: .*; b: "):
-            async with opened(f"a={tmp_path / 'x'}", f"b={tmp_path / 'y'}"):
-                pass
-
-    run(main)
+        await until(loaded)
+        assert (await engines.decide(asking("code"))).predicted
+    async with opened(f"support={trained.path}", f"code={tmp_path / 'x'}", default_plan=("spare",)) as (engines, _):
+        assert (await engines.decide(asking("code"))).model == "spare"
+    with pytest.raises(ArtifactError, match="none of the routers can be served: a: .*; b: "):
+        async with opened(f"a={tmp_path / 'x'}", f"b={tmp_path / 'y'}"):
+            pass
 
 
-def test_a_conversation_may_go_on_at_another_router(run, valued):
+async def test_a_conversation_may_go_on_at_another_router(valued):
     """In the middle of a tool loop the model stays: both routers have it."""
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     loop = [
@@ -103,15 +95,11 @@ def test_a_conversation_may_go_on_at_another_router(run, valued):
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "1", "content": "64"},
     ]
-
-    async def main():
-        async with opened(f"dear={valued['dear']}", f"cheap={valued['cheap']}") as (engines, _):
-            first = await engines.decide(asking("dear", session_id="s"))
-            later = Query(body={"messages": loop}, key_id="key", router="cheap", session_id="s")
-            second = await engines.decide(later)
-            assert (first.model, second.model, second.reason) == ("large", "large", "session")
-
-    run(main)
+    async with opened(f"dear={valued['dear']}", f"cheap={valued['cheap']}") as (engines, _):
+        first = await engines.decide(asking("dear", session_id="s"))
+        later = Query(body={"messages": loop}, key_id="key", router="cheap", session_id="s")
+        second = await engines.decide(later)
+        assert (first.model, second.model, second.reason) == ("large", "large", "session")
 
 
 def test_who_asks_which_router():
@@ -147,7 +135,7 @@ def test_cards_are_those_of_the_first_with_a_price_and_stay_the_same_object(capl
     assert Engines({"c": having()}).cards is None
 
 
-def test_one_engine_s_failure_leaves_neither_others_nor_the_sessions_open(run):
+async def test_one_engine_s_failure_leaves_neither_others_nor_the_sessions_open():
     closed = []
 
     def closing(name):
@@ -158,15 +146,12 @@ def test_one_engine_s_failure_leaves_neither_others_nor_the_sessions_open(run):
 
         return SimpleNamespace(close=close)
 
-    async def main():
-        with pytest.raises(RuntimeError, match="b"):
-            await Engines({name: closing(name) for name in "abc"}, sessions=closing("sessions")).close()
-        assert closed == ["c", "b", "a", "sessions"]
-
-    run(main)
+    with pytest.raises(RuntimeError, match="b"):
+        await Engines({name: closing(name) for name in "abc"}, sessions=closing("sessions")).close()
+    assert closed == ["c", "b", "a", "sessions"]
 
 
-def test_all_challengers_are_waited_for_under_one_deadline_and_batches_are_decided_together(run, monkeypatch):
+async def test_all_challengers_are_waited_for_under_one_deadline_and_batches_are_decided_together(monkeypatch):
     """Each challenger never comes. Each batch ends only if the other one has begun."""
     monkeypatch.setattr("router_model.serving.engine.engines.CHALLENGERS_LOAD_S", 0.01)
 
@@ -190,27 +175,20 @@ def test_all_challengers_are_waited_for_under_one_deadline_and_batches_are_decid
             await barrier.wait()
             return [query.router for query in queries]
 
-    async def main():
-        slow = {"a": Slow(), "b": Slow()}
-        engines = Engines(slow)
-        await engines.start()
-        assert [one.watched for one in slow.values()] == [True, True]
-        assert await engines.decide_batch([asking("b"), asking("a"), asking("b")]) == ["b", "a", "b"]
-        for one in slow.values():
-            one.task.cancel()
-
-    run(main)
+    slow = {"a": Slow(), "b": Slow()}
+    engines = Engines(slow)
+    await engines.start()
+    assert [one.watched for one in slow.values()] == [True, True]
+    assert await engines.decide_batch([asking("b"), asking("a"), asking("b")]) == ["b", "a", "b"]
+    for one in slow.values():
+        one.task.cancel()
 
 
-def test_the_log_keeps_no_more_of_a_key_s_prompts_than_of_one_router(run, trained, tmp_path):
+async def test_the_log_keeps_no_more_of_a_key_s_prompts_than_of_one_router(trained, tmp_path):
     copy = shutil.copytree(trained.path, tmp_path / "copy")
     n_chars = len(ASKED["messages"][0]["content"]) + len('[{"role":"user","content":""}]')
-
-    async def main():
-        chars = n_chars * 3 // 2  # of one prompt, and not of two
-        async with opened(f"a={trained.path}", f"b={copy}", log_prompt_chars_a_minute=chars) as (engines, log):
-            for name in engines:
-                await engines.decide(asking(name))
-            assert [one.messages is not None for one in log.decisions] == [True, False]
-
-    run(main)
+    chars = n_chars * 3 // 2  # of one prompt, and not of two
+    async with opened(f"a={trained.path}", f"b={copy}", log_prompt_chars_a_minute=chars) as (engines, log):
+        for name in engines:
+            await engines.decide(asking(name))
+        assert [one.messages is not None for one in log.decisions] == [True, False]

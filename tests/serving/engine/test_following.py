@@ -169,11 +169,7 @@ async def read(b, n):
     pytest.fail(f"{n} reports were not read: {levels}, {b.log.stats}")
 
 
-def test_feedback_moves_a_level_and_the_log_says_by_how_much(following, run, query):
-    async def main():
-        async with following() as b:
-            await check(b)
-
+async def test_feedback_moves_a_level_and_the_log_says_by_how_much(following, query):
     async def check(b):
         policy = b.engine.policy_version
         first = await judge(b, query, 10, score=0.0)
@@ -203,55 +199,46 @@ def test_feedback_moves_a_level_and_the_log_says_by_how_much(following, run, que
             assert other.engine.router.levels == b.engine.router.levels
             assert other.engine.policy_version == b.engine.policy_version
 
-    run(main)
+    async with following() as b:
+        await check(b)
 
 
-def test_levels_stay_as_trained_by_default_and_by_one_keys_word(following, run, query):
-    async def main(expected, **settings):
-        async with following(**settings) as b:
-            await judge(b, query, 25, score=0.0, key_id="key", authority=OWN)
-            assert b.engine.router.levels is None
-            assert (b.engine.status["levels"] is None) is expected
-
-    run(lambda: main(expected=False))
-    run(lambda: main(expected=True, follow_levels=0.0))
+@pytest.mark.parametrize(("settings", "follows"), [({}, True), ({"follow_levels": 0.0}, False)])
+async def test_levels_stay_as_trained_by_default_and_by_one_keys_word(following, query, settings, follows):
+    async with following(**settings) as b:
+        await judge(b, query, 25, score=0.0, key_id="key", authority=OWN)
+        assert b.engine.router.levels is None
+        assert (b.engine.status["levels"] is not None) is follows
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_feedback_by_the_answers_id_counts_for_the_model_that_answered(following, run, query, database, request):
+async def test_feedback_by_the_answers_id_counts_for_the_model_that_answered(following, query, database, request):
     log = {} if database == "sqlite" else {"log": request.getfixturevalue("new_database")()}
-
-    async def main():
-        async with following(**log) as b:
-            for i in range(20):
-                routed = await b.engine.decide(query(SUM, target_success=0.6))
-                told = {"key_id": "admin", "authority": ANY, "status": 200, "response_id": f"r{i}"}
-                b.log.put(AttemptRecord(f"att_{i}", routed.decision_id, routed.created_at, model="large", **told))
-                about = report(routed, 0.0, i)
-                b.log.put(FeedbackRecord(**{**as_dict(about), "decision_id": None, "response_id": f"r{i}"}))
-            await read(b, 20)
-            assert list(b.engine.status["levels"]["shifts"]) == ["large"]
-
-    run(main)
+    async with following(**log) as b:
+        for i in range(20):
+            routed = await b.engine.decide(query(SUM, target_success=0.6))
+            told = {"key_id": "admin", "authority": ANY, "status": 200, "response_id": f"r{i}"}
+            b.log.put(AttemptRecord(f"att_{i}", routed.decision_id, routed.created_at, model="large", **told))
+            about = report(routed, 0.0, i)
+            b.log.put(FeedbackRecord(**{**as_dict(about), "decision_id": None, "response_id": f"r{i}"}))
+        await read(b, 20)
+        assert list(b.engine.status["levels"]["shifts"]) == ["large"]
 
 
 def as_dict(record):
     return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 
-def test_a_log_that_cannot_be_read_changes_nothing(following, run, query, tmp_path, caplog):
-    async def main():
-        async with following() as b:
-            await judge(b, query, 25, score=0.0)
-            levels = b.engine.router.levels
-            assert levels is not None
-            with sqlite3.connect(tmp_path / "log.db") as connection:
-                connection.execute("ALTER TABLE router_feedback RENAME TO gone")
-            await b.engine.follow_levels()
-            assert b.engine.router.levels == levels
-            assert "StoreError" in b.engine.status["levels"]["failed"]
-
-    run(main)
+async def test_a_log_that_cannot_be_read_changes_nothing(following, query, tmp_path, caplog):
+    async with following() as b:
+        await judge(b, query, 25, score=0.0)
+        levels = b.engine.router.levels
+        assert levels is not None
+        with sqlite3.connect(tmp_path / "log.db") as connection:
+            connection.execute("ALTER TABLE router_feedback RENAME TO gone")
+        await b.engine.follow_levels()
+        assert b.engine.router.levels == levels
+        assert "StoreError" in b.engine.status["levels"]["failed"]
     assert "feedback could not be read for levels, 1 times" in caplog.text
 
 
@@ -286,17 +273,13 @@ CROWD = "".join(
 
 
 @pytest.mark.slow
-def test_a_better_model_is_found_among_announced_ones(following, run, query, tmp_path):
+async def test_a_better_model_is_found_among_announced_ones(following, query, tmp_path):
     """One of ten answers poems as the dear model does, and the others as the cheap one: feedback shows which.
 
     Each answer is judged. What is drawn costs no more than the bound, and the log has the probability of each draw.
     """
     (tmp_path / "catalog.toml").write_text(CATALOG + CROWD)
     rng, settings = Random(0), {"explore_share": 0.4, "explore_max_cost_ratio": 3.0, "rng": Random(0)}
-
-    async def main():
-        async with following(catalog=tmp_path / "catalog.toml", **settings) as b:
-            await check(b)
 
     async def ruled(b):
         return (await b.engine.decide(query(POEM, quality_value_usd=0.01, explore=False))).plan
@@ -327,4 +310,5 @@ def test_a_better_model_is_found_among_announced_ones(following, run, query, tmp
         logged = (await b.log.decision(explored[-1].decision_id)).candidates[0]
         assert (logged.model, logged.propensity) == (explored[-1].model, pytest.approx(explored[-1].propensities[0]))
 
-    run(main)
+    async with following(catalog=tmp_path / "catalog.toml", **settings) as b:
+        await check(b)

@@ -1,3 +1,4 @@
+import asyncio
 import hashlib
 import json
 from dataclasses import replace
@@ -27,7 +28,7 @@ PLENTY = PromptVolume(10**9)
 
 
 @pytest.fixture
-def decided(bench, run, query):
+def decided(bench, query):
     """A decision and what was asked."""
 
     async def main():
@@ -35,7 +36,7 @@ def decided(bench, run, query):
             asked = query(SUM, user_id="u", session_id="s", surface="plano", target_success=0.6)
             return asked, await b.engine.decide(asked), b.log.decisions[0]
 
-    return run(main)
+    return asyncio.run(main())
 
 
 def test_a_record_says_what_was_answered(decided):
@@ -101,20 +102,17 @@ def keys(tmp_path):
     return new_key_file(tmp_path / "log.key")
 
 
-def test_features_are_kept_sealed_and_are_those_that_were_decided_by(bench, run, query, keys):
+async def test_features_are_kept_sealed_and_are_those_that_were_decided_by(bench, query, keys):
     """No text and no hash of it is kept beside them. A default plan has none, as nothing was computed."""
 
     def fails(*_args, **_fields):
         raise ValueError("broken")
 
-    async def main():
-        async with bench(log_prompts="features", log_key=keys.origin) as b:
-            await b.engine.decide(query(SUM, body={"max_tokens": 40}))
-            b.replace_router(decide=fails)
-            await b.engine.decide(query(SUM))
-            return b.log.decisions
-
-    record, degraded = run(main)
+    async with bench(log_prompts="features", log_key=keys.origin) as b:
+        await b.engine.decide(query(SUM, body={"max_tokens": 40}))
+        b.replace_router(decide=fails)
+        await b.engine.decide(query(SUM))
+        record, degraded = b.log.decisions
     assert (record.messages, record.prompt_sha256, degraded.prompt_features) == (None, None, None)
     assert "subtract" not in repr(record)
     logged, expected = unpack(keys.open(record.prompt_features)), featurise([SUM], load_encoder("static"))
@@ -158,54 +156,42 @@ def test_messages_that_are_not_quite_json_are_kept_all_the_same(decided):
     assert json.loads(record.messages)[0]["content"] == "\ud800"
 
 
-def test_exclusions_are_recorded_by_their_codes(bench, run, query):
-    async def main():
-        async with bench() as b:
-            await b.engine.decide(query(POEM, body={"tools": [{"type": "f"}]}))
-            assert b.log.decisions[0].excluded == (("small", "tools"),)
-
-    run(main)
+async def test_exclusions_are_recorded_by_their_codes(bench, query):
+    async with bench() as b:
+        await b.engine.decide(query(POEM, body={"tools": [{"type": "f"}]}))
+        assert b.log.decisions[0].excluded == (("small", "tools"),)
 
 
 @pytest.mark.parametrize("degraded", [False, True])
-def test_the_row_made_at_once_is_that_of_the_record(bench, run, query, degraded):
+async def test_the_row_made_at_once_is_that_of_the_record(bench, query, degraded):
     """With a prompt that no database takes as it is, and with a default plan, of which nothing is predicted."""
 
     def fails(*_args, **_fields):
         raise ValueError("broken")
 
-    async def main():
-        async with bench() as b:
-            if degraded:
-                b.replace_router(decide=fails)
-            asked = query(f"{SUM} \0", user_id="\ud800")
-            pending = PendingDecision.of(
-                asked, await b.engine.decide(asked), Prompt("x", 1), PromptStorage.FULL, PLENTY
-            )
-            kind, row = row_of(pending.record())
-            assert json_bytes(pending.row()) == json_bytes(row)
-            assert record_of(kind, pending.row()) == record_of(kind, row)
-            assert (pending.record().candidates[0].p_success is None) == degraded
-            assert pending.decision_id == row["decision_id"]
-
-    run(main)
+    async with bench() as b:
+        if degraded:
+            b.replace_router(decide=fails)
+        asked = query(f"{SUM} \0", user_id="\ud800")
+        pending = PendingDecision.of(asked, await b.engine.decide(asked), Prompt("x", 1), PromptStorage.FULL, PLENTY)
+        kind, row = row_of(pending.record())
+        assert json_bytes(pending.row()) == json_bytes(row)
+        assert record_of(kind, pending.row()) == record_of(kind, row)
+        assert (pending.record().candidates[0].p_success is None) == degraded
+        assert pending.decision_id == row["decision_id"]
 
 
-def test_one_keys_prompts_are_kept_up_to_a_volume(bench, run, query):
+async def test_one_keys_prompts_are_kept_up_to_a_volume(bench, query):
     """Beyond it decisions are logged all the same, by the hashes of their prompts; other keys have their own."""
-
-    async def main():
-        async with bench(log_prompt_chars_a_minute=10 * len(SUM)) as b:
-            for _ in range(12):
-                await b.engine.decide(query(SUM))
-            await b.engine.decide(replace(query(SUM), key_id="other"))
-            *flood, last, others = b.log.decisions
-            assert len(flood) == 11
-            assert (flood[0].messages is not None, last.messages, others.messages is not None) == (True, None, True)
-            assert {one.prompt_sha256 for one in b.log.decisions} == {hashlib.sha256(SUM.encode()).hexdigest()}
-            assert b.engine.status["prompts_left_out"] == sum(one.messages is None for one in b.log.decisions)
-
-    run(main)
+    async with bench(log_prompt_chars_a_minute=10 * len(SUM)) as b:
+        for _ in range(12):
+            await b.engine.decide(query(SUM))
+        await b.engine.decide(replace(query(SUM), key_id="other"))
+        *flood, last, others = b.log.decisions
+        assert len(flood) == 11
+        assert (flood[0].messages is not None, last.messages, others.messages is not None) == (True, None, True)
+        assert {one.prompt_sha256 for one in b.log.decisions} == {hashlib.sha256(SUM.encode()).hexdigest()}
+        assert b.engine.status["prompts_left_out"] == sum(one.messages is None for one in b.log.decisions)
 
 
 def test_the_volume_is_that_of_a_minute():

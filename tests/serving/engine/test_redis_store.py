@@ -70,105 +70,92 @@ def sessions_of(port):
     return store, Sessions(memory, store, clock=lambda: NOW, patience_s=5.0)
 
 
-def test_workers_share_sessions(run, port, tmp_path, until):
-    async def main():
-        with redis_server(port, tmp_path):
-            (store, one), (_, other) = sessions_of(port), sessions_of(port)
-            await one.start()
-            await other.start()
+async def test_workers_share_sessions(port, tmp_path, until):
+    with redis_server(port, tmp_path):
+        (store, one), (_, other) = sessions_of(port), sessions_of(port)
+        await one.start()
+        await other.start()
 
-            async def found():
-                one.remember(RECORD)  # again, as a write that a busy Redis does not take is dropped
-                other._misses.clear()
-                return await other.find("k") == RECORD
+        async def found():
+            one.remember(RECORD)  # again, as a write that a busy Redis does not take is dropped
+            other._misses.clear()
+            return await other.find("k") == RECORD
 
-            await until(found)
-            assert 0 < await store._redis.ttl("router:session:k") <= 60
+        await until(found)
+        assert 0 < await store._redis.ttl("router:session:k") <= 60
 
-            async def recognised():
-                one.recognise("answer", "k")
-                other._misses.clear()
-                return await other.session_of(["of nobody", "answer"]) == "k"
+        async def recognised():
+            one.recognise("answer", "k")
+            other._misses.clear()
+            return await other.session_of(["of nobody", "answer"]) == "k"
 
-            await until(recognised)
-            await one.close()
-            await other.close()
-
-    run(main)
+        await until(recognised)
+        await one.close()
+        await other.close()
 
 
-def test_a_corrupt_value_is_ignored_counted_and_overwritten(run, port, tmp_path, until):
-    async def main():
-        with redis_server(port, tmp_path):
-            store, sessions = sessions_of(port)
-            await sessions.start()
-            await store._redis.set("router:session:k", b"\x80\x04pickle")
-            assert await sessions.find("k") is None
-            assert sessions.counts["store_corrupt"] == 1
-            assert sessions.counts["store_failures"] == 0
-            sessions.remember(RECORD)
+async def test_a_corrupt_value_is_ignored_counted_and_overwritten(port, tmp_path, until):
+    with redis_server(port, tmp_path):
+        store, sessions = sessions_of(port)
+        await sessions.start()
+        await store._redis.set("router:session:k", b"\x80\x04pickle")
+        assert await sessions.find("k") is None
+        assert sessions.counts["store_corrupt"] == 1
+        assert sessions.counts["store_failures"] == 0
+        sessions.remember(RECORD)
 
-            async def overwritten():
-                return await store._redis.get("router:session:k") == dump_session(RECORD)
+        async def overwritten():
+            return await store._redis.get("router:session:k") == dump_session(RECORD)
 
-            await until(overwritten)
-            await sessions.close()
-
-    run(main)
+        await until(overwritten)
+        await sessions.close()
 
 
-def test_what_waits_is_written_on_closing(run, port, tmp_path):
-    async def main():
-        with redis_server(port, tmp_path):
-            store, sessions = sessions_of(port)
-            await sessions.start()
-            for i in range(500):
-                sessions.remember(replace(RECORD, session_key=f"k{i}"))
-            await sessions.close()
-            fresh = RedisStore(f"redis://127.0.0.1:{port}/0", ttl_s=60.0)
-            assert await fresh._redis.dbsize() == 500
-            await fresh.close()
-            assert store.counts == {"store_corrupt": 0, "store_dropped": 0}
-
-    run(main)
+async def test_what_waits_is_written_on_closing(port, tmp_path):
+    with redis_server(port, tmp_path):
+        store, sessions = sessions_of(port)
+        await sessions.start()
+        for i in range(500):
+            sessions.remember(replace(RECORD, session_key=f"k{i}"))
+        await sessions.close()
+        fresh = RedisStore(f"redis://127.0.0.1:{port}/0", ttl_s=60.0)
+        assert await fresh._redis.dbsize() == 500
+        await fresh.close()
+        assert store.counts == {"store_corrupt": 0, "store_dropped": 0}
 
 
-def test_decisions_go_on_when_redis_is_killed_and_comes_back(bench, query, until, port, tmp_path):
+async def test_decisions_go_on_when_redis_is_killed_and_comes_back(bench, query, until, port, tmp_path):
     url = f"redis://127.0.0.1:{port}/0"
+    async with bench(session_store=url) as one, bench(session_store=url) as other:
+        with redis_server(port, tmp_path) as server:
+            await one.engine.decide(query(TURNS[:1], target_success=0.6))
 
-    async def main():
-        async with bench(session_store=url) as one, bench(session_store=url) as other:
-            with redis_server(port, tmp_path) as server:
-                await one.engine.decide(query(TURNS[:1], target_success=0.6))
+            async def is_written():
+                return await one.engine._sessions._store._redis.dbsize() == 1
 
-                async def is_written():
-                    return await one.engine._sessions._store._redis.dbsize() == 1
+            await until(is_written)
+            found = await other.engine.decide(query(TURNS, target_success=0.6))
+            assert found.reason == "session"
+            server.kill()
+            server.wait(10)
+            for i in range(20):
+                for b in (one, other):
+                    b.clock.now += 1
+                    routed = await b.engine.decide(query(TURNS, session_id=f"s{i}", target_success=0.6))
+                    assert not routed.degraded
+        counts = other.engine.status["sessions"]
+        assert counts["store_failures"] + counts["store_timeouts"] > 0
+        with redis_server(port, tmp_path):
 
-                await until(is_written)
-                found = await other.engine.decide(query(TURNS, target_success=0.6))
-                assert found.reason == "session"
-                server.kill()
-                server.wait(10)
-                for i in range(20):
-                    for b in (one, other):
-                        b.clock.now += 1
-                        routed = await b.engine.decide(query(TURNS, session_id=f"s{i}", target_success=0.6))
-                        assert not routed.degraded
-            counts = other.engine.status["sessions"]
-            assert counts["store_failures"] + counts["store_timeouts"] > 0
-            with redis_server(port, tmp_path):
+            async def shared():
+                for b in (one, other):
+                    b.clock.now += 10
+                await one.engine.decide(query(TURNS[:1], session_id="back", target_success=0.6))
+                await asyncio.sleep(0.05)
+                key = session_key(query(TURNS).key_id, "back")
+                return await other.engine._sessions._store.read(key) is not None
 
-                async def shared():
-                    for b in (one, other):
-                        b.clock.now += 10
-                    await one.engine.decide(query(TURNS[:1], session_id="back", target_success=0.6))
-                    await asyncio.sleep(0.05)
-                    key = session_key(query(TURNS).key_id, "back")
-                    return await other.engine._sessions._store.read(key) is not None
-
-                await until(shared)
-
-    asyncio.run(asyncio.wait_for(main(), 60))
+            await until(shared)
 
 
 @given(st.text(max_size=20), st.floats(0, 1e10), st.integers(0, 2**39))
@@ -206,12 +193,9 @@ def test_values_that_are_not_ours_are_no_sessions(value):
     assert parse_session("k", value) is None
 
 
-def test_waiting_sessions_are_bounded(run):
-    async def main():
-        store = RedisStore("redis://127.0.0.1:1/0", ttl_s=60.0)
-        for i in range(10_050):
-            store.write(replace(RECORD, session_key=f"k{i}"))
-        assert store.counts["store_dropped"] == 50
-        await store.close()
-
-    run(main)
+async def test_waiting_sessions_are_bounded():
+    store = RedisStore("redis://127.0.0.1:1/0", ttl_s=60.0)
+    for i in range(10_050):
+        store.write(replace(RECORD, session_key=f"k{i}"))
+    assert store.counts["store_dropped"] == 50
+    await store.close()

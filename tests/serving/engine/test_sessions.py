@@ -96,95 +96,77 @@ def test_memory_is_bounded_and_agrees_with_a_plain_reference(events, most):
     assert {key for key in "abcdef" if sessions.get(OWNER + key, now=now)} == alive
 
 
-def test_what_another_worker_remembers_is_found_and_the_newest_counts(run):
-    async def main():
-        now, store = [10.0], Store(record(model="theirs", at=9.0))
-        sessions = Sessions(memory(), store, clock=lambda: now[0])
-        assert (await sessions.find("k")).model == "theirs"
-        sessions.remember(record(model="ours", at=10.0))
-        assert store.written == [record(model="ours", at=10.0)]
-        assert (await sessions.find("k")).model == "ours"
-        assert store.asked == 1
-        now[0], store.answer = 20.0, record(model="older", at=5.0)
-        assert (await sessions.find("k")).model == "ours"
-        store.answer = record(model="newer", at=19.0)
-        assert (await sessions.find("k")).model == "newer"
-
-    run(main)
+async def test_what_another_worker_remembers_is_found_and_the_newest_counts():
+    now, store = [10.0], Store(record(model="theirs", at=9.0))
+    sessions = Sessions(memory(), store, clock=lambda: now[0])
+    assert (await sessions.find("k")).model == "theirs"
+    sessions.remember(record(model="ours", at=10.0))
+    assert store.written == [record(model="ours", at=10.0)]
+    assert (await sessions.find("k")).model == "ours"
+    assert store.asked == 1
+    now[0], store.answer = 20.0, record(model="older", at=5.0)
+    assert (await sessions.find("k")).model == "ours"
+    store.answer = record(model="newer", at=19.0)
+    assert (await sessions.find("k")).model == "newer"
 
 
-def test_what_is_not_there_is_not_asked_for_again_at_once(run):
-    async def main():
-        now, store = [10.0], Store()
-        sessions = Sessions(memory(), store, clock=lambda: now[0])
-        for _ in range(5):
-            assert await sessions.find("k") is None
-        assert store.asked == 1
-        sessions.remember(record(at=10.0))
-        assert await sessions.find("k") is not None
-        now[0] = 13.0
-        assert await sessions.find("other") is None
-        assert store.asked == 2
-
-    run(main)
-
-
-def test_a_store_that_fails_is_left_alone_for_a_while(run):
-    async def main():
-        now, store = [10.0], Store(OSError("away"))
-        sessions = Sessions(memory(), store, clock=lambda: now[0])
-        for i in range(5):
-            assert await sessions.find(f"k{i}") is None
-        assert (store.asked, sessions.counts["store_failures"]) == (1, 1)
-        now[0], store.answer = 11.0, record(at=10.5)
-        assert await sessions.find("k") is not None
-
-    run(main)
-
-
-def test_a_late_answer_is_kept_for_the_next_turn(run):
-    async def main():
-        store = Store(record(at=10.0))
-        store.wait = asyncio.Event()
-        sessions = Sessions(memory(), store, clock=lambda: 10.0, patience_s=0.001)
+async def test_what_is_not_there_is_not_asked_for_again_at_once():
+    now, store = [10.0], Store()
+    sessions = Sessions(memory(), store, clock=lambda: now[0])
+    for _ in range(5):
         assert await sessions.find("k") is None
-        assert sessions.counts["store_timeouts"] == 1
-        assert await sessions.find("k") is None
-        assert store.asked == 1
-        store.wait.set()
-        await asyncio.gather(*sessions._pending)
-        await asyncio.sleep(0)
-        assert (await sessions.find("k")).model == "m"
-        await sessions.close()
-
-    run(main)
+    assert store.asked == 1
+    sessions.remember(record(at=10.0))
+    assert await sessions.find("k") is not None
+    now[0] = 13.0
+    assert await sessions.find("other") is None
+    assert store.asked == 2
 
 
-def test_questions_that_are_late_do_not_pile_up(run):
-    async def main():
-        now, store = [10.0], Store()
-        store.wait = asyncio.Event()
-        sessions = Sessions(memory(), store, clock=lambda: now[0], patience_s=0.0)
-        for i in range(200):
-            now[0] += 10.0
-            assert await sessions.find(f"k{i}") is None
-        assert store.asked == 64
-        await sessions.close()
-
-    run(main)
+async def test_a_store_that_fails_is_left_alone_for_a_while():
+    now, store = [10.0], Store(OSError("away"))
+    sessions = Sessions(memory(), store, clock=lambda: now[0])
+    for i in range(5):
+        assert await sessions.find(f"k{i}") is None
+    assert (store.asked, sessions.counts["store_failures"]) == (1, 1)
+    now[0], store.answer = 11.0, record(at=10.5)
+    assert await sessions.find("k") is not None
 
 
-def test_the_log_is_a_store(run):
-    async def main():
-        log = MemoryLog()
-        one, other = (Sessions(memory(), LogStore(log), clock=lambda: 10.0) for _ in range(2))
-        one.remember(record(at=9.0))
-        assert await other.find("k") == record(at=9.0)
-        await one.start()
-        assert one.counts == {"in_memory": 1, "store_failures": 0, "store_timeouts": 0}
-        await one.close()
+async def test_a_late_answer_is_kept_for_the_next_turn():
+    store = Store(record(at=10.0))
+    store.wait = asyncio.Event()
+    sessions = Sessions(memory(), store, clock=lambda: 10.0, patience_s=0.001)
+    assert await sessions.find("k") is None
+    assert sessions.counts["store_timeouts"] == 1
+    assert await sessions.find("k") is None
+    assert store.asked == 1
+    store.wait.set()
+    await asyncio.gather(*sessions._pending)
+    await asyncio.sleep(0)
+    assert (await sessions.find("k")).model == "m"
+    await sessions.close()
 
-    run(main)
+
+async def test_questions_that_are_late_do_not_pile_up():
+    now, store = [10.0], Store()
+    store.wait = asyncio.Event()
+    sessions = Sessions(memory(), store, clock=lambda: now[0], patience_s=0.0)
+    for i in range(200):
+        now[0] += 10.0
+        assert await sessions.find(f"k{i}") is None
+    assert store.asked == 64
+    await sessions.close()
+
+
+async def test_the_log_is_a_store():
+    log = MemoryLog()
+    one, other = (Sessions(memory(), LogStore(log), clock=lambda: 10.0) for _ in range(2))
+    one.remember(record(at=9.0))
+    assert await other.find("k") == record(at=9.0)
+    await one.start()
+    assert one.counts == {"in_memory": 1, "store_failures": 0, "store_timeouts": 0}
+    await one.close()
 
 
 TURNS = [
@@ -195,57 +177,45 @@ TURNS = [
 CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "f"}}]}
 
 
-def test_a_follow_up_finds_the_session_of_its_first_turn(bench, run, query):
+async def test_a_follow_up_finds_the_session_of_its_first_turn(bench, query):
     """Nobody names the session: the conversation's beginning does."""
-
-    async def main():
-        async with bench() as b:
-            first = await b.engine.decide(query(TURNS[:1], target_success=0.6))
-            later = await b.engine.decide(query(TURNS, target_success=0.6))
-            assert first.model == later.model == "small"
-            assert (first.reason, later.reason) == ("cheapest_above_bar", "session")
-            assert first.session_id == later.session_id
-            assert b.engine.status["sessions"]["in_memory"] == 1
-            again = await b.engine.decide(query(TURNS[:1], target_success=0.6))
-            assert again.reason == "cheapest_above_bar"
-
-    run(main)
+    async with bench() as b:
+        first = await b.engine.decide(query(TURNS[:1], target_success=0.6))
+        later = await b.engine.decide(query(TURNS, target_success=0.6))
+        assert first.model == later.model == "small"
+        assert (first.reason, later.reason) == ("cheapest_above_bar", "session")
+        assert first.session_id == later.session_id
+        assert b.engine.status["sessions"]["in_memory"] == 1
+        again = await b.engine.decide(query(TURNS[:1], target_success=0.6))
+        assert again.reason == "cheapest_above_bar"
 
 
-def test_a_follow_up_is_decided_with_its_conversation(bench, run, query):
+async def test_a_follow_up_is_decided_with_its_conversation(bench, query):
     """'commit it' after code is read with the code: its candidates are ranked as the code's are, session or not."""
     code = "def return import class loop list index function bug compile string array"
     turns = [{"role": "user", "content": code}, {"role": "assistant", "content": "Done."}, TURNS[-1]]
-
-    async def main():
-        async with bench() as b:
-            first = await b.engine.decide(query(turns[:1], target_success=0.6))
-            alone = await b.engine.decide(query([turns[-1]], target_success=0.6))
-            fresh = await b.engine.decide(query(turns, target_success=0.6, session_id="new"))
-            kept = await b.engine.decide(query(turns, target_success=0.6))
-            assert first.model == fresh.model == kept.model == "coder"
-            p = {
-                routed.decision_id: {step.model: step.p_success for step in routed.plan}
-                for routed in (first, fresh, alone)
-            }
-            near, far = (abs(p[one.decision_id]["small"] - p[first.decision_id]["small"]) for one in (fresh, alone))
-            assert near < far
-
-    run(main)
+    async with bench() as b:
+        first = await b.engine.decide(query(turns[:1], target_success=0.6))
+        alone = await b.engine.decide(query([turns[-1]], target_success=0.6))
+        fresh = await b.engine.decide(query(turns, target_success=0.6, session_id="new"))
+        kept = await b.engine.decide(query(turns, target_success=0.6))
+        assert first.model == fresh.model == kept.model == "coder"
+        p = {
+            routed.decision_id: {step.model: step.p_success for step in routed.plan} for routed in (first, fresh, alone)
+        }
+        near, far = (abs(p[one.decision_id]["small"] - p[first.decision_id]["small"]) for one in (fresh, alone))
+        assert near < far
 
 
-def test_a_named_session_keeps_its_model_in_a_tool_loop_only_while_it_is_a_candidate(bench, run, query):
-    async def main():
-        async with bench() as b:
-            named = {"session_id": "s", "target_success": 0.6}
-            assert (await b.engine.decide(query(TURNS[:1], **named))).model == "small"
-            poem = {"role": "user", "content": "river moon verse rhyme autumn silence wind lantern"}
-            assert (await b.engine.decide(query([poem, CALL], **named))).model == "small"
-            excluded = await b.engine.decide(query([poem, CALL], body={"tools": [{"type": "f"}]}, **named))
-            assert excluded.model != "small"
-            assert (await b.engine.decide(query([poem], **named))).model == "large"
-
-    run(main)
+async def test_a_named_session_keeps_its_model_in_a_tool_loop_only_while_it_is_a_candidate(bench, query):
+    async with bench() as b:
+        named = {"session_id": "s", "target_success": 0.6}
+        assert (await b.engine.decide(query(TURNS[:1], **named))).model == "small"
+        poem = {"role": "user", "content": "river moon verse rhyme autumn silence wind lantern"}
+        assert (await b.engine.decide(query([poem, CALL], **named))).model == "small"
+        excluded = await b.engine.decide(query([poem, CALL], body={"tools": [{"type": "f"}]}, **named))
+        assert excluded.model != "small"
+        assert (await b.engine.decide(query([poem], **named))).model == "large"
 
 
 POEM = {"role": "user", "content": "river moon verse rhyme autumn silence wind lantern"}
@@ -259,119 +229,98 @@ def at(minute, *turns):
 
 
 @pytest.mark.parametrize("store", ["memory", "log"])
-def test_a_clock_in_the_system_prompt_does_not_lose_the_conversation(bench, run, query, store):
+async def test_a_clock_in_the_system_prompt_does_not_lose_the_conversation(bench, query, store):
     """The conversation began with a sum; its later turns, alone, would be answered by 'large'. Workers share that."""
-
-    async def main():
-        log, cheap = MemoryLog(), {"target_success": 0.6}
-        async with bench(log=log, session_store=store) as b, bench(log=log, session_store="log") as other:
-            first = await b.engine.decide(query(at(0, TURNS[0]), **cheap))
-            unknown = await b.engine.decide(query(at(1, POEM, ASKED, READ), **cheap))
-            b.clock.now += 60
-            b.engine.heard(first, MARK, key_id="key", user_id=None)
-            loop = await b.engine.decide(query(at(2, POEM, ASKED, READ), **cheap))
-            assert (first.model, unknown.model) == ("small", "large")
-            assert (loop.model, loop.reason, loop.session_id) == ("small", "session", first.session_id)
-            later = query(at(3, POEM, ASKED, READ, {"role": "assistant", "content": "64"}, READ), **cheap)
-            assert (await b.engine.decide(later)).session_id == first.session_id
-            assert ((await other.engine.decide(later)).session_id == first.session_id) == (store == "log")
-            theirs = type(later)(**{**as_fields(later), "key_id": "another"})
-            assert (await b.engine.decide(theirs)).session_id != first.session_id
-
-    run(main)
+    log, cheap = MemoryLog(), {"target_success": 0.6}
+    async with bench(log=log, session_store=store) as b, bench(log=log, session_store="log") as other:
+        first = await b.engine.decide(query(at(0, TURNS[0]), **cheap))
+        unknown = await b.engine.decide(query(at(1, POEM, ASKED, READ), **cheap))
+        b.clock.now += 60
+        b.engine.heard(first, MARK, key_id="key", user_id=None)
+        loop = await b.engine.decide(query(at(2, POEM, ASKED, READ), **cheap))
+        assert (first.model, unknown.model) == ("small", "large")
+        assert (loop.model, loop.reason, loop.session_id) == ("small", "session", first.session_id)
+        later = query(at(3, POEM, ASKED, READ, {"role": "assistant", "content": "64"}, READ), **cheap)
+        assert (await b.engine.decide(later)).session_id == first.session_id
+        assert ((await other.engine.decide(later)).session_id == first.session_id) == (store == "log")
+        theirs = type(later)(**{**as_fields(later), "key_id": "another"})
+        assert (await b.engine.decide(theirs)).session_id != first.session_id
 
 
-def test_two_conversations_that_were_answered_in_the_same_words_stay_two(bench, run, query):
+async def test_two_conversations_that_were_answered_in_the_same_words_stay_two(bench, query):
     """The second one heard the same long refusal later; the first is known by its beginning, and still begins so."""
     words = "I am sorry, but I cannot help with that. Is there anything else that I can do for you?"
     refusal = {"role": "assistant", "content": words}
-
-    async def main():
-        cheap = {"target_success": 0.6}
-        async with bench() as b:
-            sums = await b.engine.decide(query([TURNS[0]], **cheap))
-            poems = await b.engine.decide(query([POEM], **cheap))
-            for routed in (sums, poems):
-                b.clock.now += 1
-                b.engine.heard(routed, marks_of([refusal])[0], key_id="key", user_id=None)
-            again = await b.engine.decide(query([TURNS[0], refusal, {"role": "user", "content": "ok"}], **cheap))
-            assert sums.session_id != poems.session_id
-            assert again.session_id == sums.session_id
-            late = await b.engine.decide(query(at(1, TURNS[0], refusal, READ), **cheap))
-            assert late.session_id == poems.session_id, "with a clock, only the answer is known: the last who heard it"
-
-    run(main)
+    cheap = {"target_success": 0.6}
+    async with bench() as b:
+        sums = await b.engine.decide(query([TURNS[0]], **cheap))
+        poems = await b.engine.decide(query([POEM], **cheap))
+        for routed in (sums, poems):
+            b.clock.now += 1
+            b.engine.heard(routed, marks_of([refusal])[0], key_id="key", user_id=None)
+        again = await b.engine.decide(query([TURNS[0], refusal, {"role": "user", "content": "ok"}], **cheap))
+        assert sums.session_id != poems.session_id
+        assert again.session_id == sums.session_id
+        late = await b.engine.decide(query(at(1, TURNS[0], refusal, READ), **cheap))
+        assert late.session_id == poems.session_id, "with a clock, only the answer is known: the last who heard it"
 
 
-def test_who_only_asks_for_decisions_is_recognised_from_the_second_turn_on(bench, run, query):
-    async def main():
-        said = {"role": "assistant", "content": "The parser reads every token twice, wherever a comment ends."}
-        async with bench() as b:
-            second = await b.engine.decide(query(at(1, TURNS[0], said, READ)))
-            third = await b.engine.decide(query(at(2, TURNS[0], said, READ, ASKED, READ)))
-            fourth = await b.engine.decide(query(at(3, READ, ASKED, READ)))
-            assert second.session_id == third.session_id == fourth.session_id
-
-    run(main)
+async def test_who_only_asks_for_decisions_is_recognised_from_the_second_turn_on(bench, query):
+    said = {"role": "assistant", "content": "The parser reads every token twice, wherever a comment ends."}
+    async with bench() as b:
+        second = await b.engine.decide(query(at(1, TURNS[0], said, READ)))
+        third = await b.engine.decide(query(at(2, TURNS[0], said, READ, ASKED, READ)))
+        fourth = await b.engine.decide(query(at(3, READ, ASKED, READ)))
+        assert second.session_id == third.session_id == fourth.session_id
 
 
-def test_marks_of_answers_are_bounded_and_asked_of_the_store_at_once(run):
-    async def main():
-        store = Store()
-        sessions = Sessions(memory(), store, turns=memory(max_sessions=2), clock=lambda: 10.0)
-        for n in range(3):
-            sessions.recognise(OWNER + f"t{n}", f"s{n}")
-        assert await sessions.session_of([OWNER + "t9", OWNER + "t2"]) == "s2"
-        assert store.asked == 0
-        assert await sessions.session_of([OWNER + "t0", OWNER + "t8"]) is None
-        assert store.asked == 2
-        store.answer = record(OWNER + "t7", model="s7", at=9.0)
-        assert await sessions.session_of([OWNER + "t7"]) == "s7"
-        assert (await sessions.session_of([OWNER + "t7"]), store.asked) == ("s7", 3)
-        assert [one.model for one in store.written] == ["s0", "s1", "s2", "s2"]
-        assert sessions.counts["in_memory"] == 0
-
-    run(main)
+async def test_marks_of_answers_are_bounded_and_asked_of_the_store_at_once():
+    store = Store()
+    sessions = Sessions(memory(), store, turns=memory(max_sessions=2), clock=lambda: 10.0)
+    for n in range(3):
+        sessions.recognise(OWNER + f"t{n}", f"s{n}")
+    assert await sessions.session_of([OWNER + "t9", OWNER + "t2"]) == "s2"
+    assert store.asked == 0
+    assert await sessions.session_of([OWNER + "t0", OWNER + "t8"]) is None
+    assert store.asked == 2
+    store.answer = record(OWNER + "t7", model="s7", at=9.0)
+    assert await sessions.session_of([OWNER + "t7"]) == "s7"
+    assert (await sessions.session_of([OWNER + "t7"]), store.asked) == ("s7", 3)
+    assert [one.model for one in store.written] == ["s0", "s1", "s2", "s2"]
+    assert sessions.counts["in_memory"] == 0
 
 
-def test_sessions_of_different_callers_do_not_meet(bench, run, query):
-    async def main():
-        async with bench() as b:
-            poem = {"role": "user", "content": "river moon verse rhyme autumn silence wind lantern"}
-            await b.engine.decide(query(TURNS[:1], session_id="s", target_success=0.6))
-            other = query([poem, CALL], session_id="s", target_success=0.6)
-            mine, theirs = other, type(other)(**{**as_fields(other), "key_id": "another"})
-            assert (await b.engine.decide(mine)).reason == "session"
-            assert (await b.engine.decide(theirs)).reason != "session"
-
-    run(main)
+async def test_sessions_of_different_callers_do_not_meet(bench, query):
+    async with bench() as b:
+        poem = {"role": "user", "content": "river moon verse rhyme autumn silence wind lantern"}
+        await b.engine.decide(query(TURNS[:1], session_id="s", target_success=0.6))
+        other = query([poem, CALL], session_id="s", target_success=0.6)
+        mine, theirs = other, type(other)(**{**as_fields(other), "key_id": "another"})
+        assert (await b.engine.decide(mine)).reason == "session"
+        assert (await b.engine.decide(theirs)).reason != "session"
 
 
 def as_fields(query):
     return {name: getattr(query, name) for name in query.__dataclass_fields__}
 
 
-def test_a_warm_cache_holds_a_session_until_it_is_cold(bench, run, query, tmp_path):
+async def test_a_warm_cache_holds_a_session_until_it_is_cold(bench, query, tmp_path):
     """'large' reads some 1,000 pieces at 5 USD a million or, for 300 s after it has read them, for nothing."""
     path = tmp_path / "catalog.toml"
     path.write_text(CACHED)
     long = [{"role": "user", "content": "add subtract multiply divide number sum 12 45 7 " * 60}, *TURNS[1:]]
-
-    async def main():
-        async with bench(catalog=path, session_cache_ttl_s=300.0, session_ttl_s=3600.0, explore_share=1.0) as b:
-            knobs = {"session_id": "s", "success_value_usd": 0.005, "explore": False}
-            cold = await b.engine.decide(query(long, **{**knobs, "session_id": "t"}))
-            assert cold.model == "small"
-            await b.engine.decide(query(long, **knobs, constraints=only("large")))
-            warm = await b.engine.decide(query(long, **{**knobs, "explore": True}))
-            assert (warm.model, warm.reason, warm.propensities[0]) == ("large", "session", 1.0)
-            by_model = [{step.model: step.expected_cost_usd for step in one.plan} for one in (cold, warm)]
-            assert by_model[1]["large"] < by_model[0]["large"]
-            assert by_model[1]["small"] == by_model[0]["small"]
-            b.clock.now += 301
-            assert (await b.engine.decide(query(long, **knobs))).model == "small"
-
-    run(main)
+    async with bench(catalog=path, session_cache_ttl_s=300.0, session_ttl_s=3600.0, explore_share=1.0) as b:
+        knobs = {"session_id": "s", "success_value_usd": 0.005, "explore": False}
+        cold = await b.engine.decide(query(long, **{**knobs, "session_id": "t"}))
+        assert cold.model == "small"
+        await b.engine.decide(query(long, **knobs, constraints=only("large")))
+        warm = await b.engine.decide(query(long, **{**knobs, "explore": True}))
+        assert (warm.model, warm.reason, warm.propensities[0]) == ("large", "session", 1.0)
+        by_model = [{step.model: step.expected_cost_usd for step in one.plan} for one in (cold, warm)]
+        assert by_model[1]["large"] < by_model[0]["large"]
+        assert by_model[1]["small"] == by_model[0]["small"]
+        b.clock.now += 301
+        assert (await b.engine.decide(query(long, **knobs))).model == "small"
 
 
 CACHED = """
@@ -394,30 +343,24 @@ def only(model):
     return Constraints(allow=(model,))
 
 
-def test_a_degraded_answer_keeps_the_model_of_a_tool_loop(bench, run, query):
-    async def main():
-        async with bench() as b:
-            named = {"session_id": "s", "target_success": 0.6}
-            await b.engine.decide(query(TURNS[:1], **named))
-            b.replace_router(decide=lambda *_a, **_k: 1 / 0)
-            looped = await b.engine.decide(query([TURNS[0], CALL], **named))
-            assert ([step.model for step in looped.plan], looped.reason) == (
-                ["small", "large", "coder"],
-                "fallback_default",
-            )
-            assert (await b.engine.decide(query(TURNS, **named))).model == "large"
-
-    run(main)
+async def test_a_degraded_answer_keeps_the_model_of_a_tool_loop(bench, query):
+    async with bench() as b:
+        named = {"session_id": "s", "target_success": 0.6}
+        await b.engine.decide(query(TURNS[:1], **named))
+        b.replace_router(decide=lambda *_a, **_k: 1 / 0)
+        looped = await b.engine.decide(query([TURNS[0], CALL], **named))
+        assert ([step.model for step in looped.plan], looped.reason) == (
+            ["small", "large", "coder"],
+            "fallback_default",
+        )
+        assert (await b.engine.decide(query(TURNS, **named))).model == "large"
 
 
 @pytest.mark.parametrize("store", ["memory", "log"])
-def test_workers_share_sessions_through_the_log(bench, run, query, store):
-    async def main():
-        log = MemoryLog()
-        async with bench(log=log, session_store=store) as one, bench(log=log, session_store=store) as other:
-            await one.engine.decide(query(TURNS[:1], target_success=0.6))
-            found = await other.engine.decide(query(TURNS, target_success=0.6))
-            assert (found.reason == "session") is (store == "log")
-            assert found.model == "small"
-
-    run(main)
+async def test_workers_share_sessions_through_the_log(bench, query, store):
+    log = MemoryLog()
+    async with bench(log=log, session_store=store) as one, bench(log=log, session_store=store) as other:
+        await one.engine.decide(query(TURNS[:1], target_success=0.6))
+        found = await other.engine.decide(query(TURNS, target_success=0.6))
+        assert (found.reason == "session") is (store == "log")
+        assert found.model == "small"

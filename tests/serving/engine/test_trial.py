@@ -1,4 +1,3 @@
-import asyncio
 import json
 import shutil
 
@@ -55,22 +54,18 @@ def test_a_process_that_dies_or_hangs_refuses_the_artifact(python, trained, monk
         try_artifact(trained.path)
 
 
-def test_what_kills_the_trial_leaves_the_service_as_it_was(bench, query, python, tmp_path, trained):
+async def test_what_kills_the_trial_leaves_the_service_as_it_was(bench, query, python, tmp_path, trained):
     pointer, before = tmp_path / "pointer", trained.report.content_hash
     pointer.write_text(str(trained.path))
     killer = shutil.copytree(trained.path, tmp_path / "killer")
     (killer / "manifest.json").write_bytes(_other_manifest(killer))
-
-    async def main():
-        async with bench(artifact=pointer) as b:
-            python("kill -ABRT $$")
-            pointer.write_text(str(killer))
-            with pytest.raises(ReloadRefusedError, match="SIGABRT"):
-                await b.engine.reload()
-            assert (await b.engine.decide(query())).artifact == before
-            assert "SIGABRT" in b.engine.status["refused"]
-
-    asyncio.run(main())
+    async with bench(artifact=pointer) as b:
+        python("kill -ABRT $$")
+        pointer.write_text(str(killer))
+        with pytest.raises(ReloadRefusedError, match="SIGABRT"):
+            await b.engine.reload()
+        assert (await b.engine.decide(query())).artifact == before
+        assert "SIGABRT" in b.engine.status["refused"]
 
 
 def _other_manifest(folder):

@@ -54,19 +54,15 @@ POEM = user("river moon verse rhyme autumn silence wind lantern")
         {"said": [POEM, user(COMPACT), POEM | {"content": f"{COMPACT} {POEM['content'] * 3}"}]},
     ],
 )
-def test_a_background_call_is_routed_by_itself_and_leaves_the_session_alone(bench, run, query, background):
+async def test_a_background_call_is_routed_by_itself_and_leaves_the_session_alone(bench, query, background):
     """The work goes to 'small'; poems are for 'large', and are answered by it without a session."""
-
-    async def main():
-        named = {"session_id": "s", "target_success": 0.6}
-        async with bench() as b:
-            await b.engine.decide(query(**named))
-            aside = await b.engine.decide(query(**background, **named))
-            assert (aside.model, aside.reason == "session", aside.session_id) == ("large", False, "s")
-            b.engine.answered(aside, "coder", key_id="key", session_id="s")
-            b.engine.heard(aside, "call:8f0a2b1c", key_id="key", user_id=None)
-            loop = await b.engine.decide(query([POEM, *LOOP, user("Two minutes are left.")], **named))
-            assert (loop.model, loop.reason) == ("small", "session")
-            assert b.engine.status["sessions"]["in_memory"] == 1
-
-    run(main)
+    named = {"session_id": "s", "target_success": 0.6}
+    async with bench() as b:
+        await b.engine.decide(query(**named))
+        aside = await b.engine.decide(query(**background, **named))
+        assert (aside.model, aside.reason == "session", aside.session_id) == ("large", False, "s")
+        b.engine.answered(aside, "coder", key_id="key", session_id="s")
+        b.engine.heard(aside, "call:8f0a2b1c", key_id="key", user_id=None)
+        loop = await b.engine.decide(query([POEM, *LOOP, user("Two minutes are left.")], **named))
+        assert (loop.model, loop.reason) == ("small", "session")
+        assert b.engine.status["sessions"]["in_memory"] == 1

@@ -1,15 +1,14 @@
 """Google's own SDK reads what we write, and we read what it sends."""
 
 import json
-import threading
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import orjson
 import pydantic
 import pytest
 from google import genai
 from google.genai import errors, types
+from http_thread import LocalServer, QuietHandler, answering
 from openai.types.chat import completion_create_params
 
 from router_model.catalog import ModelCard
@@ -29,47 +28,34 @@ FACTS = Facts(usage=Usage(100, 50, cached_input_tokens=60, reasoning_tokens=30),
 EXTRAS = {"openrouter_metadata": {"attempt": 1}}
 
 
-class _Surface(ThreadingHTTPServer):
+class _Surface(LocalServer):
     """Answers what it is told to, and keeps paths, headers and bodies."""
 
-    daemon_threads = True
-
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.answers = []
         self.requests = []
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = self.body()
         self.server.requests.append((self.path, dict(self.headers), body))
         status, kind, content = self.server.answers.pop(0)
-        self.send_response(status)
-        self.send_header("content-type", kind)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_):
-        """Say nothing."""
+        self.send(status, content, kind)
 
 
 @pytest.fixture
 def surface():
-    with _Surface() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    server = _Surface()
+    with answering(server):
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
 def models(surface, monkeypatch):
     monkeypatch.delenv("GOOGLE_GENAI_API_VERSION", raising=False)
-    host, port = surface.server_address
-    options = types.HttpOptions(base_url=f"http://{host}:{port}", timeout=10_000)
+    options = types.HttpOptions(base_url=surface.url, timeout=10_000)
     with genai.Client(api_key="router-key", vertexai=False, http_options=options) as client:
         yield client.models
 

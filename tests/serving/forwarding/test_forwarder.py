@@ -12,6 +12,8 @@ from router_model.serving.forwarding.rules import Rules
 from router_model.serving.providers.health import HealthRules, HealthState
 from router_model.serving.providers.provider import Deadlines
 
+pytestmark = pytest.mark.virtual_time
+
 
 def forwarded(world, **fields):
     reply = run(world.forward(**fields))
@@ -104,31 +106,23 @@ def test_a_lone_candidate_without_retry_after_is_asked_again_after_pauses_that_d
     assert world.times == [0.0, 1.0, 3.0, 7.0]
 
 
-def test_a_call_waits_for_a_limit_that_another_call_found():
+async def test_a_call_waits_for_a_limit_that_another_call_found():
     """Limited at 0 for 4 s; three more calls wait for that. At 4 s one looks whether it is over, then all go."""
     world = World({"a:m": [status(429, retry_after=4), whole(delay=0.25)]}, keys={"a": ["k1"]})
-
-    async def main():
-        with pytest.raises(UpstreamError, match="a:m did not answer"):
-            await world.forward(total_s=1.0)
-        await asyncio.gather(*(world.forward() for _ in range(3)))
-
-    run(main())
+    with pytest.raises(UpstreamError, match="a:m did not answer"):
+        await world.forward(total_s=1.0)
+    await asyncio.gather(*(world.forward() for _ in range(3)))
     assert world.times == [0.0, 4.0, 4.3, 4.3]
 
 
 @pytest.mark.parametrize("retry_after", [40, 999_999, 2.3e9])
-def test_a_call_that_cannot_wait_for_a_limit_asks_at_once(retry_after):
+async def test_a_call_that_cannot_wait_for_a_limit_asks_at_once(retry_after):
     """Within 10 s a limit of 40 s, 12 days or until 2099 is not over. It may be all the same: it is asked."""
     world = World({"a:m": [status(429, retry_after=retry_after), whole()]}, keys={"a": ["k1"]})
-
-    async def main():
-        with pytest.raises(UpstreamError, match="did not answer") as caught:
-            await world.forward(total_s=10.0)
-        assert int(caught.value.headers["retry-after"]) == min(retry_after, 300)
-        assert (await world.forward(total_s=10.0)).body["text"] == "hi"
-
-    run(main())
+    with pytest.raises(UpstreamError, match="did not answer") as caught:
+        await world.forward(total_s=10.0)
+    assert int(caught.value.headers["retry-after"]) == min(retry_after, 300)
+    assert (await world.forward(total_s=10.0)).body["text"] == "hi"
     assert world.times == [0.0, 0.0]
 
 
@@ -138,15 +132,11 @@ def two_models(says, **given):
 
 
 @pytest.mark.parametrize("fault", [status(403), status(429), status(429, retry_after=999_999)], ids=str)
-def test_what_one_model_says_leaves_the_others_of_the_key_alone(fault):
+async def test_what_one_model_says_leaves_the_others_of_the_key_alone(fault):
     """The fallback at the same provider answers with the same key, in the same call and in the next ones."""
     world = two_models([fault])
-
-    async def main():
-        for _ in range(3):
-            assert (await world.forward()).body["text"] == "from n"
-
-    run(main())
+    for _ in range(3):
+        assert (await world.forward()).body["text"] == "from n"
     assert {key for _, _, key in world.sent} == {"k1"}
     assert world.times == [0.0] * len(world.sent)
 
@@ -158,17 +148,13 @@ def test_a_limit_of_the_whole_key_is_kept_to_for_all_its_models():
     assert world.times == [0.0, 3.0]
 
 
-def test_a_refusal_of_one_prompt_says_nothing_of_the_key():
+async def test_a_refusal_of_one_prompt_says_nothing_of_the_key():
     """A hundred 403s of one caller: another caller's calls go to the first candidate, at once."""
     world = World({"a:m": [status(403)] * 100 + [whole()]}, keys={"a": ["k1"]})
-
-    async def main():
-        for _ in range(100):
-            with pytest.raises(UpstreamError, match="status 403"):
-                await world.forward(key_id="hostile")
-        assert (await world.forward(key_id="healthy")).n_attempts == 1
-
-    run(main())
+    for _ in range(100):
+        with pytest.raises(UpstreamError, match="status 403"):
+            await world.forward(key_id="hostile")
+    assert (await world.forward(key_id="healthy")).n_attempts == 1
 
 
 def test_a_dead_key_does_not_use_up_the_second_attempt():
@@ -177,21 +163,17 @@ def test_a_dead_key_does_not_use_up_the_second_attempt():
 
 
 @pytest.mark.parametrize("code", [401, 402])
-def test_a_refused_key_gives_way_to_another_and_a_second_refusal_puts_it_aside(code):
+async def test_a_refused_key_gives_way_to_another_and_a_second_refusal_puts_it_aside(code):
     """k1 is refused in the first call and in the second; the third uses k2 alone. After 5 s k1 is probed."""
     world = World({"a:m": [status(code), whole(), status(code), whole()]}, keys={"a": ["k1", "k2"]})
     ring = world.keys(world.targets[0].provider)
-
-    async def main():
-        states = []
-        for _ in range(3):
-            await world.forward()
-            states.append(ring.states()["K1"])
-        await asyncio.sleep(5.0)
+    states = []
+    for _ in range(3):
         await world.forward()
-        return [*states, ring.states()["K1"]]
-
-    assert run(main()) == ["suspected", "refused", "refused", "ok"]
+        states.append(ring.states()["K1"])
+    await asyncio.sleep(5.0)
+    await world.forward()
+    assert [*states, ring.states()["K1"]] == ["suspected", "refused", "refused", "ok"]
     assert [key for _, _, key in world.sent] == ["k1", "k2", "k1", "k2", "k2", "k1"]
 
 
@@ -219,19 +201,15 @@ def test_a_key_is_put_aside_by_a_second_sign_and_for_all_by_another_callers(call
     assert [one["callers"] for one in trouble] == aside_for
 
 
-def test_an_answer_in_between_takes_the_first_sign_back():
+async def test_an_answer_in_between_takes_the_first_sign_back():
     world = World({"a:m": [status(401), whole(), status(401), whole()]}, keys={"a": ["k1"]})
-
-    async def main():
-        for is_refused in (True, False, True, False):
-            if is_refused:
-                with pytest.raises(UpstreamError, match="key"):
-                    await world.forward()
-            else:
+    for is_refused in (True, False, True, False):
+        if is_refused:
+            with pytest.raises(UpstreamError, match="key"):
                 await world.forward()
-        return world.keys(world.targets[0].provider).states()
-
-    assert run(main()) == {"K1": "ok"}
+        else:
+            await world.forward()
+    assert world.keys(world.targets[0].provider).states() == {"K1": "ok"}
 
 
 def test_a_call_that_is_refused_twice_is_one_sign():
@@ -373,34 +351,26 @@ def test_reading_that_fails_unexpectedly_is_a_malformed_answer():
     assert "could not be read (KeyError)" in error.message
 
 
-def test_a_candidate_that_is_put_aside_is_spared():
+async def test_a_candidate_that_is_put_aside_is_spared():
     world = World({"a:m": [status(500)], "b:m": [whole()]})
-
-    async def main():
-        for _ in range(10):
-            await world.forward()
-        now = asyncio.get_running_loop().time()
-        return {target: health.state(now) for target, health in world.forwarder.health.items()}
-
-    states = run(main())
+    for _ in range(10):
+        await world.forward()
+    now = asyncio.get_running_loop().time()
+    states = {target: health.state(now) for target, health in world.forwarder.health.items()}
     assert world.asked == {"a:m": 5, "b:m": 10}
     assert states == {("a", "m"): HealthState.OPEN, ("b", "m"): HealthState.CLOSED}
 
 
-def test_prompts_that_make_a_provider_fail_put_it_aside_for_who_sends_them():
+async def test_prompts_that_make_a_provider_fail_put_it_aside_for_who_sends_them():
     """a fails for the hostile one's prompts only: the healthy one's calls are answered by a, whatever came before."""
     world = World({"a:m": [*[status(500)] * 5, whole("for you")], "b:m": [whole("from b")]})
-
-    async def main():
-        for _ in range(10):
-            assert (await world.forward(key_id="hostile")).body["text"] == "from b"
-        assert (await world.forward(key_id="healthy")).body["text"] == "for you"
-
-    run(main())
+    for _ in range(10):
+        assert (await world.forward(key_id="hostile")).body["text"] == "from b"
+    assert (await world.forward(key_id="healthy")).body["text"] == "for you"
     assert world.asked["a:m"] == 6
 
 
-def test_a_lone_candidate_that_is_put_aside_is_asked_by_one_call_at_a_time():
+async def test_a_lone_candidate_that_is_put_aside_is_asked_by_one_call_at_a_time():
     """Put aside at 0.5 s; at 1 s five calls: one asks at once, the others wait for that, which works at 4 s."""
     world = World({"a:m": [status(500)] * 5 + [whole(delay=3.0)]})
 
@@ -410,16 +380,13 @@ def test_a_lone_candidate_that_is_put_aside_is_asked_by_one_call_at_a_time():
         except UpstreamError as error:
             return error.status
 
-    async def main():
-        assert [await ask() for _ in range(3)] == [502] * 3
-        await asyncio.sleep(0.5)
-        assert await asyncio.gather(*(ask() for _ in range(5))) == ["hi"] * 5
-
-    run(main())
+    assert [await ask() for _ in range(3)] == [502] * 3
+    await asyncio.sleep(0.5)
+    assert await asyncio.gather(*(ask() for _ in range(5))) == ["hi"] * 5
     assert world.times == [0.0, 0.25, 0.25, 0.5, 0.5, 1.0, 4.05, 4.05, 4.05, 4.05]
 
 
-def test_calls_at_once_ask_one_after_another_for_five_seconds():
+async def test_calls_at_once_ask_one_after_another_for_five_seconds():
     """Put aside; of five calls one asks at 0.5 s, the next ones when it has failed, at 2.5 and 4.5 s, then the rest."""
     world = World({"a:m": [status(500)] * 5 + [Says([b"{}"], 500, {}, before=[2.0])]})
 
@@ -427,119 +394,88 @@ def test_calls_at_once_ask_one_after_another_for_five_seconds():
         with pytest.raises(UpstreamError, match="status 500"):
             await world.forward()
 
-    async def main():
-        for _ in range(3):
-            await ask()
-        await asyncio.gather(*(ask() for _ in range(5)))
-
-    run(main())
+    for _ in range(3):
+        await ask()
+    await asyncio.gather(*(ask() for _ in range(5)))
     assert world.times[5:] == pytest.approx([0.5, 2.5, 4.5, 5.5, 5.5], abs=0.1)
 
 
 @pytest.mark.parametrize("others", [{}, {"b:m": [status(500)] * 10 + [status(400)]}], ids=["alone", "two"])
-def test_a_callers_400_stays_one_while_breakers_are_open(others):
+async def test_a_callers_400_stays_one_while_breakers_are_open(others):
     """Ten calls open the breakers; the eleventh is bad, whoever is asked: 400, not 503."""
     world = World({"a:m": [status(500)] * 10 + [status(400)], **others}, rules=Rules(max_at_target=1))
-
-    async def main():
-        for _ in range(10):
-            with pytest.raises(UpstreamError, match="did not answer"):
-                await world.forward()
-        with pytest.raises(UpstreamError, match=".") as caught:
+    for _ in range(10):
+        with pytest.raises(UpstreamError, match="did not answer"):
             await world.forward()
-        return caught.value
-
-    error = run(main())
+    with pytest.raises(UpstreamError, match=".") as caught:
+        await world.forward()
+    error = caught.value
     assert (error.status, error.code) == (400, "invalid_request")
 
 
-def test_a_call_that_failed_waits_for_a_limit_that_another_call_has_found():
+async def test_a_call_that_failed_waits_for_a_limit_that_another_call_has_found():
     """One fails at 0 and would try again at 0.25 s; the other finds at 0 that a limit ends after 1 s."""
     world = World({"a:m": [status(500), status(429, retry_after=1), whole()]}, keys={"a": ["k1"]})
-
-    async def main():
-        return await asyncio.gather(world.forward(), world.forward())
-
-    assert [reply.n_attempts for reply in run(main())] == [2, 2]
+    assert [reply.n_attempts for reply in (await asyncio.gather(world.forward(), world.forward()))] == [2, 2]
 
 
-def test_calls_under_way_do_not_hammer_a_candidate_whose_breaker_opens():
+async def test_calls_under_way_do_not_hammer_a_candidate_whose_breaker_opens():
     """4 of 20 calls fail at 0 and pause; the others fail at 0.1 s and open the breaker: nobody tries again."""
     world = World({"a:m": [status(500)] * 4 + [Says([b"{}"], 500, {}, before=[0.1])]})
+    loop = asyncio.get_running_loop()
+    times = []
 
-    async def main():
-        loop = asyncio.get_running_loop()
-        times = []
+    async def ask():
+        with pytest.raises(UpstreamError, match="status 500"):
+            await world.forward()
+        times.append(round(loop.time() - 1000.0, 3))
 
-        async def ask():
-            with pytest.raises(UpstreamError, match="status 500"):
-                await world.forward()
-            times.append(round(loop.time() - 1000.0, 3))
-
-        await asyncio.gather(*(ask() for _ in range(20)))
-        return times
-
-    assert run(main()) == [0.1] * 16 + [0.25] * 4
+    await asyncio.gather(*(ask() for _ in range(20)))
+    assert times == [0.1] * 16 + [0.25] * 4
     assert len(world.sent) == 20
 
 
-def test_a_probe_whose_caller_goes_away_is_followed_by_another():
+async def test_a_probe_whose_caller_goes_away_is_followed_by_another():
     world = World({"a:m": [status(500), whole(delay=60.0), whole()]}, rules=Rules(health=HealthRules(in_a_row=1)))
-
-    async def main():
-        with pytest.raises(UpstreamError, match="status 500"):
-            await world.forward()
-        await asyncio.sleep(5.0)
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(world.forward(), 1.0)
-        assert (await world.forward()).body["text"] == "hi"
-
-    run(main())
+    with pytest.raises(UpstreamError, match="status 500"):
+        await world.forward()
+    await asyncio.sleep(5.0)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(world.forward(), 1.0)
+    assert (await world.forward()).body["text"] == "hi"
     assert world.outcomes == ["server", "client_gone", None]
 
 
-def test_a_short_deadline_of_the_caller_does_not_open_a_breaker():
+async def test_a_short_deadline_of_the_caller_does_not_open_a_breaker():
     """Ten calls with 1 s each of a candidate that takes 2 s: it is slow for them, and not broken."""
     world = World({"a:m": [whole(delay=2.0)]})
-
-    async def main():
-        for _ in range(10):
-            with pytest.raises(UpstreamError, match="no first token within 1 s"):
-                await world.forward(total_s=1.0)
-
-    run(main())
+    for _ in range(10):
+        with pytest.raises(UpstreamError, match="no first token within 1 s"):
+            await world.forward(total_s=1.0)
     assert len(world.sent) == 10
 
 
 @pytest.mark.parametrize("says", [whole(delay=9.0), Says([9.0])], ids=["before the headers", "in the body"])
-def test_a_caller_that_goes_away_ends_the_call_at_once(says):
+async def test_a_caller_that_goes_away_ends_the_call_at_once(says):
     world = World({"a:m": [says], "b:m": [whole()]})
-
-    async def main():
-        task = asyncio.create_task(world.forward())
-        await asyncio.sleep(1.0)
-        task.cancel()
-        await asyncio.wait({task})
-        world.assert_clean()
-
-    run(main())
+    task = asyncio.create_task(world.forward())
+    await asyncio.sleep(1.0)
+    task.cancel()
+    await asyncio.wait({task})
+    world.assert_clean()
     assert (world.outcomes, world.records[0].latency_s) == (["client_gone"], 1.0)
 
 
 @pytest.mark.parametrize("streams", [False, True])
-def test_a_server_that_cancels_again_and_again_does_not_interrupt_closing(streams):
+async def test_a_server_that_cancels_again_and_again_does_not_interrupt_closing(streams):
     """Closing takes half a second; a cancelled scope of anyio cancels whatever its task awaits, each time."""
     world = World({"a:m": [stream(text("a"), 9.0, close=[0.5]) if streams else Says([9.0], close=[0.5])]})
-
-    async def main():
-        with anyio.CancelScope() as scope:
-            asyncio.get_running_loop().call_later(1.0, scope.cancel)
-            reply = await world.forward(streams=streams)
-            async for _ in reply.stream:
-                pass
-        await asyncio.sleep(1.0)
-
-    run(main())
+    with anyio.CancelScope() as scope:
+        asyncio.get_running_loop().call_later(1.0, scope.cancel)
+        reply = await world.forward(streams=streams)
+        async for _ in reply.stream:
+            pass
+    await asyncio.sleep(1.0)
     world.assert_clean()
     assert (world.outcomes, world.interrupted) == (["client_gone"], 0)
 
@@ -552,14 +488,10 @@ def test_records_say_what_came():
     assert said == [(429, "rate_limited", "a"), (None, "connection", "b"), (200, None, "b")]
 
 
-def test_a_caller_that_goes_away_in_a_pause_leaves_nothing():
+async def test_a_caller_that_goes_away_in_a_pause_leaves_nothing():
     world = World({"a:m": [status(500)]})
-
-    async def main():
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(world.forward(), 0.1)
-
-    run(main())
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(world.forward(), 0.1)
     world.assert_clean()
 
 
@@ -576,14 +508,10 @@ def test_cost_is_by_list_price():
     assert world.records[0].cost_usd == 0.000011
 
 
-def test_another_model_than_asked_for_is_logged_seldom(caplog):
+async def test_another_model_than_asked_for_is_logged_seldom(caplog):
     world = World({"odd:m": [whole()]}, upstream={"odd:m": "claude-opus"})
-
-    async def main():
-        for _ in range(3):
-            await world.forward()
-
-    run(main())
+    for _ in range(3):
+        await world.forward()
     lines = [line.message for line in caplog.records if "maybe at another price" in line.message]
     (line,) = lines
     assert line.startswith(

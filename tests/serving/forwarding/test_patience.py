@@ -16,6 +16,8 @@ from router_model.serving.forwarding.rules import PatienceRules
 from router_model.serving.forwarding.thinking import Thinking, thinking_of
 from router_model.serving.providers.provider import Deadlines, Kind, Provider, Target
 
+pytestmark = pytest.mark.virtual_time
+
 CALL = Call(Surface.CHAT, {})
 SILENT = Says(before=[1000.0])
 
@@ -30,31 +32,23 @@ def after(n, seconds):
 
 
 @pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
-def test_20_s_of_silence_of_a_model_that_answers_in_1_fail_over_at_once(streams):
+async def test_20_s_of_silence_of_a_model_that_answers_in_1_fail_over_at_once(streams):
     """Ten answers within 1 s: 4 x (1 + 5 / 10) x 1 s = 6 s are waited for the eleventh, then b answers."""
     world = World({"a:m": after(10, 1.0), "b:m": [stream(text("b"), END)]})
-
-    async def main():
-        for _ in range(10):
-            await world.read() if streams else await world.forward()
-        began = asyncio.get_running_loop().time()
+    for _ in range(10):
         await world.read() if streams else await world.forward()
-        return asyncio.get_running_loop().time() - began
-
-    took_s = run(main())
+    began = asyncio.get_running_loop().time()
+    await world.read() if streams else await world.forward()
+    took_s = asyncio.get_running_loop().time() - began
     print(f"failed over after {took_s:g} s")
     assert took_s == pytest.approx(6.0, abs=0.01)
     assert (world.outcomes[-2:], world.asked["b:m"]) == (["timeout", None], 1)
 
 
-def test_a_model_that_has_nobody_beside_it_is_waited_for():
+async def test_a_model_that_has_nobody_beside_it_is_waited_for():
     """Nothing is gained by leaving early: 20 s of silence, and the answer."""
     world = World({"a:m": after(10, 1.0)})
-
-    async def main():
-        return [(await world.forward()).body["text"] for _ in range(11)]
-
-    assert run(main())[-1] == "late"
+    assert [(await world.forward()).body["text"] for _ in range(11)][-1] == "late"
 
 
 def test_a_stall_after_the_first_token_is_left_as_early():
@@ -73,17 +67,13 @@ def test_a_stall_after_the_first_token_is_left_as_early():
         assert (record.error_type, round(record.latency_s, 1)) == ("timeout", left_s)
 
 
-def test_a_model_that_becomes_slower_is_waited_for_again():
+async def test_a_model_that_becomes_slower_is_waited_for_again():
     """From 1 s to 12 s to the first token: it is cut at 5, 7.5 and 11.25 s, and then waited for."""
     world = World(
         {"a:m": [*[stream(1.0, text("a"), END)] * 20, stream(12.0, text("a"), END)], "b:m": [stream(text("b"), END)]}
     )
-
-    async def main():
-        for _ in range(30):
-            await world.forward()
-
-    run(main())
+    for _ in range(30):
+        await world.forward()
     late = [record for record in world.records if record.provider == "a"][20:]
     assert [record.error_type for record in late] == ["timeout"] * 3 + [None] * 7
 

@@ -16,6 +16,8 @@ from router_model.serving.forwarding.rules import RefusalRules, Rules
 from router_model.serving.providers.failures import Refusal
 from router_model.serving.providers.provider import Kind, Provider, Target
 
+pytestmark = pytest.mark.virtual_time
+
 TOOLS = {"messages": [], "tools": [{"type": "function"}]}
 NO_TOOLS = refuses("this model does not support tools")
 
@@ -83,31 +85,23 @@ def test_what_changes_nothing_is_left_out_at_once(message, body, sent, streams):
     assert world.outcomes[1:] == [None]
 
 
-def test_what_is_left_out_once_is_not_sent_again():
+async def test_what_is_left_out_once_is_not_sent_again():
     """One failing call is paid, not one a request."""
     world = World({"a:m": [refuses("Unknown parameter: 'store'"), whole()]})
-
-    async def main():
-        for _ in range(3):
-            await world.forward(body={"messages": [], "store": True})
-
-    run(main())
+    for _ in range(3):
+        await world.forward(body={"messages": [], "store": True})
     assert len(world.sent) == 4
 
 
-def test_a_hint_that_is_refused_again_stays_left_out():
+async def test_a_hint_that_is_refused_again_stays_left_out():
     """Calls: refused and taken; after ten minutes the same, as it was sent once; after that it is left out again."""
     no_store = refuses("Unknown parameter: 'store'")
     world = World({"a:m": [no_store, whole(), no_store, whole()]})
-
-    async def main():
-        await world.forward(body={"messages": [], "store": True})
-        await asyncio.sleep(600)
-        await world.forward(body={"messages": [], "store": True})
-        await asyncio.sleep(600)
-        await world.forward(body={"messages": [], "store": True})
-
-    run(main())
+    await world.forward(body={"messages": [], "store": True})
+    await asyncio.sleep(600)
+    await world.forward(body={"messages": [], "store": True})
+    await asyncio.sleep(600)
+    await world.forward(body={"messages": [], "store": True})
     assert ["store" in json.loads(content) for content in world.contents] == [True, False, True, False, False]
 
 
@@ -124,7 +118,7 @@ def test_no_more_than_the_attempts_there_are():
     assert len(world.sent) == 1
 
 
-def test_what_a_model_refused_is_asked_of_others_first_for_a_while():
+async def test_what_a_model_refused_is_asked_of_others_first_for_a_while():
     """Ten minutes; then one request finds out, and meanwhile the others go by what was known. A success forgets it."""
     world = World({"a:m": [NO_TOOLS, whole(), NO_TOOLS, whole()], "b:m": [whole()]})
     who = []
@@ -133,32 +127,25 @@ def test_what_a_model_refused_is_asked_of_others_first_for_a_while():
         reply = await world.forward(body=body)
         who.append(f"{reply.target.provider.name}{reply.n_attempts}")
 
-    async def main():
-        await ask()  # a refuses
-        await ask()
-        await ask({"messages": []})  # asks for no tools
-        await asyncio.sleep(600)
-        await ask()  # a is asked again, and refuses again: twenty minutes
-        await ask()
-        await asyncio.sleep(601)
-        await ask()
-        await asyncio.sleep(600)
-        await ask()  # a takes it
-        await ask()
-
-    run(main())
+    await ask()  # a refuses
+    await ask()
+    await ask({"messages": []})  # asks for no tools
+    await asyncio.sleep(600)
+    await ask()  # a is asked again, and refuses again: twenty minutes
+    await ask()
+    await asyncio.sleep(601)
+    await ask()
+    await asyncio.sleep(600)
+    await ask()  # a takes it
+    await ask()
     assert who == ["b2", "b1", "a1", "b2", "b1", "b1", "a1", "a1"]
 
 
-def test_a_model_that_refused_is_asked_where_nobody_else_can():
+async def test_a_model_that_refused_is_asked_where_nobody_else_can():
     world = World({"a:m": [NO_TOOLS, whole()], "b:m": [status(500)]})
-
-    async def main():
-        with pytest.raises(UpstreamError, match="tools"):
-            await world.forward(body=TOOLS)
-        return await world.forward(body=TOOLS)
-
-    reply = run(main())
+    with pytest.raises(UpstreamError, match="tools"):
+        await world.forward(body=TOOLS)
+    reply = await world.forward(body=TOOLS)
     assert (reply.target.provider.name, reply.n_attempts) == ("a", 3)
 
 
@@ -235,19 +222,15 @@ FILTERED_STREAM = stream(b'data: {"usage": [7, 0]}\n\ndata: {"done": "content_fi
 
 
 @pytest.mark.parametrize(("says", "streams"), [(FILTERED, False), (FILTERED_STREAM, True)])
-def test_a_filter_that_says_nothing_leaves_the_word_to_the_next(says, streams):
+async def test_a_filter_that_says_nothing_leaves_the_word_to_the_next(says, streams):
     """What it read is counted: 7 tokens."""
     answer = stream(b'data: {"text": "hi"}\n\ndata: {"done": "stop"}\n\n') if streams else whole()
     world = World({"a:m": [says], "b:m": [answer]})
-
-    async def main():
-        reply = await world.forward(streams=streams)
-        if streams:
-            async for _ in reply.stream:
-                pass
-        return reply
-
-    assert run(main()).target.provider.name == "b"
+    reply = await world.forward(streams=streams)
+    if streams:
+        async for _ in reply.stream:
+            pass
+    assert reply.target.provider.name == "b"
     assert (world.outcomes, world.records[0].input_tokens) == (["refused:content", None], 7)
 
 

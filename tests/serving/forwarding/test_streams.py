@@ -11,6 +11,8 @@ from router_model.serving.forwarding.rules import Rules
 from router_model.serving.providers.health import HealthRules
 from router_model.serving.providers.provider import Deadlines
 
+pytestmark = pytest.mark.virtual_time
+
 GOOD = stream(text("a"), 1.0, text("b"), END)
 ALL = b"data: a\n\ndata: b\n\ndata: END\n\n"
 
@@ -21,17 +23,13 @@ def read(world, **fields):
     return sent
 
 
-def test_a_stream_is_whole_and_its_attempt_ends_with_it():
+async def test_a_stream_is_whole_and_its_attempt_ends_with_it():
     world = World({"a:m": [stream(2.0, text("a"), 1.0, text("b"), END)]})
-
-    async def main():
-        reply = await world.forward(streams=True)
-        assert (reply.n_attempts, reply.attempts, reply.facts.has_content) == (1, [], True)
-        sent = [piece async for piece in reply.stream]
-        assert reply.attempts == world.records
-        return sent
-
-    assert run(main()) == [b"data: a\n\n", b"data: b\n\ndata: END\n\n"]
+    reply = await world.forward(streams=True)
+    assert (reply.n_attempts, reply.attempts, reply.facts.has_content) == (1, [], True)
+    sent = [piece async for piece in reply.stream]
+    assert reply.attempts == world.records
+    assert sent == [b"data: a\n\n", b"data: b\n\ndata: END\n\n"]
     world.assert_clean()
     (record,) = world.records
     assert (record.first_token_s, record.latency_s, record.output_tokens, record.error_type) == (2.0, 3.0, 2, None)
@@ -137,126 +135,94 @@ def test_a_buffered_stream_is_bounded():
     world.assert_clean()
 
 
-def test_a_buffered_stream_can_be_closed_and_left():
+async def test_a_buffered_stream_can_be_closed_and_left():
     world = World({"a:m": [GOOD]})
-
-    async def main():
-        reply = await world.forward(streams=True, buffer=True)
-        assert (reply.n_attempts, len(reply.attempts)) == (1, 1)
-        await reply.stream.aclose()
-        return [piece async for piece in reply.stream]
-
-    assert run(main()) == []
+    reply = await world.forward(streams=True, buffer=True)
+    assert (reply.n_attempts, len(reply.attempts)) == (1, 1)
+    await reply.stream.aclose()
+    assert [piece async for piece in reply.stream] == []
 
 
-def test_the_first_token_closes_a_breaker_that_probes(caplog):
+async def test_the_first_token_closes_a_breaker_that_probes(caplog):
     """The probe's stream takes 100 s; others get through once its first token is here."""
     slow = stream(text("a"), 50.0, text("b"), END)
     world = World({"a:m": [status(500), slow, GOOD]}, rules=Rules(health=HealthRules(in_a_row=1)))
-
-    async def main():
-        with pytest.raises(UpstreamError, match="status 500"):
-            await world.forward(streams=True)
-        await asyncio.sleep(5.0)
-        reply = await world.forward(streams=True)
-        assert await world.read() == ALL
-        await reply.stream.aclose()
-
-    run(main())
+    with pytest.raises(UpstreamError, match="status 500"):
+        await world.forward(streams=True)
+    await asyncio.sleep(5.0)
+    reply = await world.forward(streams=True)
+    assert await world.read() == ALL
+    await reply.stream.aclose()
     assert world.outcomes == ["server", None, "client_gone"]
     said = [line.getMessage() for line in caplog.records if line.levelname == "WARNING"]
     assert said == ["a:m is paused for 5 s: it fails again and again", "a:m works again"]
 
 
 @pytest.mark.parametrize("n_read", [0, 1, 2])
-def test_closing_a_stream_ends_the_call_at_once(n_read):
+async def test_closing_a_stream_ends_the_call_at_once(n_read):
     world = World({"a:m": [stream(sse({"usage": [7, 0]}) + text("a"), text("b"), 100.0, END)]})
-
-    async def main():
-        reply = await world.forward(streams=True)
-        for _ in range(n_read):
-            await anext(reply.stream)
-        await reply.stream.aclose()
-        world.assert_clean()
-        await reply.stream.aclose()
-        assert [piece async for piece in reply.stream] == []
-
-    run(main())
+    reply = await world.forward(streams=True)
+    for _ in range(n_read):
+        await anext(reply.stream)
+    await reply.stream.aclose()
+    world.assert_clean()
+    await reply.stream.aclose()
+    assert [piece async for piece in reply.stream] == []
     (record,) = world.records
     assert (record.error_type, record.status, record.input_tokens) == ("client_gone", 200, 7)
 
 
-def test_what_an_abandoned_stream_wrote_is_counted_where_the_provider_has_not_yet():
+async def test_what_an_abandoned_stream_wrote_is_counted_where_the_provider_has_not_yet():
     """Anthropic counts the output at the end: before it, 41 bytes are 11 tokens."""
     world = World({"a:m": [stream(sse({"usage": [7, 1]}) + text("a"), 100.0, END)]})
-
-    async def main():
-        reply = await world.forward(streams=True)
-        reply.facts.n_bytes_written = 41
-        await reply.stream.aclose()
-
-    run(main())
+    reply = await world.forward(streams=True)
+    reply.facts.n_bytes_written = 41
+    await reply.stream.aclose()
     assert (world.records[0].input_tokens, world.records[0].output_tokens) == (7, 11)
 
 
-def test_a_stream_that_was_left_before_anything_was_counted_is_estimated():
+async def test_a_stream_that_was_left_before_anything_was_counted_is_estimated():
     """41 bytes are 11 tokens; what was read is a token every four bytes of the request, an image in it not counted."""
     world = World({"a:m": [stream(text("a"), 100.0, END)]})
-
-    async def main():
-        reply = await world.forward(streams=True)
-        reply.facts.n_bytes_written = 41
-        await reply.stream.aclose()
-
-    run(main())
+    reply = await world.forward(streams=True)
+    reply.facts.n_bytes_written = 41
+    await reply.stream.aclose()
     record, n_read = world.records[0], math.ceil(len(world.contents[0]) / 4)
     assert (record.input_tokens, record.output_tokens) == (n_read, 11)
     assert record.usage_estimated == "input_missing, output_cut"
 
 
-def test_cancelling_who_reads_ends_the_call_at_once():
+async def test_cancelling_who_reads_ends_the_call_at_once():
     world = World({"a:m": [stream(text("a"), 100.0, END)]})
-
-    async def main():
-        task = asyncio.create_task(world.read())
-        await asyncio.sleep(3.0)
-        task.cancel()
-        await asyncio.wait({task})
-        world.assert_clean()
-
-    run(main())
+    task = asyncio.create_task(world.read())
+    await asyncio.sleep(3.0)
+    task.cancel()
+    await asyncio.wait({task})
+    world.assert_clean()
     assert (world.outcomes, world.records[0].latency_s) == (["client_gone"], 3.0)
 
 
 @pytest.mark.parametrize("says", [whole(delay=9.0), stream(9.0)], ids=["before the headers", "before the first token"])
-def test_cancelling_before_the_first_token_ends_the_call_at_once(says):
+async def test_cancelling_before_the_first_token_ends_the_call_at_once(says):
     world = World({"a:m": [says]})
-
-    async def main():
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(world.forward(streams=True), 1.0)
-        world.assert_clean()
-
-    run(main())
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(world.forward(streams=True), 1.0)
+    world.assert_clean()
     assert world.outcomes == ["client_gone"]
 
 
-def test_a_stream_that_is_forgotten_is_closed():
+async def test_a_stream_that_is_forgotten_is_closed():
     world = World({"a:m": [stream(text("a"), 100.0, END)]})
-
-    async def main():
-        reply = await world.forward(streams=True)
-        await anext(reply.stream)
-        del reply
-        gc.collect()
-        await asyncio.sleep(0.1)
-        world.assert_clean()
-
-    run(main())
+    reply = await world.forward(streams=True)
+    await anext(reply.stream)
+    del reply
+    gc.collect()
+    await asyncio.sleep(0.1)
+    world.assert_clean()
     assert world.outcomes == ["client_gone"]
 
 
-def test_a_caller_that_does_not_read_holds_the_provider_back():
+async def test_a_caller_that_does_not_read_holds_the_provider_back():
     """300 pieces of 1 kB and room for 10 kB: at most 11 are read ahead; the call's time ends it all the same."""
     pieces = [text("x" * 1000)] * 300
     taken = []
@@ -267,41 +233,30 @@ def test_a_caller_that_does_not_read_holds_the_provider_back():
             yield piece
 
     world = World({"a:m": [Says(counted())]}, rules=Rules(max_ahead_bytes=10_000))
-
-    async def main():
-        reply = await world.forward(streams=True, total_s=50.0)
-        await asyncio.sleep(40.0)
-        n_ahead = len(taken)
-        await anext(reply.stream)
-        await asyncio.sleep(20.0)
-        world.assert_clean()
-        rest = b"".join([piece async for piece in reply.stream])
-        return n_ahead, rest
-
-    n_ahead, rest = run(main())
-    assert n_ahead <= 11
+    reply = await world.forward(streams=True, total_s=50.0)
+    await asyncio.sleep(40.0)
+    assert len(taken) <= 11
+    await anext(reply.stream)
+    await asyncio.sleep(20.0)
+    world.assert_clean()
+    rest = b"".join([piece async for piece in reply.stream])
     assert rest.endswith(b"data: FAIL timeout\n\n")
 
 
-def test_a_slow_reader_gets_everything():
+async def test_a_slow_reader_gets_everything():
     """Waiting for the reader is no silence of the provider's: 300 pieces, a minute and a half for each ten."""
     says = stream(*[text("x" * 1000)] * 300, END)
     patient = Deadlines(total_s=10_000.0)
     world = World({"a:m": [says]}, rules=Rules(max_ahead_bytes=10_000), deadlines=patient)
-
-    async def main():
-        reply = await world.forward(streams=True, total_s=10_000.0)
-        sent = b""
-        async for piece in reply.stream:
-            sent += piece
-            await asyncio.sleep(90.0)
-        return sent
-
-    sent = run(main())
+    reply = await world.forward(streams=True, total_s=10_000.0)
+    sent = b""
+    async for piece in reply.stream:
+        sent += piece
+        await asyncio.sleep(90.0)
     assert (sent.count(b"data: x"), sent[-11:]) == (300, b"data: END\n\n")
 
 
-def test_a_thousand_abandoned_streams_leave_nothing_open():
+async def test_a_thousand_abandoned_streams_leave_nothing_open():
     """Left before the headers, before the first token, at the first token, in the middle, by closing or cancelling."""
     says = [stream(0.2, text("a"), 0.2, text("b"), *[0.2, text("c")] * 20, END, before=[0.1])]
     world = World({"a:m": says})
@@ -318,9 +273,6 @@ def test_a_thousand_abandoned_streams_leave_nothing_open():
                 await anext(reply.stream)
             await reply.stream.aclose()
 
-    async def main():
-        await asyncio.gather(*(leave(i) for i in range(1000)))
-        world.assert_clean()
-
-    run(main())
+    await asyncio.gather(*(leave(i) for i in range(1000)))
+    world.assert_clean()
     assert (len(world.records), set(world.outcomes)) == (1000, {"client_gone"})

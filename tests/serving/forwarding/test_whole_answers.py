@@ -13,6 +13,8 @@ from router_model.serving.forwarding.whole_answers import refuses_stream
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.provider import Deadlines
 
+pytestmark = pytest.mark.virtual_time
+
 GOOD = stream(text("a"), 1.0, text("b"), END)
 
 
@@ -92,17 +94,13 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
-def test_a_stream_that_is_refused_is_asked_for_as_a_whole_and_that_is_remembered(refusal):
+async def test_a_stream_that_is_refused_is_asked_for_as_a_whole_and_that_is_remembered(refusal):
     """The second call asks at once for the whole; after an hour the stream is tried again."""
     code, body = refusal
     world = World({"a:m": [status(code, body=body), whole("1"), whole("2"), GOOD]})
-
-    async def main():
-        texts = [(await world.forward()).body["text"] for _ in range(2)]
-        await asyncio.sleep(3600.0)
-        return [*texts, (await world.forward()).body["text"]]
-
-    assert run(main()) == ["1", "2", "ab"]
+    texts = [(await world.forward()).body["text"] for _ in range(2)]
+    await asyncio.sleep(3600.0)
+    assert [*texts, (await world.forward()).body["text"]] == ["1", "2", "ab"]
     assert world.streamed == [True, False, False, True]
 
 
@@ -111,13 +109,9 @@ def test_a_stream_that_is_refused_is_asked_for_as_a_whole_and_that_is_remembered
     [whole("1"), stream(text("1"), sse({"done": "stop"}))],
     ids=["a whole answer came all the same", "it says no usage"],
 )
-def test_who_is_better_asked_for_a_whole_answer_is_asked_for_one(first):
+async def test_who_is_better_asked_for_a_whole_answer_is_asked_for_one(first):
     world = World({"a:m": [first, whole("2")]})
-
-    async def main():
-        return [(await world.forward()).body["text"] for _ in range(2)]
-
-    assert run(main()) == ["1", "2"]
+    assert [(await world.forward()).body["text"] for _ in range(2)] == ["1", "2"]
     assert world.streamed == [True, False]
 
 
@@ -150,17 +144,13 @@ def test_a_deadline_to_the_first_token_is_kept_of_a_short_answer_too():
     assert world.streamed == [True]
 
 
-def test_a_short_answer_that_does_not_come_is_left_nearly_as_early_as_a_stream():
+async def test_a_short_answer_that_does_not_come_is_left_nearly_as_early_as_a_stream():
     """After 37 s, while another candidate is there; ten calls of 1 s make that 12 s at least."""
     short = {"messages": [], "max_tokens": 10}
     world = World(
         {"a:m": [whole(delay=1000.0), *[whole(delay=1.0)] * 10, whole(delay=1000.0)], "b:m": [whole("b")] * 2}
     )
-
-    async def main():
-        return [(await world.forward(body=short)).body["text"] for _ in range(12)]
-
-    assert run(main())[-1] == "b"
+    assert [(await world.forward(body=short)).body["text"] for _ in range(12)][-1] == "b"
     failed = [record.latency_s for record in world.records if record.error_type]
     assert (failed[0], len(failed)) == (37.0, 2)
     assert failed[1] == pytest.approx(12.0 * 1.5, rel=0.05)  # half as long again after the first that did not come

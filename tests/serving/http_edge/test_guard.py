@@ -210,23 +210,20 @@ def test_an_answer_may_take_longer_than_the_body():
     assert (caller.status, caller.body) == (200, b"late")
 
 
-def test_a_cancellation_from_outside_stays_one():
+async def test_a_cancellation_from_outside_stays_one():
     async def app(scope, receive, send):
         del scope, send
         await receive()
 
-    async def run():
-        guard = Guard(app, settings_of())
-        caller = Caller()
-        caller.chunks.clear()
-        task = asyncio.create_task(guard(scope_of((b"content-length", b"2")), caller.receive, caller.send))
-        await asyncio.sleep(0.01)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError, match="^$"):
-            await task
-        assert caller.sent == []
-
-    asyncio.run(run())
+    guard = Guard(app, settings_of())
+    caller = Caller()
+    caller.chunks.clear()
+    task = asyncio.create_task(guard(scope_of((b"content-length", b"2")), caller.receive, caller.send))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError, match="^$"):
+        await task
+    assert caller.sent == []
 
 
 def test_what_comes_after_the_body_is_passed_on():

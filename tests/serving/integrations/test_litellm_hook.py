@@ -246,18 +246,14 @@ def test_report_that_cannot_be_sent_is_given_up(module, monkeypatch, caplog, ans
     assert "an outcome is lost" in caplog.text
 
 
-def test_reports_are_bounded_and_never_wait(module, monkeypatch, caplog):
+async def test_reports_are_bounded_and_never_wait(module, monkeypatch, caplog):
     """A queue of 3 in front of a service that never answers: of ten reports seven are dropped, and said to be."""
     monkeypatch.setattr(module, "_QUEUE", 3)
-
-    async def report():
-        made = hook(module, Service("never"))
-        kwargs = {"litellm_params": {"metadata": {"router_decision_id": "d"}}, "standard_logging_object": PAYLOAD}
-        for _ in range(10):
-            await made.async_log_failure_event(kwargs, None, None, None)
-        return made.n_dropped
-
-    assert asyncio.run(report()) == 7
+    made = hook(module, Service("never"))
+    kwargs = {"litellm_params": {"metadata": {"router_decision_id": "d"}}, "standard_logging_object": PAYLOAD}
+    for _ in range(10):
+        await made.async_log_failure_event(kwargs, None, None, None)
+    assert made.n_dropped == 7
     assert "4 outcomes were dropped" in caplog.text
     assert "3 outcomes were dropped" not in caplog.text
 

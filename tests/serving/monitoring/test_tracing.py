@@ -4,10 +4,9 @@ import logging
 import subprocess
 import sys
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 
 import pytest
+from http_thread import LocalServer, QuietHandler, answering
 
 from router_model.serving.common.service_errors import BudgetExceededError
 from router_model.serving.decision_log.log_records import AttemptRecord
@@ -257,22 +256,15 @@ def collector():
     """Yield the URL of a collector on loopback, and the bodies it got."""
     bodies = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self):
             bodies.append((self.path, self.rfile.read(int(self.headers["content-length"]))))
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", bodies
-    server.shutdown()
-    thread.join(10)
-    server.server_close()
+    server = LocalServer(Handler)
+    with answering(server):
+        yield server.url, bodies
 
 
 def test_spans_reach_a_collector_as_the_variables_say(collector, monkeypatch, caplog):

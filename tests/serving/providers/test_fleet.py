@@ -226,7 +226,7 @@ def test_keys_do_not_follow_a_provider_that_moved(fleet, path):
     assert fleet.keys(old) is not fleet.keys(fleet.all["first"])
 
 
-def test_call_under_way_ends_as_it_began(tmp_path):
+async def test_call_under_way_ends_as_it_began(tmp_path):
     """A stream of the old address goes on while the new file is taken; then its connection ends."""
     path = tmp_path / "providers.toml"
     go = asyncio.Event()
@@ -243,26 +243,23 @@ def test_call_under_way_ends_as_it_began(tmp_path):
         while (await connection.request())[0]:
             await connection.say(answer(b"new"))
 
-    async def run():
-        async with asyncio.timeout(10), raw_server(old) as old_server, raw_server(new) as new_server:
-            path.write_text(served(old_server.url))
-            fleet = Fleet(path, dict, environ={})
-            provider = fleet.all["p"]
-            response = await fleet.transport(provider).send(HttpRequest(f"{provider.base_url}/chat", {}, b"{}"))
-            path.write_text(served(new_server.url))
-            await fleet.reload()
-            assert await ask(fleet, fleet.all["p"]) == b"new"
-            go.set()
-            assert b"".join([piece async for piece in response.chunks()]) == b"one two"
-            assert not old_server.connections[0].left.is_set()
-            await response.close()
-            await old_server.connections[0].left.wait()
-            await fleet.close()
-
-    asyncio.run(run())
+    async with asyncio.timeout(10), raw_server(old) as old_server, raw_server(new) as new_server:
+        path.write_text(served(old_server.url))
+        fleet = Fleet(path, dict, environ={})
+        provider = fleet.all["p"]
+        response = await fleet.transport(provider).send(HttpRequest(f"{provider.base_url}/chat", {}, b"{}"))
+        path.write_text(served(new_server.url))
+        await fleet.reload()
+        assert await ask(fleet, fleet.all["p"]) == b"new"
+        go.set()
+        assert b"".join([piece async for piece in response.chunks()]) == b"one two"
+        assert not old_server.connections[0].left.is_set()
+        await response.close()
+        await old_server.connections[0].left.wait()
+        await fleet.close()
 
 
-def test_close_ends_streams_of_retired_providers_too(tmp_path):
+async def test_close_ends_streams_of_retired_providers_too(tmp_path):
     path = tmp_path / "providers.toml"
 
     async def endless(connection):
@@ -270,19 +267,16 @@ def test_close_ends_streams_of_retired_providers_too(tmp_path):
         await connection.say(chunked(b"one")[:-5])
         await connection.wait_until_left()
 
-    async def run():
-        async with asyncio.timeout(10), raw_server(endless) as server:
-            path.write_text(served(server.url))
-            fleet = Fleet(path, dict, environ={})
-            provider = fleet.all["p"]
-            response = await fleet.transport(provider).send(HttpRequest(f"{provider.base_url}/chat", {}, b"{}"))
-            path.write_text(served("http://127.0.0.1:1"))
-            await fleet.reload()
-            await fleet.close()
-            await server.connections[0].left.wait()
-            await response.close()
-
-    asyncio.run(run())
+    async with asyncio.timeout(10), raw_server(endless) as server:
+        path.write_text(served(server.url))
+        fleet = Fleet(path, dict, environ={})
+        provider = fleet.all["p"]
+        response = await fleet.transport(provider).send(HttpRequest(f"{provider.base_url}/chat", {}, b"{}"))
+        path.write_text(served("http://127.0.0.1:1"))
+        await fleet.reload()
+        await fleet.close()
+        await server.connections[0].left.wait()
+        await response.close()
 
 
 def test_an_id_with_a_colon_is_the_providers_unless_the_catalog_says_that_it_is_an_effort(path):

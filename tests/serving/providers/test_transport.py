@@ -4,8 +4,8 @@ import asyncio
 import gzip
 import ssl
 import zlib
-from collections.abc import Callable
-from contextvars import ContextVar
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
@@ -16,16 +16,12 @@ from router_model.serving.providers.http import HttpRequest
 from router_model.serving.providers.transport import AiohttpTransport, Connecting, _ResponseHandler
 
 IN_TIME = partial(asyncio.timeout, 10)
-LOOP = ContextVar("loop", default=asyncio.new_event_loop)
 
 
 @pytest.fixture(autouse=True, params=["asyncio", "uvloop"])
-def loop(request):
+def loop_factory(request):
     """The service runs in uvloop where there is one."""
-    made = pytest.importorskip("uvloop").new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
-    token = LOOP.set(made)
-    yield
-    LOOP.reset(token)
+    return pytest.importorskip("uvloop").new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
 
 
 def request(url: str, content: bytes = b"{}", **headers: str) -> HttpRequest:
@@ -40,19 +36,15 @@ async def ask(transport: AiohttpTransport, url: str, content: bytes = b"{}") -> 
         await response.close()
 
 
-def play(scenario: Callable, serve: Callable, connecting: Connecting | None = None, **options: object) -> object:
-    """Run `scenario(transport, server)` against a server that does `serve` with each connection."""
-
-    async def run() -> object:
-        transport = AiohttpTransport(connecting)
-        try:
-            async with IN_TIME(), raw_server(serve, **options) as server:
-                return await scenario(transport, server)
-        finally:
-            await transport.close()
-
-    with asyncio.Runner(loop_factory=LOOP.get()) as runner:
-        return runner.run(run())
+@asynccontextmanager
+async def playing(serve: Callable, connecting: Connecting | None = None, **options: object) -> AsyncIterator[tuple]:
+    """Open a transport, and a server that does `serve` with each connection."""
+    transport = AiohttpTransport(connecting)
+    try:
+        async with IN_TIME(), raw_server(serve, **options) as server:
+            yield transport, server
+    finally:
+        await transport.close()
 
 
 def saying(*answers: bytes) -> Callable:
@@ -67,27 +59,26 @@ def saying(*answers: bytes) -> Callable:
     return serve
 
 
-def ask_once(*answers: bytes) -> tuple[int, bytes]:
-    return play(lambda transport, server: ask(transport, server.url), saying(*answers))
+async def ask_once(*answers: bytes) -> tuple[int, bytes]:
+    async with playing(saying(*answers)) as (transport, server):
+        return await ask(transport, server.url)
 
 
 # what is sent and read
 
 
-def test_request_arrives_as_it_is_given():
+async def test_request_arrives_as_it_is_given():
     heard = []
 
     async def serve(connection):
         heard.append(await connection.request())
         await connection.say(answer())
 
-    async def scenario(transport, server):
+    async with playing(serve) as (transport, server):
         response = await transport.send(
             HttpRequest(f"{server.url}/v1/models/a%2Fb:go?alt=sse", {"authorization": "Bearer k"}, b'{"a": 1}')
         )
         await response.close()
-
-    play(scenario, serve)
     (head, body), *_ = heard
     fields = dict(line.lower().split(": ", 1) for line in head.splitlines()[1:] if line)
     assert head.startswith("POST /v1/models/a%2Fb:go?alt=sse HTTP/1.1\r\n")
@@ -115,56 +106,51 @@ def test_request_arrives_as_it_is_given():
     ],
     ids=["length", "length in pieces", "chunked", "byte by byte", "gzip", "deflate", "gzip in chunks", "1xx before"],
 )
-def test_body_is_read_whole(answers, expected):
-    assert ask_once(*answers) == (200, expected)
+async def test_body_is_read_whole(answers, expected):
+    assert await ask_once(*answers) == (200, expected)
 
 
-def test_body_that_was_paused_is_read_to_its_end():
+async def test_body_that_was_paused_is_read_to_its_end():
     """Far more than is read ahead: many small chunks, and what is small only as long as it is compressed."""
     many, zipped = [b"x" * 100] * 20_000, gzip.compress(b"y" * 5_000_000)
 
-    async def scenario(transport, server):
+    answers = (chunked(*many), answer(zipped, "content-encoding: gzip"), chunked(b"a")[:-5])
+    async with playing(saying(*answers)) as (transport, server):
         bodies = [(await ask(transport, server.url))[1] for _ in range(2)]
         response = await transport.send(request(server.url))
         assert isinstance(response._response.connection.protocol, _ResponseHandler)
         await response.close()
-        return bodies
-
-    answers = (chunked(*many), answer(zipped, "content-encoding: gzip"), chunked(b"a")[:-5])
-    assert play(scenario, saying(*answers)) == [b"".join(many), b"y" * 5_000_000]
+        assert bodies == [b"".join(many), b"y" * 5_000_000]
 
 
-def test_long_body_is_sent_whole():
+async def test_long_body_is_sent_whole():
     async def serve(connection):
         _, body = await connection.request()
         await connection.say(answer(b"%d" % len(body)))
 
-    async def scenario(transport, server):
-        return await ask(transport, server.url, b"x" * 5_000_000)
-
-    assert play(scenario, serve) == (200, b"5000000")
+    async with playing(serve) as (transport, server):
+        assert await ask(transport, server.url, b"x" * 5_000_000) == (200, b"5000000")
 
 
-def test_body_without_length_ends_with_the_connection():
+async def test_body_without_length_ends_with_the_connection():
     async def serve(connection):
         await connection.request()
         await connection.say(b"HTTP/1.1 200 OK\r\n\r\nuntil the end")
 
-    assert play(lambda transport, server: ask(transport, server.url), serve) == (200, b"until the end")
+    async with playing(serve) as (transport, server):
+        assert await ask(transport, server.url) == (200, b"until the end")
 
 
-def test_response_has_headers_in_lower_case():
-    async def scenario(transport, server):
+async def test_response_has_headers_in_lower_case():
+    async with playing(saying(answer(b"", "Retry-After: 7", status="429 Too Many Requests"))) as (transport, server):
         response = await transport.send(request(server.url))
         await response.close()
         await response.close()  # again: nothing
-        return response.status, response.headers
-
-    status, headers = play(scenario, saying(answer(b"", "Retry-After: 7", status="429 Too Many Requests")))
+        status, headers = response.status, response.headers
     assert (status, headers["retry-after"]) == (429, "7")
 
 
-def test_redirects_are_not_followed_and_cookies_not_kept():
+async def test_redirects_are_not_followed_and_cookies_not_kept():
     """A followed redirect would ask a second time; a kept cookie would be in the second request."""
     heard = []
 
@@ -175,58 +161,50 @@ def test_redirects_are_not_followed_and_cookies_not_kept():
                 answer(b"", "location: /elsewhere", "set-cookie: a=b", status="307 Temporary Redirect")
             )
 
-    async def scenario(transport, server):
-        return [await ask(transport, server.url) for _ in range(2)]
-
-    assert play(scenario, serve) == [(307, b""), (307, b"")]
+    async with playing(serve) as (transport, server):
+        assert [await ask(transport, server.url) for _ in range(2)] == [(307, b""), (307, b"")]
     assert len(heard) == 2
     assert "cookie" not in heard[1].lower()
 
 
-def test_environment_names_no_proxy(monkeypatch):
+async def test_environment_names_no_proxy(monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    assert ask_once(answer(b"direct")) == (200, b"direct")
+    assert await ask_once(answer(b"direct")) == (200, b"direct")
 
 
-def test_configured_proxy_is_asked():
+async def test_configured_proxy_is_asked():
     heard = []
 
     async def serve(connection):
         heard.append((await connection.request())[0])
         await connection.say(answer(b"by proxy"))
 
-    async def scenario(_, server):
+    async with playing(serve) as (_, server):
         transport = AiohttpTransport(Connecting(proxy_url=server.url))
-        try:
-            return await ask(transport, "http://models.invalid")
-        finally:
-            await transport.close()
-
-    assert play(scenario, serve) == (200, b"by proxy")
+        assert await ask(transport, "http://models.invalid") == (200, b"by proxy")
+        await transport.close()
     assert heard[0].startswith("POST http://models.invalid/v1/chat HTTP/1.1")
 
 
 @pytest.mark.parametrize(
     "name", ["transfer-encoding", "content-length", "expect", "host", "accept-encoding", "upgrade"]
 )
-def test_headers_of_the_connection_are_not_the_callers(name):
+async def test_headers_of_the_connection_are_not_the_callers(name):
     heard = []
 
     async def serve(connection):
         heard.append(await connection.request())
         await connection.say(answer(b"ok"))
 
-    async def scenario(transport, server):
+    async with playing(serve) as (transport, server):
         response = await transport.send(HttpRequest(server.url, {name: "chunked"}, b"{}"))
         await response.close()
-
-    play(scenario, serve)
     assert heard[0][1] == b"{}"
     assert "chunked" not in heard[0][0]
 
 
-def test_answer_before_the_body_is_sent_is_read_and_its_connection_not_used_again():
+async def test_answer_before_the_body_is_sent_is_read_and_its_connection_not_used_again():
     """The rest of the first body would be read as the second request."""
 
     async def serve(connection):
@@ -234,22 +212,18 @@ def test_answer_before_the_body_is_sent_is_read_and_its_connection_not_used_agai
         await connection.say(answer(b"too long" if connection.number == 0 else b"ok", status="413 Content Too Large"))
         await connection.wait_until_left()
 
-    async def scenario(transport, server):
+    async with playing(serve) as (transport, server):
         answers = [await ask(transport, server.url, content) for content in (b"x" * 20_000_000, b"{}")]
-        return answers, len(server.connections)
-
-    assert play(scenario, serve) == ([(413, b"too long"), (413, b"ok")], 2)
+        assert (answers, len(server.connections)) == ([(413, b"too long"), (413, b"ok")], 2)
 
 
 # what breaks
 
 
-def test_header_that_would_be_two_is_refused():
-    async def scenario(transport, server):
-        await transport.send(HttpRequest(server.url, {"x-a": "1\r\nx-b: 2"}, b"{}"))
-
-    with pytest.raises(UpstreamFailure, match="a header or the URL cannot be sent") as caught:
-        play(scenario, saying(answer()))
+async def test_header_that_would_be_two_is_refused():
+    async with playing(saying(answer())) as (transport, server):
+        with pytest.raises(UpstreamFailure, match="a header or the URL cannot be sent") as caught:
+            await transport.send(HttpRequest(server.url, {"x-a": "1\r\nx-b: 2"}, b"{}"))
     assert caught.value.kind is FailureKind.BAD_REQUEST
 
 
@@ -262,22 +236,23 @@ def test_header_that_would_be_two_is_refused():
     ],
     ids=["length too long", "no last chunk", "within a chunk"],
 )
-def test_body_that_ends_early_is_a_broken_connection(said):
+async def test_body_that_ends_early_is_a_broken_connection(said):
     async def serve(connection):
         await connection.request()
         await connection.say(said)
 
-    with pytest.raises(UpstreamFailure, match="the connection broke in the middle of the answer") as caught:
-        play(lambda transport, server: ask(transport, server.url), serve)
+    async with playing(serve) as (transport, server):
+        with pytest.raises(UpstreamFailure, match="the connection broke in the middle of the answer") as caught:
+            await ask(transport, server.url)
     assert (caught.value.kind, caught.value.status) == (FailureKind.CONNECTION, 200)
 
 
-def test_chunk_without_a_size_is_a_broken_connection():
+async def test_chunk_without_a_size_is_a_broken_connection():
     with pytest.raises(UpstreamFailure, match="the connection broke in the middle of the answer"):
-        ask_once(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n", b"zz\r\nhello\r\n")
+        await ask_once(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n", b"zz\r\nhello\r\n")
 
 
-def test_pieces_before_a_break_are_given():
+async def test_pieces_before_a_break_are_given():
     pieces = []
 
     async def serve(connection):
@@ -286,23 +261,19 @@ def test_pieces_before_a_break_are_given():
         await asyncio.sleep(0.05)
         connection.reset()
 
-    async def scenario(transport, server):
+    async with playing(serve) as (transport, server):
         response = await transport.send(request(server.url))
-        try:
+        with pytest.raises(UpstreamFailure, match="broke in the middle of the answer"):  # noqa: PT012
             async for piece in response.chunks():
                 pieces.append(piece)  # noqa: PERF401  (what came before the failure counts)
-        finally:
-            await response.close()
-
-    with pytest.raises(UpstreamFailure, match="broke in the middle of the answer"):
-        play(scenario, serve)
+        await response.close()
     assert b"".join(pieces) == b"data: 1\n\ndata: 2\n\n"
 
 
-def test_damaged_compression_is_malformed():
+async def test_damaged_compression_is_malformed():
     damaged = answer(b"no gzip at all", "content-encoding: gzip")
     with pytest.raises(UpstreamFailure, match="cannot be decompressed") as caught:
-        ask_once(damaged)
+        await ask_once(damaged)
     assert caught.value.kind is FailureKind.MALFORMED
 
 
@@ -316,51 +287,40 @@ def test_damaged_compression_is_malformed():
     ],
     ids=["not HTTP", "long header", "many headers", "two lengths"],
 )
-def test_head_that_is_no_answer_is_malformed(said):
+async def test_head_that_is_no_answer_is_malformed(said):
     with pytest.raises(UpstreamFailure, match="the answer is not HTTP, or its headers are too large") as caught:
-        ask_once(said)
+        await ask_once(said)
     assert caught.value.kind is FailureKind.MALFORMED
 
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\ncontent-le"], ids=["silent", "within the head"])
-def test_connection_that_breaks_before_an_answer_is_said_and_not_asked_again(said):
+async def test_connection_that_breaks_before_an_answer_is_said_and_not_asked_again(said):
     async def serve(connection):
         await connection.request()
         await connection.say(said)
 
-    async def scenario(transport, server):
+    async with playing(serve) as (transport, server):
         with pytest.raises(UpstreamFailure, match="the connection broke before an answer") as caught:
             await ask(transport, server.url)
-        return caught.value.kind, len(server.connections)
-
-    assert play(scenario, serve) == (FailureKind.CONNECTION, 1)
+        assert (caught.value.kind, len(server.connections)) == (FailureKind.CONNECTION, 1)
 
 
-def test_refused_connection_is_said_without_what_was_sent():
-    async def scenario(transport, _):
-        await ask(transport, "http://127.0.0.1:1")
-
-    with pytest.raises(UpstreamFailure, match=r"127.0.0.1:1: the connection failed \(Connection refused\)") as caught:
-        play(scenario, saying())
+async def test_refused_connection_is_said_without_what_was_sent():
+    async with playing(saying()) as (transport, _):
+        with pytest.raises(
+            UpstreamFailure, match=r"127.0.0.1:1: the connection failed \(Connection refused\)"
+        ) as caught:
+            await ask(transport, "http://127.0.0.1:1")
     assert caught.value.kind is FailureKind.CONNECTION
 
 
-def test_unknown_host_is_said():
-    async def scenario(transport, _):
-        await ask(transport, "http://models.invalid")
-
-    with pytest.raises(UpstreamFailure, match="models.invalid: the connection failed"):
-        play(scenario, saying())
+async def test_unknown_host_is_said():
+    async with playing(saying()) as (transport, _):
+        with pytest.raises(UpstreamFailure, match="models.invalid: the connection failed"):
+            await ask(transport, "http://models.invalid")
 
 
-def test_waiting_for_a_free_connection_is_bounded():
-    async def scenario(transport, server):
-        first = await transport.send(request(server.url))
-        with pytest.raises(UpstreamFailure, match=r"no connection within 0.05 s \(at most 1 are open\)") as caught:
-            await transport.send(request(server.url))
-        await first.close()
-        assert (await ask_length(transport, server.url)) == 200
-        return caught.value.kind
+async def test_waiting_for_a_free_connection_is_bounded():
 
     async def ask_length(transport, url):
         response = await transport.send(request(url))
@@ -368,34 +328,36 @@ def test_waiting_for_a_free_connection_is_bounded():
         return response.status
 
     endless = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n"
-    assert play(scenario, saying(endless), Connecting(1, 0.05)) is FailureKind.TIMEOUT
+    async with playing(saying(endless), Connecting(1, 0.05)) as (transport, server):
+        first = await transport.send(request(server.url))
+        with pytest.raises(UpstreamFailure, match=r"no connection within 0.05 s \(at most 1 are open\)") as caught:
+            await transport.send(request(server.url))
+        await first.close()
+        assert (await ask_length(transport, server.url)) == 200
+        assert caught.value.kind is FailureKind.TIMEOUT
 
 
-def test_handshake_that_never_ends_is_bounded():
+async def test_handshake_that_never_ends_is_bounded():
     async def silent(connection):
         await connection.wait_until_left()
 
-    async def scenario(transport, server):
-        await ask(transport, server.url.replace("http:", "https:"))
-
-    with pytest.raises(UpstreamFailure, match="no connection within 0.1 s") as caught:
-        play(scenario, silent, Connecting(connect_s=0.1))
+    async with playing(silent, Connecting(connect_s=0.1)) as (transport, server):
+        with pytest.raises(UpstreamFailure, match="no connection within 0.1 s") as caught:
+            await ask(transport, server.url.replace("http:", "https:"))
     assert caught.value.kind is FailureKind.TIMEOUT
 
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n", b"HTTP/1.1 200 OK\r\nx"])
-def test_key_is_in_no_failure(said):
+async def test_key_is_in_no_failure(said):
     """Not in what is printed of it either, with all that caused it."""
 
     async def serve(connection):
         await connection.request()
         await connection.say(said)
 
-    async def scenario(transport, server):
-        await transport.send(request(server.url, authorization="Bearer sk-canary"))
-
-    with pytest.raises(UpstreamFailure, match="127.0.0.1") as caught:
-        play(scenario, serve)
+    async with playing(serve) as (transport, server):
+        with pytest.raises(UpstreamFailure, match="127.0.0.1") as caught:
+            await transport.send(request(server.url, authorization="Bearer sk-canary"))
     chain, failure = [], caught.value
     while failure is not None:
         chain.append(f"{failure!r} {failure} {vars(failure)}")
@@ -403,60 +365,52 @@ def test_key_is_in_no_failure(said):
     assert "canary" not in " ".join(chain)
 
 
-def test_proxy_that_refuses_is_said():
+async def test_proxy_that_refuses_is_said():
     async def serve(connection):
         await connection.request()
         await connection.say(answer(b"", status="407 Proxy Authentication Required"))
 
-    async def scenario(_, server):
+    async with playing(serve) as (_, server):
         transport = AiohttpTransport(Connecting(proxy_url=server.url))
-        try:
+        with pytest.raises(UpstreamFailure, match="models.invalid: the proxy answered 407") as caught:
             await ask(transport, "https://models.invalid")
-        finally:
-            await transport.close()
-
-    with pytest.raises(UpstreamFailure, match="models.invalid: the proxy answered 407") as caught:
-        play(scenario, serve)
+        await transport.close()
     assert caught.value.kind is FailureKind.CONNECTION
 
 
-def test_untrusted_certificate_is_refused(certificate):
+async def test_untrusted_certificate_is_refused(certificate):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*certificate)
-
-    async def scenario(transport, server):
-        await ask(transport, server.url)
-
-    with pytest.raises(UpstreamFailure, match="its certificate is not trusted") as caught:
-        play(scenario, saying(answer()), ssl=context)
+    async with playing(saying(answer()), ssl=context) as (transport, server):
+        with pytest.raises(UpstreamFailure, match="its certificate is not trusted") as caught:
+            await ask(transport, server.url)
     assert caught.value.kind is FailureKind.CONNECTION
 
 
-def test_trusted_certificate_is_accepted(certificate, monkeypatch):
+async def test_trusted_certificate_is_accepted(certificate, monkeypatch):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*certificate)
     trusting = ssl.create_default_context(cafile=str(certificate[0]))
     monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", trusting)
-    assert play(lambda transport, server: ask(transport, server.url), saying(answer(b"safe")), ssl=context) == (
-        200,
-        b"safe",
-    )
+    async with playing(saying(answer(b"safe")), ssl=context) as (transport, server):
+        assert await ask(transport, server.url) == (
+            200,
+            b"safe",
+        )
 
 
 # connections
 
 
-def test_connection_is_kept():
-    async def scenario(transport, server):
+async def test_connection_is_kept():
+    async with playing(saying(chunked(b"ab", b"c"))) as (transport, server):
         for _ in range(3):
             assert await ask(transport, server.url) == (200, b"abc")
-        return len(server.connections)
-
-    assert play(scenario, saying(chunked(b"ab", b"c"))) == 1
+        assert len(server.connections) == 1
 
 
 @pytest.mark.parametrize("farewell", ["close", "reset"])
-def test_kept_connection_that_died_is_replaced_once(farewell):
+async def test_kept_connection_that_died_is_replaced_once(farewell):
     """The first request is answered; the server ends the connection when the second arrives on it, without a word."""
     heard = []
 
@@ -468,30 +422,26 @@ def test_kept_connection_that_died_is_replaced_once(farewell):
             if farewell == "reset":
                 connection.reset()
 
-    async def scenario(transport, server):
-        return [await ask(transport, server.url, body) for body in (b"1", b"2")]
-
-    assert play(scenario, serve) == [(200, b"ok"), (200, b"ok")]
+    async with playing(serve) as (transport, server):
+        assert [await ask(transport, server.url, body) for body in (b"1", b"2")] == [(200, b"ok"), (200, b"ok")]
     assert heard == [(0, b"1"), (0, b"2"), (1, b"2")]
 
 
-def test_second_try_is_the_last():
+async def test_second_try_is_the_last():
     async def serve(connection):
         await connection.request()
         if connection.number == 0:
             await connection.say(answer(b"ok"))
             await connection.request()
 
-    async def scenario(transport, server):
+    async with playing(serve) as (transport, server):
         await ask(transport, server.url)
         with pytest.raises(UpstreamFailure, match="broke before an answer"):
             await ask(transport, server.url)
-        return len(server.connections)
-
-    assert play(scenario, serve) == 2
+        assert len(server.connections) == 2
 
 
-def test_kept_connection_that_breaks_at_work_is_not_asked_again(monkeypatch):
+async def test_kept_connection_that_breaks_at_work_is_not_asked_again(monkeypatch):
     """After `STALE_WITHIN_S` the provider was at work: asking again would pay twice."""
     monkeypatch.setattr("router_model.serving.providers.transport.STALE_WITHIN_S", 0.02)
 
@@ -501,53 +451,52 @@ def test_kept_connection_that_breaks_at_work_is_not_asked_again(monkeypatch):
         await connection.request()
         await asyncio.sleep(0.1)
 
-    async def scenario(transport, server):
+    async with playing(serve) as (transport, server):
         await ask(transport, server.url)
         with pytest.raises(UpstreamFailure, match="broke before an answer"):
             await ask(transport, server.url)
-        return len(server.connections)
-
-    assert play(scenario, serve) == 1
+        assert len(server.connections) == 1
 
 
-def test_connection_that_was_closed_while_idle_is_not_used():
+async def test_connection_that_was_closed_while_idle_is_not_used():
     async def serve(connection):
         await connection.request()
         await connection.say(answer(b"ok"))
 
-    async def scenario(transport, server):
+    async with playing(serve) as (transport, server):
         for _ in range(2):
             assert (await ask(transport, server.url))[0] == 200
             await asyncio.sleep(0.05)
-        return len(server.connections)
-
-    assert play(scenario, serve) == 2
+        assert len(server.connections) == 2
 
 
-def test_response_that_is_not_read_to_its_end_ends_its_connection():
+async def test_response_that_is_not_read_to_its_end_ends_its_connection():
     async def serve(connection):
         await connection.request()
         await connection.say(chunked(b"data: 1\n\n")[:-5])
         await connection.wait_until_left()
-
-    async def scenario(transport, server):
-        for n in range(2):
-            response = await transport.send(request(server.url))
-            assert [piece async for piece in first(response.chunks())] == [b"data: 1\n\n"]
-            await response.close()
-            await server.connections[n].left.wait()
-        return len(server.connections), transport.n_open
 
     async def first(pieces):
         async for piece in pieces:
             yield piece
             return
 
-    assert play(scenario, serve) == (2, 0)
+    async with playing(serve) as (transport, server):
+        for n in range(2):
+            response = await transport.send(request(server.url))
+            assert [piece async for piece in first(response.chunks())] == [b"data: 1\n\n"]
+            await response.close()
+            await server.connections[n].left.wait()
+        assert (len(server.connections), transport.n_open) == (2, 0)
 
 
-def test_cancelling_ends_the_connection_before_the_headers():
-    async def scenario(transport, server):
+async def test_cancelling_ends_the_connection_before_the_headers():
+
+    async def serve(connection):
+        await connection.request()
+        await connection.wait_until_left()
+
+    async with playing(serve) as (transport, server):
         call = asyncio.create_task(transport.send(request(server.url)))
         await server.visited.wait()
         await asyncio.sleep(0.02)
@@ -555,16 +504,10 @@ def test_cancelling_ends_the_connection_before_the_headers():
         with pytest.raises(asyncio.CancelledError):
             await call
         await server.connections[0].left.wait()
-        return transport.n_open
-
-    async def serve(connection):
-        await connection.request()
-        await connection.wait_until_left()
-
-    assert play(scenario, serve) == 0
+        assert transport.n_open == 0
 
 
-def test_cancelling_ends_the_connection_while_the_body_is_sent():
+async def test_cancelling_ends_the_connection_while_the_body_is_sent():
     """The server does not read, so that of 32 MB most is still to be sent; flushing it would never end."""
     go = asyncio.Event()
 
@@ -572,7 +515,7 @@ def test_cancelling_ends_the_connection_while_the_body_is_sent():
         await go.wait()
         await connection.wait_until_left()
 
-    async def scenario(transport, server):
+    async with playing(serve) as (transport, server):
         call = asyncio.create_task(transport.send(request(server.url, b"x" * 32_000_000)))
         await server.visited.wait()
         await asyncio.sleep(0.05)
@@ -583,16 +526,15 @@ def test_cancelling_ends_the_connection_while_the_body_is_sent():
         go.set()
         await server.connections[0].left.wait()
 
-    play(scenario, serve)
 
-
-def test_abandoned_streams_leave_nothing_open():
+async def test_abandoned_streams_leave_nothing_open():
     async def serve(connection):
         await connection.request()
         await connection.say(chunked(b"data: 1\n\n")[:-5])
         await connection.wait_until_left()
 
-    async def scenario(transport, server):
+    async with playing(serve, Connecting(50)) as (transport, server):
+
         async def abandon():
             response = await transport.send(request(server.url))
             async for _ in response.chunks():
@@ -602,41 +544,35 @@ def test_abandoned_streams_leave_nothing_open():
         for _ in range(20):
             await asyncio.gather(*(abandon() for _ in range(50)))
         await asyncio.gather(*(connection.left.wait() for connection in server.connections))
-        return len(server.connections), transport.n_open
-
-    assert play(scenario, serve, Connecting(50)) == (1000, 0)
+        assert (len(server.connections), transport.n_open) == (1000, 0)
 
 
 # the end
 
 
-def test_closed_transport_refuses():
-    async def scenario(transport, server):
+async def test_closed_transport_refuses():
+    async with playing(saying(answer())) as (transport, server):
         await transport.close()
-        await ask(transport, server.url)
-
-    with pytest.raises(UpstreamFailure, match="the service is shutting down"):
-        play(scenario, saying(answer()))
+        with pytest.raises(UpstreamFailure, match="the service is shutting down"):
+            await ask(transport, server.url)
 
 
-def test_closing_ends_calls_under_way():
-    async def scenario(transport, server):
+async def test_closing_ends_calls_under_way():
+    async with playing(saying(chunked(b"a")[:-5])) as (transport, server):
         response = await transport.send(request(server.url))
         await transport.close()
         with pytest.raises(UpstreamFailure, match="broke in the middle of the answer"):
             _ = [piece async for piece in response.chunks()]
         await response.close()
-        return transport.n_open
-
-    assert play(scenario, saying(chunked(b"a")[:-5])) == 0
+        assert transport.n_open == 0
 
 
-def test_retired_transport_serves_on_and_keeps_no_connection():
+async def test_retired_transport_serves_on_and_keeps_no_connection():
     async def serve(connection):
         while (await connection.request())[0]:
             await connection.say(answer(b"ok"))
 
-    async def scenario(transport, server):
+    async with playing(serve) as (transport, server):
         await ask(transport, server.url)
         response = await transport.send(request(server.url))
         await transport.retire()
@@ -646,6 +582,4 @@ def test_retired_transport_serves_on_and_keeps_no_connection():
         assert await ask(transport, server.url) == (200, b"ok")  # whoever still has it may go on
         for connection in server.connections:
             await connection.left.wait()
-        return len(server.connections)
-
-    assert play(scenario, serve) == 2
+        assert len(server.connections) == 2

@@ -46,7 +46,7 @@ def until(check):
     pytest.fail("it did not happen within 3 s")
 
 
-def test_a_client_that_has_left_is_told_at_once_and_nobody_twice():
+async def test_a_client_that_has_left_is_told_at_once_and_nobody_twice():
     told = []
     client = Client(lambda: told.append("listens"))
     for name in ("one", "other"):
@@ -56,15 +56,11 @@ def test_a_client_that_has_left_is_told_at_once_and_nobody_twice():
     client.forget(forgotten)
     client.leave()
     client.leave()
-
-    async def later():
-        client.call_when_gone(late := partial(told.append, "late"))
-        client.call_when_gone(never := partial(told.append, "never"))
-        client.forget(never)
-        assert late not in told  # what asks goes on first
-        await asyncio.sleep(0)
-
-    asyncio.run(later())
+    client.call_when_gone(late := partial(told.append, "late"))
+    client.call_when_gone(never := partial(told.append, "never"))
+    client.forget(never)
+    assert late not in told  # what asks goes on first
+    await asyncio.sleep(0)
     assert sorted(told) == ["late", *["listens"] * 3, "one", "other"]
 
 

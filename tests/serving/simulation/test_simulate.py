@@ -1,6 +1,5 @@
 """Simulated production: what the log says is what the world brought."""
 
-import asyncio
 import json
 import shutil
 import sqlite3
@@ -9,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from asked_log import asked
 from command_line import run_command
 from log_records import decision
 from simulated_world import POEM, SUM
@@ -21,7 +21,7 @@ from router_model.router import Router
 from router_model.saved.place import Mode
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.export import export_log
-from router_model.serving.decision_log.opening import open_spool, open_store
+from router_model.serving.decision_log.opening import open_spool
 from router_model.serving.decision_log.rows import batch_of, row_of
 from router_model.serving.decision_log.store import Period
 from router_model.serving.simulation.simulate import Trying, simulate
@@ -73,16 +73,7 @@ def read(path, query):
 
 def exported(path, tmp_path):
     """Return the log as an outcome table that has gone through ``router-model import``, by decision."""
-
-    async def export():
-        store = open_store(f"sqlite:///{path}")
-        await store.open(create=False)
-        try:
-            await export_log(store, tmp_path / "log.parquet", Period())
-        finally:
-            await store.close()
-
-    asyncio.run(export())
+    asked(f"sqlite:///{path}", lambda store: export_log(store, tmp_path / "log.parquet", Period()))
     done = run_command("import", tmp_path / "log.parquet", "--out", tmp_path / "table.parquet")
     assert done.returncode == 0, done.stderr
     return {row["prompt_id"]: row for row in pl.read_parquet(tmp_path / "table.parquet").iter_rows(named=True)}

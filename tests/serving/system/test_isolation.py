@@ -1,6 +1,5 @@
 """A hostile caller beside a healthy one, over HTTP through the whole service, with one provider and one key."""
 
-import asyncio
 from itertools import cycle, islice
 
 import pytest
@@ -16,19 +15,15 @@ def service(trained, tmp_path_factory):
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
-def test_what_a_hostile_caller_provokes_is_not_the_healthy_ones(service, scenario):
+async def test_what_a_hostile_caller_provokes_is_not_the_healthy_ones(service, scenario):
     """They call in turn: all of the healthy one's calls are answered, each by the first of its models that can."""
     hostile, healthy = Seen(), Seen()
-
-    async def play():
-        if scenario.outage:
-            await service.end_of_outage(scenario)
-        async with service.client("hostile") as foe, service.client("healthy") as friend:
-            for prompt in islice(cycle(scenario.prompts), N_CALLS):
-                await ask(foe, scenario, prompt, ("a",), hostile)
-                await ask(friend, scenario, "hi", scenario.models, healthy)
-
-    asyncio.run(play())
+    if scenario.outage:
+        await service.end_of_outage(scenario)
+    async with service.client("hostile") as foe, service.client("healthy") as friend:
+        for prompt in islice(cycle(scenario.prompts), N_CALLS):
+            await ask(foe, scenario, prompt, ("a",), hostile)
+            await ask(friend, scenario, "hi", scenario.models, healthy)
     assert healthy.statuses == {200: N_CALLS}
     assert set(hostile.statuses) <= scenario.statuses
     if "!bad" in scenario.prompts:

@@ -46,16 +46,12 @@ async def leave(client, surface, model, *, after_token):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("after_token", "play"), [(False, "late_first_token"), (True, "slow"), (False, "silence")])
-def test_a_client_that_leaves_hangs_up_on_the_provider(proxy, upstream, kind, after_token, play):
+async def test_a_client_that_leaves_hangs_up_on_the_provider(proxy, upstream, kind, after_token, play):
     """At once; and what was consumed is in the log, as nobody's failure."""
     model = f"{kind}.alone.{play}.leaver-{after_token}"
-
-    async def go():
-        async with client_of(proxy) as client:
-            await leave(client, "chat", model, after_token=after_token)
-        return time.monotonic()
-
-    left_s = asyncio.run(go())
+    async with client_of(proxy) as client:
+        await leave(client, "chat", model, after_token=after_token)
+    left_s = time.monotonic()
     (received,) = [
         one for one in upstream.received if asks(f"leaver-{after_token}", one) and (one.play, one.kind) == (play, kind)
     ]
@@ -66,18 +62,14 @@ def test_a_client_that_leaves_hangs_up_on_the_provider(proxy, upstream, kind, af
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_client_that_leaves_a_whole_answer_hangs_up_too(proxy, upstream, kind):
+async def test_a_client_that_leaves_a_whole_answer_hangs_up_too(proxy, upstream, kind):
     model = f"{kind}.alone.silence.whole-leaver"
-
-    async def go():
-        path, body = body_of("chat", model, stream=False)
-        async with client_of(proxy) as client:
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.4):
-                    await client.post(path, json=body)
-        return time.monotonic()
-
-    left_s = asyncio.run(go())
+    path, body = body_of("chat", model, stream=False)
+    async with client_of(proxy) as client:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.4):
+                await client.post(path, json=body)
+    left_s = time.monotonic()
     (received,) = [one for one in upstream.received if asks("whole-leaver", one) and one.kind == kind]
     eventually(lambda: received.gone_s, "the provider saw it", limit_s=5)
     assert received.gone_s - left_s < WITHIN_S

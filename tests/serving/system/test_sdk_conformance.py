@@ -233,21 +233,18 @@ def test_a_stream_that_breaks_raises(clients, surface):
         SURFACES[surface].stream(clients[surface], f"{kind}.alone.cut_stream.sdk-{surface}")
 
 
-def test_async_clients(proxy, direct):
-    async def ask():
-        async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key=proxy.key, max_retries=0) as client:
-            messages = [{"role": "user", "content": "What is 6 times 7?"}]
-            answers = await asyncio.gather(
-                *(
-                    client.chat.completions.create(
-                        model=f"{kind}/m", messages=messages, max_tokens=100, stop=["END", "FIN"]
-                    )
-                    for kind in KINDS
+async def test_async_clients(proxy, direct):
+    async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key=proxy.key, max_retries=0) as client:
+        messages = [{"role": "user", "content": "What is 6 times 7?"}]
+        answers = await asyncio.gather(
+            *(
+                client.chat.completions.create(
+                    model=f"{kind}/m", messages=messages, max_tokens=100, stop=["END", "FIN"]
                 )
+                for kind in KINDS
             )
-        return [Chat.seen(answer) for answer in answers]
-
-    assert asyncio.run(ask()) == [direct("chat", "stop")] * len(KINDS)
+        )
+    assert [Chat.seen(answer) for answer in answers] == [direct("chat", "stop")] * len(KINDS)
 
 
 @pytest.mark.parametrize("surface", ["chat", "messages"])

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model.features import PromptError
-from router_model.training.benchmark.leakage import N_EXAMPLES, audit, audit_split, without_twins
+from router_model.training.benchmark.leakage import N_EXAMPLES, audit
 from router_model.training.table.outcomes import MATRIX_COLUMNS, Outcomes, read_outcomes
-from router_model.training.table.split import Split, split_prompts
+from router_model.training.table.split import split_prompts
 
 pytestmark = pytest.mark.slow
 
@@ -143,23 +143,6 @@ def test_a_leak_is_one_from_either_side(train, test):
     assert bool(audit(train, test).twins) == bool(audit(test, train).twins)
 
 
-def test_leaving_out_takes_from_test_and_calibration_only():
-    """Rows: 0-4 train, 5-7 calibration (5 as row 0), 8-11 test (8 near row 0, 9 as row 6, 10 and 11 alike)."""
-    fresh = ["What is a quaternion?", "Name three rivers in Peru.", "How do tides work?"]
-    prompts = [
-        *[QUESTION, *OTHERS],
-        *[QUESTION.lower(), fresh[0], fresh[1]],
-        *[QUESTION.replace("14", "15"), fresh[0], fresh[2], fresh[2]],
-    ]
-    outcomes = outcomes_of(prompts)
-    split = Split(np.arange(5), np.arange(5, 8), np.arange(8, 12))
-    kept = without_twins(outcomes, split)
-    assert (kept.train.tolist(), kept.calibration.tolist(), kept.test.tolist()) == ([0, 1, 2, 3, 4], [6, 7], [10, 11])
-    found = audit_split(outcomes, split)
-    assert [(twin.test_row, twin.test_id, twin.train_id) for twin in found.twins] == [(0, "p8", "p0")]
-    assert audit_split(outcomes, kept).twins == ()
-
-
 @pytest.mark.parametrize("threshold", [0, 1.1, float("nan")])
 def test_impossible_thresholds_are_refused(threshold):
     with pytest.raises(ValueError, match="expected a similarity above 0 and at most 1"):
@@ -180,5 +163,6 @@ def test_what_is_no_prompt_is_refused():
 @pytest.mark.parametrize(("table", "n_exact", "n_near"), [("zeroeval", 0, 1), ("mmlu_pro", 64, 46)])
 def test_real_tables_leak_as_documented(real_data, table, n_exact, n_near):
     outcomes = read_outcomes(real_data / table / "outcomes.parquet")
-    found = audit_split(outcomes, split_prompts(outcomes.prompt_ids, seed=0))
+    split = split_prompts(outcomes.prompt_ids, seed=0)
+    found = audit(outcomes.take(split.train).prompts, outcomes.take(split.test).prompts)
     assert (found.n_exact, found.n_near) == (n_exact, n_near)

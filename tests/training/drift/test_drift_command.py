@@ -1,20 +1,18 @@
 """``router-model drift`` on the calls of a made-up service, in which one thing after the other changes."""
 
-import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
 import pytest
+from asked_log import written
 from command_line import run_command
 from log_records import attempt, decision, feedback
 from simulated_world import SUM, simulate
 from written_page import text_of
 
 from router_model.errors import TableError
-from router_model.serving.decision_log.opening import open_store
-from router_model.serving.decision_log.rows import batch_of, row_of
 from router_model.training.drift.watch import read_calls, watch
 
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
@@ -142,14 +140,7 @@ def test_what_people_and_prometheus_read(trained, calls, tmp_path):
 def test_a_log_by_its_url(trained, tmp_path):
     url = f"sqlite:///{tmp_path}/log.db"
     records = [record for i in range(40) for record in (decision(i), attempt(i), feedback(i, 0.9))]
-
-    async def write():
-        store = open_store(url)
-        await store.open()
-        await store.write(batch_of(map(row_of, records)), "batch")
-        await store.close()
-
-    asyncio.run(write())
+    written(url, *records)
     spool = ("--spool", tmp_path / "spool")
     done = run_command("drift", trained.path, "--log", url, *spool, "--json")
     assert json.loads(done.stdout)["n_calls"] == 40

@@ -2,15 +2,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from simulated_world import simulate
+from simulated_world import outcomes_in, simulate
 
 from router_model.features import load_encoder
 from router_model.features.featuriser import featurise
-from router_model.training.importing.checks import check_batch
 from router_model.training.measuring.evaluate import evaluate
 from router_model.training.metrics import Points, Singles, aiq, frontier_null, level_predictions
 from router_model.training.metrics.null import N_PERMUTATIONS
-from router_model.training.table.outcomes import outcomes_of
 from router_model.training.table.split import split_prompts
 from router_model.training.train import Run, TrainConfig
 
@@ -93,7 +91,7 @@ def test_training_on_shuffled_labels_gains_what_the_null_says(catalog):
     """Eight tables of 300 prompts: the null of a router that learned, and the gain of one that could learn nothing."""
     encoder, shuffled, nulls, gains = load_encoder("static"), [], [], []
     for seed in range(8):
-        outcomes = outcomes_of(check_batch(simulate(300, seed=seed))[0], origin="test")
+        outcomes = outcomes_in(simulate(300, seed=seed))
         order = np.random.default_rng(seed).permutation(300)
         features, split = featurise(outcomes.prompts, encoder), split_prompts(outcomes.split_keys, seed=seed)
         for quality in (outcomes.quality, outcomes.quality[order]):

@@ -8,13 +8,11 @@ pytest.importorskip("altair", reason="extra 'report' is not installed")
 pytest.importorskip("playwright", reason="playwright is not installed")
 
 from playwright import sync_api
-from simulated_world import simulate
+from simulated_world import outcomes_in, simulate
 
 from router_model.pages.render import write_page
-from router_model.training.importing.checks import check_batch
 from router_model.training.reporting.report import report_on_table
 from router_model.training.reporting.report_page import report_page
-from router_model.training.table.outcomes import outcomes_of
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -31,8 +29,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def report(trained, tmp_path_factory):
-    good, _ = check_batch(simulate(300, seed=8))
-    outcomes = outcomes_of(good, origin="test")
+    outcomes = outcomes_in(simulate(300, seed=8))
     found = report_on_table(trained.router, outcomes, source="fresh", requests_a_month=10_000, today={"large": 1.0})
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_page(report_page(found, name="router"), path)

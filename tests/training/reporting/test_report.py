@@ -13,11 +13,10 @@ pytest.importorskip("altair", reason="extra 'report' is not installed")
 
 from command_line import run_command
 from explored_log import explored_log
-from simulated_world import simulate
+from simulated_world import outcomes_in, simulate
 
 from router_model.errors import RequestError, TableError
 from router_model.pages.blocks import Figure, Numbers, Table
-from router_model.training.importing.checks import check_batch
 from router_model.training.measuring.by_task import difference_by_task
 from router_model.training.measuring.evaluate import evaluate
 from router_model.training.measuring.failures import failing_kinds
@@ -26,22 +25,15 @@ from router_model.training.reporting.first_screen import first_screen, headline,
 from router_model.training.reporting.report import Today, report_on_log, report_on_table
 from router_model.training.reporting.report_page import report_page
 from router_model.training.reporting.volume import UNKNOWN, of_log, stated
-from router_model.training.table.outcomes import outcomes_of
 
 SAVES = Difference(
     Estimate(-0.002, -0.008, 0.004), Estimate(0.4, 0.3, 0.5), 2000, 2000, saved_usd=Estimate(0.004, 0.003, 0.005)
 )
 
 
-def table(frame):
-    good, problems = check_batch(frame)
-    assert not problems
-    return outcomes_of(good, origin="test")
-
-
 @pytest.fixture(scope="module")
 def fresh():
-    return table(simulate(500, seed=8))
+    return outcomes_in(simulate(500, seed=8))
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +153,7 @@ def test_tasks_are_all_of_the_table_and_small_ones_are_pooled(trained):
     ids = frame["prompt_id"].unique(maintain_order=True).to_list()
     task_of = {name: f"small {place % 5}" if place < 50 else "large" for place, name in enumerate(ids)}
     frame = frame.with_columns(task=pl.col("prompt_id").replace_strict(task_of))
-    decided = evaluate(trained.router, table(frame), include_seen=True, keep_decisions=True).decided
+    decided = evaluate(trained.router, outcomes_in(frame), include_seen=True, keep_decisions=True).decided
     found = difference_by_task(decided)
     assert [(one.task, one.difference.n_prompts) for one in found.shown] == [
         ("large", 250), ("5 small tasks", 50)

@@ -90,7 +90,7 @@ class CostHeads:
         return np.exp(np.clip(self.heads.predict(vectors), self.low, self.high)) * self.smearing
 
 
-def fit_costs(trial: Trial, penalties: Sequence[float] = PENALTIES) -> CostHeads:
+def fit_costs(trial: Trial) -> CostHeads:
     """Fit known costs of training prompts, with the penalty that has the least squared error of log cost on validation.
 
     A model without a known cost gets the highest mean cost, as in `record`.
@@ -101,11 +101,11 @@ def fit_costs(trial: Trial, penalties: Sequence[float] = PENALTIES) -> CostHeads
     floor = np.maximum(mean * _FLOOR_SHARE, _FLOOR_USD)
     logs = np.log(np.maximum(cost, floor))
     wanted = np.log(np.maximum(trial.validation.cost_usd, floor))
-    path = ridge_path(vectors, logs, penalties)
+    path = ridge_path(vectors, logs, PENALTIES)
     errors = [np.nanmean((heads.predict(vectors_of(trial.validation)) - wanted) ** 2) for heads in path]
     chosen = int(np.argmin(errors))
     low, high = np.nanmin(logs, axis=0), np.nanmax(logs, axis=0)
     known = ~np.isnan(cost)
     fitted = np.exp(np.clip(path[chosen].predict(vectors), low, high))
     smearing = np.where(known, cost, 0).sum(axis=0) / np.where(known, fitted, 0).sum(axis=0)
-    return CostHeads(path[chosen], low, high, smearing, penalties[chosen])
+    return CostHeads(path[chosen], low, high, smearing, PENALTIES[chosen])

@@ -23,14 +23,12 @@ from router_model.training.importing.adapters import (
     openai_batch,
     openai_evals,
     openai_stored,
-    openinference,
-    otel,
     outcomes,
     paretobandit,
     promptfoo,
     ragas,
     routerbench,
-    vercel,
+    spans,
 )
 from router_model.training.importing.conversion import Source
 from router_model.training.importing.layout import Layout
@@ -39,8 +37,8 @@ from router_model.training.importing.problems import RecordError
 _IN_ORDER: Final = (
     routerbench.ADAPTER,
     paretobandit.ADAPTER,
-    vercel.ADAPTER,
-    openinference.ADAPTER,
+    spans.VERCEL_AI,
+    spans.PHOENIX,
     lm_eval.ADAPTER,
     inspect_ai.ADAPTER,
     promptfoo.ADAPTER,
@@ -52,7 +50,7 @@ _IN_ORDER: Final = (
     alpaca_eval.ADAPTER,
     mt_bench.ADAPTER,
     mt_bench_pairs.ADAPTER,
-    otel.ADAPTER,  # after the other conventions, because their spans look like OpenTelemetry's too
+    spans.OTEL,  # after the other conventions, because their spans look like OpenTelemetry's too
     llmrouterbench.ADAPTER,
     langsmith.ADAPTER,
     langfuse.ADAPTER,
