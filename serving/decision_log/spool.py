@@ -71,6 +71,7 @@ class Segment:
         self.n_bytes = os.fstat(descriptor).st_size
         self.began = time.monotonic()
         self._descriptor = descriptor
+        self._n_rejected = 0
 
     @classmethod
     def make(cls, folder: Path, tag: str) -> "Segment":
@@ -126,15 +127,26 @@ class Segment:
         self.n_records += len(lines)
 
     def rows(self, reject: Callable[[bytes, str], object] = _ignore) -> Iterator[tuple[Kind, Row]]:
-        """Yield the records that can be read; lines that hold none are said, and given to `reject` with the reason."""
-        n_unreadable, why = 0, ""
-        for line in self.lines(reject):
+        """Yield the records that can be read; lines that hold none are said, and given to `reject` with the reason.
+
+        A segment is read again if the store went away meanwhile; `reject` gets a line the first time only.
+        """
+        n_unreadable, why, n_met = 0, "", 0
+
+        def reject_once(line: bytes, reason: str) -> None:
+            nonlocal n_met
+            n_met += 1
+            if n_met > self._n_rejected:
+                self._n_rejected = n_met
+                reject(line, reason)
+
+        for line in self.lines(reject_once):
             try:
                 yield row_of_json(line)
             except ValueError as exc:
                 n_unreadable += 1
                 why = why or str(exc)
-                reject(line, f"it cannot be read by this version: {exc}")
+                reject_once(line, f"it cannot be read by this version: {exc}")
         if n_unreadable:
             logger.warning(
                 "%s: a record that this version cannot read is skipped: %s (%d of them)",

@@ -20,7 +20,7 @@ from router_model.serving.decision_log.opening import open_spool, open_store
 from router_model.serving.decision_log.queued_log import QueuedLog
 from router_model.serving.decision_log.rejects import Rejects
 from router_model.serving.decision_log.rows import ID_FIELD, Kind, batch_of, row_json, row_of
-from router_model.serving.decision_log.spool import Spool
+from router_model.serving.decision_log.spool import Segment, Spool
 from router_model.serving.decision_log.store import RefusedError, Selection
 from router_model.serving.decision_log.texts import bounded
 from router_model.serving.formats.format import Surface
@@ -148,6 +148,11 @@ def test_lines_of_the_spool_that_hold_no_record_are_rejected_and_the_others_arri
     spool.folder.mkdir()
     path = spool.folder / f"{spool.tag}-{0:020d}-abc.spool"
     path.write_bytes(b"".join([*lines, b"00000000 null\n", _checked(GOOD[2]), _checked(GOOD[0])[:-9]]))
+    segment, rejected = Segment.adopt(path), []
+    for _ in range(2):  # as where the store is away the first time
+        assert len(list(segment.rows(lambda line, _: rejected.append(line)))) == 2 * len(UNREADABLE) + 2
+    assert len(rejected) == len(UNREADABLE) + 1  # the store refuses the one without an id
+    segment.release()
     stats, counts, _ = asyncio.run(_kept(url, tmp_path, []))
     assert (counts[Kind.DECISION], counts[Kind.ATTEMPT]) == (3, 0)
     assert (stats.rejected, stats.dropped, stats.spool_depth) == (len(UNREADABLE) + 2, len(UNREADABLE) + 2, 0)

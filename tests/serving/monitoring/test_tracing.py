@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from http_thread import LocalServer, QuietHandler, answering
+from router_model.training.importing.adapters.otel import ADAPTER
 
 from router_model.serving.common.service_errors import BudgetExceededError
 from router_model.serving.decision_log.log_records import AttemptRecord
@@ -14,7 +15,6 @@ from router_model.serving.formats.format import Surface
 from router_model.serving.monitoring.opening import is_wanted, open_tracing
 from router_model.serving.monitoring.tracing import OFF
 from router_model.training.importing.adapters import NOWHERE
-from router_model.training.importing.adapters.otel import ADAPTER
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BEGAN_NS = 1_772_366_400 * 10**9
