@@ -159,31 +159,15 @@ class EvidenceModel:
         return ("embedding_head", "bag_head", *self.kernel.names)
 
     def evidence(self, features: PromptFeatures) -> Evidence:
-        """Collect the evidence for prompts in both spaces."""
-        bags, surface = self.vocabulary.transform(features.pieces), self.surface_of(features)
-        return self.evidence_of(features.embedding, bags.vectors, surface, coverage=bags.coverage)
-
-    def surface_of(self, features: PromptFeatures) -> FloatArray:
-        """Return the surface features that it was fitted on, shape (n, n_surface), which are the first so many."""
-        return features.surface[:, : len(self.kernel.scale.centre)]
-
-    def evidence_of(self, embedding: Vectors, bags: Vectors, surface: FloatArray, *, coverage: FloatArray) -> Evidence:
-        """Collect the evidence for n prompts.
-
-        Parameters
-        ----------
-        embedding, bags : vectors of the prompts in each space
-        surface : shape (n, n_surface)
-        coverage : shape (n,), share of each prompt's terms that the vocabulary has
-        """
-        evidence = self._with_heads(embedding, bags)
-        evidence.familiarity[:, 2] = coverage
-        n = len(surface)
+        """Collect the evidence for n prompts in both spaces."""
+        bags, surface, n = self.vocabulary.transform(features.pieces), self.surface_of(features), len(features)
+        evidence = self._with_heads(features.embedding, bags.vectors)
+        evidence.familiarity[:, 2] = bags.coverage
         compare, compare_bags = comparer(self.embedding.index, n), comparer(self.bag.index, n)
 
         def fill(start: int) -> None:
             rows = slice(start, start + _CHUNK)
-            likeness = (compare(embedding[rows]), compare_bags(bags[rows]))
+            likeness = (compare(features.embedding[rows]), compare_bags(bags.vectors[rows]))
             for column, similarity in enumerate(likeness):
                 # one kind of prompts may fill a small bank; then there is no similar prompt outside it
                 nearest = similarity.max(axis=1, initial=-1.0)
@@ -192,6 +176,10 @@ class EvidenceModel:
 
         in_parallel(fill, range(0, n, _CHUNK))
         return evidence
+
+    def surface_of(self, features: PromptFeatures) -> FloatArray:
+        """Return the surface features that it was fitted on, shape (n, n_surface), which are the first so many."""
+        return features.surface[:, : len(self.kernel.scale.centre)]
 
     def evidence_from(
         self, embedding: Vectors, bags: Vectors, kernel: FloatArray, *, familiarity: DoubleArray

@@ -130,6 +130,10 @@ class Predictor:
             p_interval=self.uncertainty.interval(p_at_bar, trust),
         )
 
+    def evidence(self, features: PromptFeatures) -> Evidence:
+        """Collect the evidence for prompts, which all predictions are made of."""
+        return self.evidence_model.evidence(features)
+
     def boosted(self, evidence: Evidence, features: PromptFeatures) -> FloatArray:
         """Return the probabilities by the boosters only, shape (n, n_models, n_bars)."""
         n_bars = len(self.grid)

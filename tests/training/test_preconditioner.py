@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from router_model.training.fitting.conjugate_gradients import solve
-from router_model.training.fitting.preconditioner import Sketch
+from router_model.training.fitting.preconditioner import Sketch, preconditioner
 
 f32 = np.float32
 
@@ -57,3 +57,21 @@ def test_conjugate_gradients_need_few_products_with_it():
     found = solve(product, right, tolerance=0.001, precondition=precondition)
     assert found == pytest.approx(plain, abs=0.01)
     assert len(used) - n_plain <= 10 < n_plain / 4
+
+
+@pytest.mark.parametrize("sharing", [0.0, 0.4])
+@pytest.mark.parametrize("weights", [(0.0, 1.0), (0.0, 1.0, 2.0), (1.0,)])
+def test_it_is_the_inverse_where_the_kernel_has_three_large_eigenvalues_and_one_other(weights, sharing):
+    """The oracle: the dense system of all pairs of 40 prompts and 3 models, with and without missing ones."""
+    rng = np.random.default_rng(3)
+    matrix = with_eigenvalues([30.0, 8.0, 3.0], 40) + f32(0.5) * np.eye(40, dtype=f32)
+    root, penalty = np.sqrt(rng.choice(weights, (40, 3, 2))).astype(f32), np.array([0.25, 2.0], f32)
+    wanted = rng.normal(size=root.shape).astype(f32) * (root > 0)
+    right = np.empty((120, 2), f32)
+    for j in range(2):
+        d = np.diag(root[:, :, j].ravel())
+        system = d @ np.kron(matrix, sharing + (1 - sharing) * np.eye(3)) @ d + penalty[j] * np.eye(120)
+        right[:, j] = system @ wanted[:, :, j].ravel()
+    found = preconditioner(matrix, root, penalty, sharing)(right).reshape(root.shape)
+    assert found == pytest.approx(wanted, abs=2e-3)
+    assert not found[root == 0].any()

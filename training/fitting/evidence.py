@@ -14,9 +14,15 @@ import scipy.sparse as sp
 from router_model.errors import TrainingError
 from router_model.features import BagVocabulary
 from router_model.features.featuriser import PromptFeatures
-from router_model.prediction.evidence import Bank, Evidence, EvidenceModel, Space
+from router_model.prediction.amounts import QUANTILES, AmountModel
+from router_model.prediction.bars import BarGrid
+from router_model.prediction.calibration import Blend, Calibration
+from router_model.prediction.compiled.choice import compiled
+from router_model.prediction.evidence import FAMILIARITY, Bank, Evidence, EvidenceModel, Space
 from router_model.prediction.kernel import Kernel, KernelHead, SurfaceScale, by_feature
+from router_model.prediction.predictor import Predictor
 from router_model.prediction.similarity import Vectors
+from router_model.prediction.uncertainty import Uncertainty
 from router_model.training.distributed.engine import spread
 from router_model.training.fitting.heads import Design, fit_head
 from router_model.training.fitting.kernel import compare_all, fit_weights
@@ -113,7 +119,7 @@ class EvidenceFitter:
     n_terms : shape (n,), number of different terms of each prompt
     targets : of all n prompts
     penalties : space -> penalty of its head
-    surface : float32 array, shape (n, n_surface)
+    features : of all n prompts
     scale : SurfaceScale
         Of all n prompts.
     in_bank : indices of the prompts that the bank keeps, ascending
@@ -131,7 +137,7 @@ class EvidenceFitter:
     n_terms: npt.NDArray[np.int64]
     targets: Targets
     penalties: dict[str, float]
-    surface: FloatArray
+    features: PromptFeatures
     scale: SurfaceScale
     in_bank: Rows
     matrix: FloatArray
@@ -182,7 +188,7 @@ class EvidenceFitter:
             n_terms=bags.n_terms,
             targets=targets,
             penalties=penalties,
-            surface=features.surface,
+            features=features,
             scale=scale,
             in_bank=kept,
             matrix=matrix,
@@ -193,11 +199,11 @@ class EvidenceFitter:
 
     def fit(self) -> EvidenceModel:
         """Fit on all prompts."""
-        return self.fit_outside(np.zeros(len(self.surface), dtype=np.bool_))
+        return self.fit_outside(np.zeros(len(self.features), dtype=np.bool_))
 
     def take(self, rows: Rows) -> "EvidenceFitter":
         """Return a fitter that knows some of the prompts only, by ascending indices, with all of the bank's."""
-        if len(rows) == len(self.surface):
+        if len(rows) == len(self.features):
             return self
         vectors: dict[str, Vectors] = {label: v[rows] for label, v in self.vectors.items()}
         return replace(
@@ -206,7 +212,7 @@ class EvidenceFitter:
             designs={label: Design.of(v) for label, v in vectors.items()},
             n_terms=self.n_terms[rows],
             targets=self.targets.take(rows),
-            surface=self.surface[rows],
+            features=self.features.take(rows),
             in_bank=np.searchsorted(rows, self.in_bank),
             partitions=(),
             nearest=[],
@@ -254,9 +260,9 @@ class EvidenceFitter:
 
     def evidence_by(self, model: EvidenceModel, inside: npt.NDArray[np.bool_], asked: Rows) -> Evidence:
         """Return the evidence for asked prompts by a model that was fitted on those that are not `inside`."""
-        vectors = self.vectors["embedding"][asked], self.vectors["bag"][asked]
-        coverage = self._coverage_from_outside(inside, asked)
-        return model.evidence_of(*vectors, self.surface[asked], coverage=coverage)
+        evidence = compiled(_of_evidence_alone(model)).evidence(self.features.take(asked))
+        evidence.familiarity[:, FAMILIARITY.index("coverage")] = self._coverage_from_outside(inside, asked)
+        return evidence
 
     def _coverage_from_outside(self, inside: npt.NDArray[np.bool_], asked: Rows) -> FloatArray:
         """Return the share of each asked prompt's terms that enough prompts of other folds have, shape (n_asked,)."""
@@ -283,7 +289,7 @@ class EvidenceFitter:
         kernel = KernelHead(
             kernel=self.config.kernel,
             scale=self.scale,
-            logged_form=by_feature(self.scale.form(self.surface[kept])),
+            logged_form=by_feature(self.scale.form(self.features.surface[kept])),
             penalties=penalties,
             weights=fit_weights(matrix, logged, penalties, sharing=self.config.sharing),
         )
@@ -304,6 +310,24 @@ def bank_rows(n: int, config: EvidenceConfig, predicted: Rows | None = None) -> 
         others[sample_rows(len(others), config.max_bank)]
         if len(others) >= config.max_bank
         else sample_rows(n, config.max_bank)
+    )
+
+
+def _of_evidence_alone(model: EvidenceModel) -> Predictor:
+    """Return a predictor whose other parts say nothing, because compiled code reads whole predictors."""
+    n_models, _ = model.bank.base.shape
+    zeros = np.zeros((n_models, 1), dtype=np.float32)
+    members = ("record", *model.names, "booster")
+    quantiles = np.zeros((n_models, len(QUANTILES)), dtype=np.float32)
+    return Predictor(
+        models=tuple(map(str, range(n_models))),
+        grid=BarGrid(np.ones(1, dtype=np.float32), 0.0, 1.0, stepwise=True),
+        evidence_model=model,
+        boosters=(),
+        blend=Blend(members, np.full(len(members), 1 / len(members), dtype=np.float32)),
+        calibration=Calibration(np.ones((4, 1), np.float32), zeros, np.zeros(1 + len(FAMILIARITY), np.float32)),
+        uncertainty=Uncertainty(0.0, 0.0, 0.0, 1.0, 0.0),
+        amounts={"output_tokens": AmountModel((), zeros[:, 0], quantiles, np.ones(n_models, np.float32))},
     )
 
 

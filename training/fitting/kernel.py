@@ -3,8 +3,8 @@
 For an output with weights w on the n prompts, ``sum_i w_i (f(x_i) - y_i)^2 + penalty |f|^2`` is least for
 ``f = sum_i alpha_i k(x_i, .)`` with ``alpha = W^1/2 u``, ``(W^1/2 K W^1/2 + penalty) u = W^1/2 y``. This system is
 symmetric and positive definite, so conjugate gradients solve it for all outputs and penalties at once. A missing pair
-has weight 0. The largest eigenvalues of K, found from a sketch, make a preconditioner: 11 to 13 products then do what
-50 to 72 did where every pair is known, and 24 to 35 what 32 to 49 did where half of them are (docs/decisions/0060).
+has weight 0. The largest eigenvalues of K, found from a sketch, make a preconditioner: 7 products then do what 37 to
+55 did where every pair is known, and 6 or 7 what 24 to 39 did where half of them are (docs/decisions/0060 and 0073).
 
 Models share strength: each one's function is the sum of one that all models have in common and one of its own, with
 variances `sharing` and ``1 - sharing``. So the pairs (i, a) and (j, b) of prompts and models have the kernel
@@ -25,7 +25,7 @@ from router_model.prediction.kernel import Kernel
 from router_model.prediction.similarity import Vectors, comparer, on_grid
 from router_model.prediction.threads import in_parallel
 from router_model.training.fitting.conjugate_gradients import solve
-from router_model.training.fitting.preconditioner import eigenvalues, preconditioner
+from router_model.training.fitting.preconditioner import preconditioner
 
 FloatArray = npt.NDArray[np.float32]
 DoubleArray = npt.NDArray[np.float64]
@@ -111,11 +111,10 @@ def fit_weights(
         image += penalty * direction.reshape(shape)
         return image.reshape(direction.shape)
 
-    strengths = eigenvalues(n_models, sharing, float(bank.weight.mean()))
     # One system for each target and penalty: its unknowns are the pairs of prompts and models.
     start = right.reshape(n_bank * n_models, shape[2])
     found = solve(
-        product, start, tolerance=tolerance, precondition=preconditioner(matrix, root > 0, penalty, strengths)
+        product, start, tolerance=tolerance, precondition=preconditioner(matrix, root, penalty, sharing)
     ).reshape(shape)
     found *= root
     return np.asarray(between(found).reshape(*bank.outcome.shape, n_penalties), dtype=np.float32)

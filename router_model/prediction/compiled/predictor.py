@@ -12,7 +12,7 @@ from router_model.features.featuriser import PromptFeatures
 from router_model.prediction.compiled import _native
 from router_model.prediction.compiled.forest import forest_arrays
 from router_model.prediction.compiled.layout import predictor_arrays, shared_columns
-from router_model.prediction.evidence import FAMILIARITY
+from router_model.prediction.evidence import FAMILIARITY, Evidence
 from router_model.prediction.predictor import Prediction, Predictor
 from router_model.prediction.threads import in_parallel
 
@@ -65,7 +65,7 @@ class CompiledPredictor(Predictor):
         RequestError
             If no logged answer reached the bar.
         """
-        if any(isinstance(one, Terms) for one in features.pieces):
+        if _some_are_terms(features):
             return Predictor.predict(self, features, quality_bar=quality_bar)
         self.grid.check(quality_bar)
         out = np.empty((len(features), len(self.models) * (4 + 4 * len(self.amounts)) + 4), dtype=np.float32)
@@ -78,13 +78,24 @@ class CompiledPredictor(Predictor):
         in_parallel(fill, range(0, len(features), _CHUNK))
         return self._prediction(out)
 
-    def evidence(self, features: PromptFeatures) -> tuple[FloatArray, FloatArray]:
-        """Return the values and the familiarity of `router_model.prediction.evidence.Evidence`, for tests."""
-        shape = (len(features), *self.evidence_model.bank.base.shape, len(self.evidence_model.names))
-        out = np.empty((len(features), math.prod(shape[1:]) + len(FAMILIARITY)), dtype=np.float32)
-        self.native.evidence(*_laid(features, slice(None)), out)
-        values, familiarity = np.split(out.ravel(), [math.prod(shape)])
-        return values.reshape(shape), familiarity.reshape(len(features), len(FAMILIARITY))
+    def evidence(self, features: PromptFeatures) -> Evidence:
+        """Collect the evidence for prompts; see `router_model.prediction.evidence.EvidenceModel.evidence`."""
+        if _some_are_terms(features):
+            return Predictor.evidence(self, features)
+        n, base, names = len(features), self.evidence_model.bank.base, self.evidence_model.names
+        values = np.empty((n, *base.shape, len(names)), dtype=np.float32)
+        familiarity = np.empty((n, len(FAMILIARITY)), dtype=np.float32)
+
+        def fill(start: int) -> None:
+            rows = slice(start, min(start + _CHUNK, n))
+            shape = (rows.stop - start, *values.shape[1:])
+            out = np.empty((shape[0], math.prod(shape[1:]) + len(FAMILIARITY)), dtype=np.float32)
+            self.native.evidence(*_laid(features, rows), out)
+            of_values, of_familiarity = np.split(out.ravel(), [math.prod(shape)])
+            values[rows], familiarity[rows] = of_values.reshape(shape), of_familiarity.reshape(len(out), -1)
+
+        in_parallel(fill, range(0, n, _CHUNK))
+        return Evidence(names, values, np.broadcast_to(base, (n, *base.shape)), familiarity)
 
     def _prediction(self, out: FloatArray) -> Prediction:
         """Take the numbers of each prompt apart, in the order in which ``native/probabilities.c`` writes them."""
@@ -103,9 +114,13 @@ class CompiledPredictor(Predictor):
         )
 
 
+def _some_are_terms(features: PromptFeatures) -> bool:
+    return any(isinstance(one, Terms) for one in features.pieces)
+
+
 def _laid(features: PromptFeatures, rows: slice) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
     """Return some prompts' pieces, one after the other, where each prompt's begin, embeddings and surface features."""
-    pieces = [one for one in features.pieces[rows] if not isinstance(one, Terms)]  # `predict` saw to it that none is
+    pieces = [one for one in features.pieces[rows] if not isinstance(one, Terms)]  # callers saw to it that none is
     together = pieces[0] if len(pieces) == 1 else np.concatenate([*pieces, np.empty(0, np.int64)])
     starts = np.array([0, *accumulate(map(len, pieces))], dtype=np.int64)
     return (

@@ -47,10 +47,10 @@ def test_evidence_has_the_bits_of_the_reference(predictors, features, processor,
     surface = asked.surface * numbers.choice([0, 1, 100], size=asked.surface.shape).astype(np.float32)
     pieces = [np.array(data.draw(PIECES), dtype=np.int64) for _ in rows]
     asked = replace(asked, embedding=embedding, surface=surface, pieces=pieces)
-    values, familiarity = CompiledPredictor.of(predictor, processor).evidence(asked)
+    found = CompiledPredictor.of(predictor, processor).evidence(asked)
     expected = predictor.evidence_model.evidence(asked)
-    assert np.array_equal(values, expected.values)
-    assert np.array_equal(familiarity, expected.familiarity)
+    assert np.array_equal(found.values, expected.values)
+    assert np.array_equal(found.familiarity, expected.familiarity)
 
 
 def test_a_vocabulary_without_terms_and_no_prompt_at_all_work(predictors, features):
@@ -60,10 +60,10 @@ def test_a_vocabulary_without_terms_and_no_prompt_at_all_work(predictors, featur
         model.bag, index=model.bag.index[:0], head=replace(model.bag.head, weights=model.bag.head.weights[:0])
     )
     compiled = CompiledPredictor.of(replace(predictors[0], evidence_model=replace(model, vocabulary=nothing, bag=bag)))
-    values, familiarity = compiled.evidence(features)
+    found = compiled.evidence(features)
     expected = compiled.evidence_model.evidence(features)
-    assert np.array_equal(values, expected.values)
-    assert np.array_equal(familiarity, expected.familiarity)
+    assert np.array_equal(found.values, expected.values)
+    assert np.array_equal(found.familiarity, expected.familiarity)
     assert len(compiled.predict(features.take(np.arange(0)), quality_bar=0.5).p_success) == 0
 
 
@@ -82,7 +82,7 @@ def test_any_number_of_logged_prompts_has_the_bits_of_the_reference(predictors, 
             weights=model.kernel.weights[:n_logged],
         ),
     )
-    values, familiarity = CompiledPredictor.of(replace(predictors[0], evidence_model=few), processor).evidence(features)
+    found = CompiledPredictor.of(replace(predictors[0], evidence_model=few), processor).evidence(features)
     expected = few.evidence(features)
-    assert np.array_equal(values, expected.values)
-    assert np.array_equal(familiarity, expected.familiarity)
+    assert np.array_equal(found.values, expected.values)
+    assert np.array_equal(found.familiarity, expected.familiarity)

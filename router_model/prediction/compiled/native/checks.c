@@ -114,7 +114,7 @@ int check_predictor(PredictorObject *self, PyTypeObject *forest_type)
         return PyErr_NoMemory(), -1;
     for (int64_t each = 0; each <= own->n_amounts; each++) {
         PyObject *forest = PyTuple_GetItem(self->forests, (Py_ssize_t)each);
-        if (forest == Py_None && each > 0)
+        if (forest == Py_None)
             continue;
         if (Py_TYPE(forest) != forest_type || ((ForestObject *)forest)->last_column >= columns_of(own)
             || own->n_bars + each > own->n_targets)
