@@ -54,6 +54,7 @@ from router_model.training.metrics import (
     log_loss,
     mean_auc,
     perf_gain,
+    realised_means,
     reliability_curve,
 )
 from router_model.training.metrics.prediction import Reliability
@@ -299,11 +300,14 @@ class _Realiser:
         )
 
 
-def sweep(quality: npt.NDArray[np.floating], expected_cost_usd: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
+def sweep(quality: npt.NDArray[np.floating], expected_cost_usd: npt.NDArray[np.floating]) -> npt.NDArray[np.int16]:
     """Return the choices along the value of quality, by expected quality less expected cost, shape (n_values, n)."""
     eligible = np.ones(quality.shape, dtype=bool)
     values = success_values(expected_cost_usd.astype(np.float64))
-    return np.array([best_by_value(quality, expected_cost_usd, eligible, success_value_usd=value) for value in values])
+    chosen = np.empty((len(values), len(quality)), dtype=np.int16)  # 200 configurations of a million prompts are 0.4 GB
+    for row, value in enumerate(values):
+        chosen[row] = best_by_value(quality, expected_cost_usd, eligible, success_value_usd=value)
+    return chosen
 
 
 def cost_bias(
@@ -344,9 +348,8 @@ def sweep_frontier(table: PredictionTable, cost: Float64Array, quality: Float64A
     cost, quality : float64 arrays, shape (n_prompts, n_models)
         Realised.
     """
-    rows = np.arange(len(quality))
     chosen = sweep(table.mean_quality, table.expected_cost_usd)
-    return Points(cost[rows, chosen].mean(axis=1), quality[rows, chosen].mean(axis=1))
+    return Points(realised_means(chosen, cost), realised_means(chosen, quality))
 
 
 def _evaluation(realised: _Realiser, table: PredictionTable, chosen: npt.NDArray[np.intp], *, rule: str) -> Evaluation:

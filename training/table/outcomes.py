@@ -320,7 +320,11 @@ def _check_columns(name: str, columns: Sequence[str]) -> None:
 def _without_repetition(frame: pl.DataFrame) -> CheckedTable:
     """Split rows into columns about calls and columns about prompts."""
     rows = frame.select("prompt_id", "model", "judge", *(pl.col(name).cast(pl.Float64) for name in MATRIX_COLUMNS))
-    return CheckedTable(rows, _distinct(frame.select("prompt_id", *PROMPT_COLUMNS)))
+    prompts = _distinct(frame.select("prompt_id", *PROMPT_COLUMNS))
+    if prompts.height < frame.height:
+        # A text is a part of the memory that was read with it, and would keep its copies. To append to it copies it.
+        prompts = prompts.with_columns(pl.col(PROMPT_FORMS) + "")
+    return CheckedTable(rows, prompts)
 
 
 def _distinct(prompts: pl.DataFrame) -> pl.DataFrame:
