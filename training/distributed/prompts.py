@@ -1,6 +1,6 @@
 """Features of prompts, and predictions for them, a chunk of prompts at a time on the engine in force."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Final
@@ -17,18 +17,30 @@ from router_model.router import Router
 from router_model.training.distributed.engine import engine_in_force, spread
 
 Rows = npt.NDArray[np.intp]
+Progress = Callable[[int, int], None]
 
 _AT_ONCE: Final = 4096  # prompts of a piece: about 2 MB of text, 6 MB of features, some seconds of work
 _IN_BLOCK: Final = 16 * _AT_ONCE  # prompts whose features are kept at a time, where only predictions are wanted
 
 
-def blocks(n: int) -> Iterator[Rows]:
+def no_progress(done: int, total: int) -> None:
+    """Show no progress."""
+
+
+def blocks(n: int, progress: Progress = no_progress) -> Iterator[Rows]:
     """Yield the numbers from 0 to below n, so many at a time that features of the prompts fit memory.
 
-    >>> [len(rows) for rows in blocks(100_000)]
-    [65536, 34464]
+    Parameters
+    ----------
+    progress : called with how many are done and with n, when the next ones are asked for
+
+    >>> told = []
+    >>> [len(rows) for rows in blocks(100_000, lambda *now: told.append(now))], told
+    ([65536, 34464], [(0, 100000), (65536, 100000)])
     """
-    return (np.arange(start, min(start + _IN_BLOCK, n)) for start in range(0, n, _IN_BLOCK))
+    for start in range(0, n, _IN_BLOCK):
+        progress(start, n)
+        yield np.arange(start, min(start + _IN_BLOCK, n))
 
 
 def featurise_all(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures:

@@ -24,7 +24,7 @@ from router_model.prediction_table import PredictionTable
 from router_model.router import Router
 from router_model.saved.artifact import hash_of
 from router_model.screening.constraints import Constraints
-from router_model.training.distributed.prompts import blocks, featurise_all, predict_all
+from router_model.training.distributed.prompts import Progress, blocks, featurise_all, no_progress, predict_all
 from router_model.training.measuring.calibration_check import ALL_MODELS
 from router_model.training.measuring.evaluation import Decided, Evaluation, Realised, Tradeoff
 from router_model.training.measuring.operating_point import (
@@ -90,6 +90,7 @@ def evaluate(
     include_seen: bool = False,
     mix: Mapping[str, float] | None = None,
     keep_decisions: bool = False,
+    progress: Progress = no_progress,
 ) -> Evaluation:
     """Evaluate a router on a table of outcomes.
 
@@ -104,6 +105,7 @@ def evaluate(
         Count prompts the router was trained on, and their near duplicates, too.
     mix : model -> share of the prompts that it gets today, by lot; see `read_mix`
     keep_decisions : give the decisions themselves, too, for reports
+    progress : called with the number of prompts that are decided and of all
 
     Raises
     ------
@@ -129,7 +131,7 @@ def evaluate(
         features = features.take(rows)
     elif keep_decisions:
         features = featurise_all(kept.prompts, router.encoder)
-    table, eligible = _predicted(router, kept, features, bar)
+    table, eligible = _predicted(router, kept, features, bar, progress)
     cost = realised_costs(kept, router.catalog)
     realised = _Realiser.of_partial(kept, cost, table)
     chosen = router.rank(rule, table, eligible)[:, 0]
@@ -225,14 +227,14 @@ def learned_from(router: Router, prompts: Sequence[Any]) -> npt.NDArray[np.bool_
 
 
 def _predicted(
-    router: Router, outcomes: Outcomes, features: PromptFeatures | None, bar: float
+    router: Router, outcomes: Outcomes, features: PromptFeatures | None, bar: float, progress: Progress
 ) -> tuple[PredictionTable, npt.NDArray[np.bool_]]:
     """Return predictions for prompts, and which models could have been chosen.
 
     Features that are not given are computed and forgotten, a block of prompts at a time.
     """
     tables, eligible = [], []
-    for rows in blocks(len(outcomes)):
+    for rows in blocks(len(outcomes), progress):
         some = outcomes.take(rows)
         own = featurise_all(some.prompts, router.encoder) if features is None else features.take(rows)
         table = predict_all(router, own, bar)
