@@ -1,14 +1,15 @@
 """Features of prompts, and predictions for them, a chunk of prompts at a time on the engine in force."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from router_model.features import Encoder, load_encoder
+from router_model.features.bag import Terms
 from router_model.features.errors import EncoderError
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.features.prompt import PromptLike
@@ -51,7 +52,22 @@ def featurise_all(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeat
     if not engine_in_force().is_remote or len(prompts) <= _AT_ONCE or not _has_name(encoder):
         return featurise(prompts, encoder)
     pieces = (prompts[start : start + _AT_ONCE] for start in range(0, len(prompts), _AT_ONCE))
-    return PromptFeatures.concatenate([*spread(_featurise, (encoder.name, encoder.content_hash), pieces)])
+    return _joined(spread(_featurise, (encoder.name, encoder.content_hash), pieces), len(prompts))
+
+
+def _joined(parts: Iterable[PromptFeatures], n: int) -> PromptFeatures:
+    """Join features of n prompts in as little memory as `featurise` needs: pieces in 16 bits, embeddings in place."""
+    embedding = none = np.empty((n, 0), dtype=np.float32)
+    others: list[PromptFeatures] = []
+    at = 0
+    for part in parts:
+        if not at:
+            embedding = np.empty((n, part.embedding.shape[1]), dtype=part.embedding.dtype)
+        embedding[at : at + len(part)] = part.embedding
+        pieces: list[Any] = [one if isinstance(one, Terms) else one.astype(np.uint16) for one in part.pieces]
+        others.append(replace(part, embedding=none[: len(part)], pieces=pieces))
+        at += len(part)
+    return replace(PromptFeatures.concatenate(others), embedding=embedding)
 
 
 def predict_all(router: Router, features: PromptFeatures, quality_bar: float) -> PredictionTable:
