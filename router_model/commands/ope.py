@@ -93,7 +93,12 @@ def command(
             decisions, table_sha256 = read_logged(table), file_sha256(table)
         work.step("estimating what the router would have brought")
         found = evaluate_on_log(
-            challenger, decisions, against=champion, supported_only=supported_only, margin=max_quality_loss
+            challenger,
+            decisions,
+            against=champion,
+            supported_only=supported_only,
+            margin=max_quality_loss,
+            progress=work.reached,
         )
     if html is not None:
         from router_model.pages.render import write_page  # noqa: PLC0415

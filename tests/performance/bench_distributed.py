@@ -1,9 +1,9 @@
 """Time and memory of training on a Dask scheduler and two workers of this machine, and whether the router is the same.
 
-``bench_distributed.py DATA/mmlu_pro --prompts 100000 --models 5`` draws prompts of a real table again and again, half
-of their words replaced by others of the table and a tenth of the grades turned round, into 24 Parquet files. It trains
-on them with ``--engine`` and, unless ``--only-distributed`` is given, without, and prints processor seconds and peak
-memory of each process.
+``bench_distributed.py DATA/mmlu_pro --prompts 100000`` resamples and perturbs a real table (`resampled.py`) into 24
+Parquet files, as the log of a service: with one model's outcome of each prompt, or with ``--whole`` with all outcomes.
+It trains on them with ``--engine`` and, unless ``--only-distributed`` is given, without, and prints processor seconds
+and peak memory of each process. ``--made`` names a folder of such files that was written before.
 """
 
 import argparse
@@ -14,8 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import polars as pl
+from resampled import write_partitions
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from dask_cluster import dask_cluster
@@ -27,14 +27,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with outcomes.parquet and catalog.toml")
     parser.add_argument("--prompts", type=int, default=100_000)
-    parser.add_argument("--models", type=int, default=5)
+    parser.add_argument("--models", type=int, help="as many models of the table [all]")
+    parser.add_argument("--whole", action="store_true", help="all outcomes of each prompt, not a log's one")
+    parser.add_argument("--made", type=Path, help="a folder of files that were written before")
     parser.add_argument("--only-distributed", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        table = folder / "table"
-        n_rows = write_partitions(pl.read_parquet(options.data / "outcomes.parquet"), table, options)
-        print(f"{options.prompts:,} prompts, {options.models} models, {n_rows:,} outcomes", flush=True)
+        table = options.made or folder / "table"
+        if options.made is None:
+            write(table, options)
+        counts = pl.scan_parquet(table).select(pl.n_unique("prompt_id", "model"), n=pl.len()).collect().row(0)
+        print("{:,} prompts, {:,} models, {:,} outcomes".format(*counts), flush=True)
         print("| run | process | CPU seconds | peak GiB | seconds |", "|---|---|---|---|---|", sep="\n", flush=True)
         command = [sys.executable, "-m", "router_model", "train", str(table), "--no-track", "--json"]
         command += ["--catalog", str(options.data / "catalog.toml")]
@@ -57,35 +61,11 @@ def run(label: str, command: list[str]) -> None:
     print(f"| {label} | train | {cpu:.0f} | {after.ru_maxrss / 2**20:.2f} | {seconds:.0f} |", flush=True)
 
 
-def write_partitions(real: pl.DataFrame, table: Path, options: argparse.Namespace) -> int:
-    """Write a table of resampled prompts; return the number of its rows."""
-    rng = np.random.default_rng(0)
-    table.mkdir()
+def write(table: Path, options: argparse.Namespace) -> None:
+    real = pl.read_parquet(options.data / "outcomes.parquet")
     models = real["model"].unique().sort()[: options.models]
     real = real.filter(pl.col("model").is_in(models.implode()))
-    prompts = real.unique("prompt_id", maintain_order=True)
-    words = [text.split(" ")[:60] for text in prompts["prompt"]]
-    known = np.array(sorted({word for text in words for word in text}), dtype=object)
-    outcomes = real.select("prompt_id", "task", "model", "quality", "input_tokens", "output_tokens")
-    n_rows = 0
-    for number, share in enumerate(np.array_split(np.arange(options.prompts), N_FILES)):
-        drawn = rng.integers(len(words), size=len(share))
-        texts = []
-        for row in drawn:
-            text = np.array(words[row], dtype=object)
-            other = rng.random(len(text)) < 0.5
-            texts.append(" ".join(np.where(other, known[rng.integers(len(known), size=len(text))], text)))
-        copies = pl.DataFrame(
-            {"prompt_id": prompts["prompt_id"].gather(drawn), "new": [f"p{n}" for n in share], "prompt": texts}
-        )
-        part = copies.join(outcomes, on="prompt_id", how="left", maintain_order="left_right").drop("prompt_id")
-        turned = pl.Series(rng.random(part.height) < 0.1)
-        quality = pl.when(turned).then(1 - pl.col("quality")).otherwise(pl.col("quality"))
-        part.rename({"new": "prompt_id"}).with_columns(quality=quality).write_parquet(
-            table / f"part-{number:03}.parquet"
-        )
-        n_rows += part.height
-    return n_rows
+    write_partitions(real, table, options.prompts, logged=not options.whole, n_files=N_FILES)
 
 
 if __name__ == "__main__":

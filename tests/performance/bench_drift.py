@@ -34,7 +34,7 @@ from router_model.serving.simulation.simulate import simulate
 from router_model.serving.simulation.traffic import Traffic
 from router_model.serving.simulation.world import Change, PriceChange, QualityChange, Redirect, TaskChange, World
 from router_model.training.drift.checks import Thresholds
-from router_model.training.drift.watch import DriftReport, read_calls, watch
+from router_model.training.drift.watch import DriftReport, watch
 from router_model.training.train import TrainConfig, train
 
 CHECKS = (
@@ -170,7 +170,7 @@ def setting_of(name: str, folder: Path, task: str, table: Path) -> Setting:
 def stream(
     setting: Setting, folder: Path, n: int, options: argparse.Namespace, *, seed: int, changes: Sequence[Change] = ()
 ) -> pl.DataFrame:
-    """Replay n requests, and return their calls as `drift` reads them, with the tasks of the table."""
+    """Replay n requests, and return the table of their log, with the tasks of the real one."""
     with tempfile.TemporaryDirectory(dir=folder) as own:
         url, spool, table = f"sqlite:///{own}/log.db", Path(own) / "spool", Path(own) / "log.parquet"
         settings = Settings(artifact=setting.artifact, log=url, log_spool=spool, explore_share=0.1)
@@ -178,11 +178,8 @@ def stream(
         done = simulate(settings, setting.world, traffic, changes=changes, seed=seed)
         with_log(url, spool, lambda store: export_log(store, table, Period()))
         tasks = dict(zip(done.decision_ids, np.array(setting.world.tasks)[done.rows].tolist(), strict=True))
-        calls = read_calls(table)
-        ids = [
-            json.loads(extra)["decision_id"]
-            for extra in pl.read_parquet(table).sort("timestamp", maintain_order=True)["extra"]
-        ]
+        calls = pl.read_parquet(table).sort("timestamp", maintain_order=True)
+        ids = [json.loads(extra)["decision_id"] for extra in calls["extra"]]
         return calls.with_columns(task=pl.Series([tasks[one] for one in ids]))
 
 

@@ -39,7 +39,19 @@ def write_resampled(table: Path, out: Path, n_prompts: int, *, logged: bool) -> 
     return n_rows
 
 
-def _parts(real: pl.DataFrame, n_prompts: int, *, logged: bool) -> Iterator[pl.DataFrame]:
+def write_partitions(real: pl.DataFrame, folder: Path, n_prompts: int, *, logged: bool, n_files: int) -> int:
+    """Write such a table into files of a new folder, and return the number of its rows."""
+    folder.mkdir()
+    n_rows = 0
+    for number, part in enumerate(_parts(real, n_prompts, logged=logged, at_once=-(-n_prompts // n_files))):
+        part.write_parquet(folder / f"part-{number:03}.parquet")
+        n_rows += part.height
+    return n_rows
+
+
+def _parts(
+    real: pl.DataFrame, n_prompts: int, *, logged: bool, at_once: int = _PROMPTS_AT_ONCE
+) -> Iterator[pl.DataFrame]:
     rng = np.random.default_rng(0)
     prompts = real.unique("prompt_id", keep="first", maintain_order=True)["prompt_id", "prompt"]
     words = [text.split(" ") for text in prompts["prompt"]]
@@ -48,8 +60,8 @@ def _parts(real: pl.DataFrame, n_prompts: int, *, logged: bool) -> Iterator[pl.D
     outcomes = real.drop("prompt", "prompt_id").with_columns(
         drawn=real["prompt_id"].replace_strict(prompts["prompt_id"], np.arange(prompts.height), return_dtype=pl.Int64)
     )
-    for start in range(0, n_prompts, _PROMPTS_AT_ONCE):
-        n = min(_PROMPTS_AT_ONCE, n_prompts - start)
+    for start in range(0, n_prompts, at_once):
+        n = min(at_once, n_prompts - start)
         drawn = rng.integers(prompts.height, size=n)
         texts = []
         for row in drawn:

@@ -78,7 +78,7 @@ def command(
         router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
         outcomes = read_outcomes(table)
         work.step("deciding, and measuring what came of it")
-        evaluation = evaluate(router, outcomes, goal=goal, include_seen=include_seen)
+        evaluation = evaluate(router, outcomes, goal=goal, include_seen=include_seen, progress=work.reached)
         measured = None
         if robustness:
             from router_model.training.measuring.robustness import measure_robustness  # noqa: PLC0415

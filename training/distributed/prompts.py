@@ -1,14 +1,15 @@
 """Features of prompts, and predictions for them, a chunk of prompts at a time on the engine in force."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from router_model.features import Encoder, load_encoder
+from router_model.features.bag import Terms
 from router_model.features.errors import EncoderError
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.features.prompt import PromptLike
@@ -17,18 +18,30 @@ from router_model.router import Router
 from router_model.training.distributed.engine import engine_in_force, spread
 
 Rows = npt.NDArray[np.intp]
+Progress = Callable[[int, int], None]
 
 _AT_ONCE: Final = 4096  # prompts of a piece: about 2 MB of text, 6 MB of features, some seconds of work
 _IN_BLOCK: Final = 16 * _AT_ONCE  # prompts whose features are kept at a time, where only predictions are wanted
 
 
-def blocks(n: int) -> Iterator[Rows]:
+def no_progress(done: int, total: int) -> None:
+    """Show no progress."""
+
+
+def blocks(n: int, progress: Progress = no_progress) -> Iterator[Rows]:
     """Yield the numbers from 0 to below n, so many at a time that features of the prompts fit memory.
 
-    >>> [len(rows) for rows in blocks(100_000)]
-    [65536, 34464]
+    Parameters
+    ----------
+    progress : called with how many are done and with n, when the next ones are asked for
+
+    >>> told = []
+    >>> [len(rows) for rows in blocks(100_000, lambda *now: told.append(now))], told
+    ([65536, 34464], [(0, 100000), (65536, 100000)])
     """
-    return (np.arange(start, min(start + _IN_BLOCK, n)) for start in range(0, n, _IN_BLOCK))
+    for start in range(0, n, _IN_BLOCK):
+        progress(start, n)
+        yield np.arange(start, min(start + _IN_BLOCK, n))
 
 
 def featurise_all(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures:
@@ -39,7 +52,22 @@ def featurise_all(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeat
     if not engine_in_force().is_remote or len(prompts) <= _AT_ONCE or not _has_name(encoder):
         return featurise(prompts, encoder)
     pieces = (prompts[start : start + _AT_ONCE] for start in range(0, len(prompts), _AT_ONCE))
-    return PromptFeatures.concatenate([*spread(_featurise, (encoder.name, encoder.content_hash), pieces)])
+    return _joined(spread(_featurise, (encoder.name, encoder.content_hash), pieces), len(prompts))
+
+
+def _joined(parts: Iterable[PromptFeatures], n: int) -> PromptFeatures:
+    """Join features of n prompts in as little memory as `featurise` needs: pieces in 16 bits, embeddings in place."""
+    embedding = none = np.empty((n, 0), dtype=np.float32)
+    others: list[PromptFeatures] = []
+    at = 0
+    for part in parts:
+        if not at:
+            embedding = np.empty((n, part.embedding.shape[1]), dtype=part.embedding.dtype)
+        embedding[at : at + len(part)] = part.embedding
+        pieces: list[Any] = [one if isinstance(one, Terms) else one.astype(np.uint16) for one in part.pieces]
+        others.append(replace(part, embedding=none[: len(part)], pieces=pieces))
+        at += len(part)
+    return replace(PromptFeatures.concatenate(others), embedding=embedding)
 
 
 def predict_all(router: Router, features: PromptFeatures, quality_bar: float) -> PredictionTable:

@@ -104,7 +104,7 @@ def check_calibration(calls: pl.DataFrame, limits: Thresholds, *, alpha: float =
     calls : with columns `model`, `quality`, `quality_bar` and `p_success`, sorted by time
     alpha : the chance that any model without a change is found to have one, however often one looks
     """
-    graded = _graded(calls)
+    graded = _graded(calls, "model")
     models = graded["model"].unique().sort().to_list()
     found = []
     for model in models:
@@ -125,7 +125,7 @@ def check_success(calls: pl.DataFrame, limits: Thresholds) -> list[Finding]:
     The interval is the normal one, at 99 %, shared out over the tasks. All of it has to lie beyond the threshold:
     predictions are calibrated model by model, and are some points off within a task where nothing has changed.
     """
-    graded = _graded(calls).filter(pl.col("task").is_not_null() & (pl.col("task") != ""))
+    graded = _graded(calls, "task").filter(pl.col("task").is_not_null() & (pl.col("task") != ""))
     tasks = graded["task"].unique().sort().to_list()
     if not tasks:
         says = "not checked, because no graded call has a task"
@@ -161,7 +161,8 @@ def check_amount(
     calls : with columns `model`, `measured` and `expected`; rows without both are left out
     known_bias : deviation of predictions that is there without any change; the whole interval has to lie beyond it
     """
-    known = calls.filter((pl.col(measured) >= 0) & (pl.col(expected) > 0)).sort("model")
+    known = calls.select("model", measured, expected).filter((pl.col(measured) >= 0) & (pl.col(expected) > 0))
+    known = known.sort("model")
     found = []
     for (model,), part in known.group_by("model", maintain_order=True):
         real, said = part[measured].to_numpy().astype(float), part[expected].to_numpy().astype(float)
@@ -185,25 +186,23 @@ def check_amount(
 
 def check_prices(calls: pl.DataFrame, catalog: Catalog, limits: Thresholds) -> list[Finding]:
     """Compare what calls were billed with the catalog's prices of their tokens."""
-    cards = {model: catalog[model] for model in catalog}
-    counted = calls.filter(pl.col("input_tokens").is_not_null() & pl.col("output_tokens").is_not_null())
+    cards = {model: catalog[model] for model in catalog if catalog[model].has_list_price}
+    of_calls = calls.select("model", "cost_usd", "output_tokens", *_INPUTS)
+    counted = of_calls.filter(pl.col("model").is_in(list(cards))).drop_nulls(["input_tokens", "output_tokens"])
 
-    def listed(row: dict[str, int | str | None]) -> float | None:
-        card = cards.get(str(row["model"]))
-        if card is None or not card.has_list_price:
-            return None
-        total, cached, written = (int(row[name] or 0) for name in _INPUTS)
-        cached, written = min(cached, total), min(written, max(total - cached, 0))
+    def listed(model: str, written: int, total: int, cached: int | None, cache_written: int | None) -> float:
+        cached = min(cached or 0, total)
+        cache_written = min(cache_written or 0, max(total - cached, 0))
         return float(
-            card.cost_usd(
-                input_tokens=total, output_tokens=int(row["output_tokens"] or 0), cached_input_tokens=cached,
-                cache_write_tokens=written,
+            cards[model].cost_usd(
+                input_tokens=total, output_tokens=written, cached_input_tokens=cached, cache_write_tokens=cache_written
             )
-        )  # fmt: skip
+        )
 
-    prices = [listed(row) for row in counted.select("model", "output_tokens", *_INPUTS).iter_rows(named=True)]
+    rows = counted.select("model", pl.col("output_tokens", *_INPUTS).cast(pl.Int64)).iter_rows()
+    prices = np.fromiter((listed(*row) for row in rows), dtype=np.float64, count=counted.height)
     advice = "put the price that is billed into the catalog, and look whether another model answers under this name"
-    priced = counted.with_columns(pl.Series("listed_usd", prices, dtype=pl.Float64))
+    priced = counted.with_columns(listed_usd=prices)
     return check_amount("price", priced, "cost_usd", "listed_usd", limits.ratio, advice=advice)
 
 
@@ -224,7 +223,7 @@ def check_price_ages(catalog: Catalog, models: Iterable[str], today: date, limit
 
 def check_answering(calls: pl.DataFrame, limits: Thresholds) -> list[Finding]:
     """Find the calls that another model answered than was asked, by the name in the provider's answer."""
-    told = calls.filter(pl.col("response_model").is_not_null()).sort("model")
+    told = calls.select("model", "response_model").filter(pl.col("response_model").is_not_null()).sort("model")
     found = []
     for (model,), part in told.group_by("model", maintain_order=True):
         others = [name for name in part["response_model"] if not same_model(str(model), name)]
@@ -282,12 +281,11 @@ def _some(n: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
     return np.arange(n) if n <= MOST_PROMPTS else np.sort(rng.choice(n, MOST_PROMPTS, replace=False))
 
 
-def _graded(calls: pl.DataFrame) -> pl.DataFrame:
-    """Return the graded calls with success less predicted probability, in the column `off`."""
+def _graded(calls: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Return a column of the graded calls, and success less predicted probability in the column `off`."""
     succeeded = (pl.col("quality") >= pl.col("quality_bar").fill_null(0.5)).cast(pl.Float64)
-    return calls.filter(pl.col("quality").is_not_null() & pl.col("p_success").is_between(0, 1)).with_columns(
-        off=succeeded - pl.col("p_success")
-    )
+    is_graded = pl.col("quality").is_not_null() & pl.col("p_success").is_between(0, 1)
+    return calls.lazy().filter(is_graded).select(column, off=succeeded - pl.col("p_success")).collect()
 
 
 def _deviation(

@@ -30,9 +30,8 @@ from router_model.training.drift.checks import (
     drifted,
 )
 from router_model.training.drift.finding import Finding
-from router_model.training.importing.checks import PROMPT_FORMS, REQUEST_PARTS
 from router_model.training.table.frames import Table, as_frame, is_path, name_of
-from router_model.training.table.outcomes import checked_table, outcomes_of
+from router_model.training.table.outcomes import ROWS_AT_ONCE, checked_table, outcomes_of
 
 _FROM_EXTRA: Final = {
     "p_success": pl.Float64,
@@ -48,6 +47,7 @@ _ROW: Final = "__row__"  # no column of a table's own has that name
 _DRAWN: Final = 20
 NEEDED: Final = ("model", "quality", "timestamp", "extra", "input_tokens", "output_tokens", "cost_usd")
 """Columns of a log without which nothing is checked."""
+_READ: Final = ("prompt_id", "session_id", "task", *(name for name in NEEDED if name != "extra"))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -128,14 +128,15 @@ class DriftReport(Summarised):
 def read_calls(table: Table) -> pl.DataFrame:
     """Read a table that ``router-model log export`` wrote, or a frame of it, in the order of time.
 
-    Prompts are not read: their texts would take most of the memory. The column `_ROW` says where each call's is.
+    Only columns that are checked are read: texts of prompts would take most of the memory. The column `_ROW` says where
+    each call is in the table.
 
     Raises
     ------
     TableError
         If it cannot be read, or was not made from a decision log.
     """
-    checked_table(table, with_prompts=False)  # for its error messages
+    checked_table(table, with_values=False)  # for its error messages
     whole = _lazily(table)
     there = whole.collect_schema().names()
     missing = [name for name in NEEDED if name not in there]
@@ -143,15 +144,29 @@ def read_calls(table: Table) -> pl.DataFrame:
         raise TableError(
             f"{name_of(table)}: column {', '.join(missing)} missing; give a table of 'router-model log export'"
         )
-    frame = whole.select(name for name in there if name not in (*PROMPT_FORMS, *REQUEST_PARTS)).collect()
-    unknown = [pl.lit(None, pl.String).alias(name) for name in OUTCOME_COLUMN_NAMES if name not in there]
     told = pl.col("extra").str.json_decode(pl.Struct(_FROM_EXTRA)).alias("told")
-    return frame.with_columns(*unknown, told).unnest("told").sort("timestamp", maintain_order=True)
+    unknown = [pl.lit(None, pl.String).alias(name) for name in _READ if name not in there]
+    wanted = whole.select(_ROW, *(name for name in _READ if name in there), *unknown, told).unnest("told")
+    calls = wanted.collect(engine="streaming")
+    # A log is in the order of time already, and sorting would need all of it twice.
+    return calls if calls["timestamp"].is_sorted() else calls.sort("timestamp", maintain_order=True)
 
 
 def _lazily(table: Table) -> pl.LazyFrame:
     whole = pl.scan_parquet(table, glob=False) if is_path(table) else as_frame(table).lazy()
     return whole.with_row_index(_ROW)
+
+
+def _rows_at(table: Table, rows: pl.Series) -> pl.DataFrame:
+    """Return some rows of a table.
+
+    A row's text is a part of the memory that was read with it, and would keep all of it. To append to it makes a copy.
+    """
+    whole = _lazily(table)
+    n_rows = whole.select(pl.len()).collect().item()
+    parts = (whole.slice(start, ROWS_AT_ONCE) for start in range(0, max(n_rows, 1), ROWS_AT_ONCE))
+    is_wanted = pl.col(_ROW).is_in(rows.implode())
+    return pl.concat([part.filter(is_wanted).with_columns(pl.col(pl.String) + "").collect() for part in parts])
 
 
 def _features_at(table: Table, calls: pl.DataFrame, encoder: Encoder) -> PromptFeatures:
@@ -162,12 +177,18 @@ def _features_at(table: Table, calls: pl.DataFrame, encoder: Encoder) -> PromptF
     TableError
         If the table is another one now than when the calls were read.
     """
-    found = _lazily(table).filter(pl.col(_ROW).is_in(calls[_ROW].implode())).collect()
-    found = calls.select(_ROW).join(found, on=_ROW, how="left", maintain_order="left")
+    found = calls.select(_ROW).join(_rows_at(table, calls[_ROW]), on=_ROW, how="left", maintain_order="left")
     if not found["prompt_id"].equals(calls["prompt_id"]):
         raise TableError(f"{name_of(table)}: it was replaced while it was read; run the command again")
     unknown = [pl.lit(None, pl.String).alias(name) for name in OUTCOME_COLUMN_NAMES if name not in found.columns]
     return featurise(outcomes_of(found.with_columns(unknown), origin="log").prompts, encoder)
+
+
+def _one_of_each_conversation(calls: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """Return the first calls of at most `MOST_PROMPTS` conversations, so that their prompts are independent."""
+    conversation = pl.coalesce("session_id", "prompt_id").alias("conversation")
+    firsts = calls.select(_ROW, "prompt_id", conversation).unique("conversation", keep="first", maintain_order=True)
+    return firsts.sample(min(firsts.height, MOST_PROMPTS), seed=seed)
 
 
 def watch(
@@ -194,12 +215,7 @@ def watch(
     """
     router, limits = Router.of(router), limits or Thresholds()
     calls = read_calls(log) if calls is None else calls
-    by_conversation = pl.coalesce("session_id", "prompt_id")
-    one_each = calls.with_columns(conversation=by_conversation).unique(
-        "conversation", keep="first", maintain_order=True
-    )
-    few = one_each.sample(min(one_each.height, MOST_PROMPTS), seed=seed)
-    features = _features_at(log, few, router.encoder)
+    features = _features_at(log, _one_of_each_conversation(calls, seed), router.encoder)
     known = calls.filter(pl.col("model").is_in(list(router.models)))
     # Predicted tokens and costs are some percent off where nothing has changed; catalog prices are not.
     findings: Sequence[Finding] = (

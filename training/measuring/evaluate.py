@@ -24,7 +24,7 @@ from router_model.prediction_table import PredictionTable
 from router_model.router import Router
 from router_model.saved.artifact import hash_of
 from router_model.screening.constraints import Constraints
-from router_model.training.distributed.prompts import blocks, featurise_all, predict_all
+from router_model.training.distributed.prompts import Progress, blocks, featurise_all, no_progress, predict_all
 from router_model.training.measuring.calibration_check import ALL_MODELS
 from router_model.training.measuring.evaluation import Decided, Evaluation, Realised, Tradeoff
 from router_model.training.measuring.operating_point import (
@@ -54,6 +54,7 @@ from router_model.training.metrics import (
     log_loss,
     mean_auc,
     perf_gain,
+    realised_means,
     reliability_curve,
 )
 from router_model.training.metrics.prediction import Reliability
@@ -89,6 +90,7 @@ def evaluate(
     include_seen: bool = False,
     mix: Mapping[str, float] | None = None,
     keep_decisions: bool = False,
+    progress: Progress = no_progress,
 ) -> Evaluation:
     """Evaluate a router on a table of outcomes.
 
@@ -103,6 +105,7 @@ def evaluate(
         Count prompts the router was trained on, and their near duplicates, too.
     mix : model -> share of the prompts that it gets today, by lot; see `read_mix`
     keep_decisions : give the decisions themselves, too, for reports
+    progress : called with the number of prompts that are decided and of all
 
     Raises
     ------
@@ -128,7 +131,7 @@ def evaluate(
         features = features.take(rows)
     elif keep_decisions:
         features = featurise_all(kept.prompts, router.encoder)
-    table, eligible = _predicted(router, kept, features, bar)
+    table, eligible = _predicted(router, kept, features, bar, progress)
     cost = realised_costs(kept, router.catalog)
     realised = _Realiser.of_partial(kept, cost, table)
     chosen = router.rank(rule, table, eligible)[:, 0]
@@ -224,14 +227,14 @@ def learned_from(router: Router, prompts: Sequence[Any]) -> npt.NDArray[np.bool_
 
 
 def _predicted(
-    router: Router, outcomes: Outcomes, features: PromptFeatures | None, bar: float
+    router: Router, outcomes: Outcomes, features: PromptFeatures | None, bar: float, progress: Progress
 ) -> tuple[PredictionTable, npt.NDArray[np.bool_]]:
     """Return predictions for prompts, and which models could have been chosen.
 
     Features that are not given are computed and forgotten, a block of prompts at a time.
     """
     tables, eligible = [], []
-    for rows in blocks(len(outcomes)):
+    for rows in blocks(len(outcomes), progress):
         some = outcomes.take(rows)
         own = featurise_all(some.prompts, router.encoder) if features is None else features.take(rows)
         table = predict_all(router, own, bar)
@@ -299,11 +302,14 @@ class _Realiser:
         )
 
 
-def sweep(quality: npt.NDArray[np.floating], expected_cost_usd: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
+def sweep(quality: npt.NDArray[np.floating], expected_cost_usd: npt.NDArray[np.floating]) -> npt.NDArray[np.int16]:
     """Return the choices along the value of quality, by expected quality less expected cost, shape (n_values, n)."""
     eligible = np.ones(quality.shape, dtype=bool)
     values = success_values(expected_cost_usd.astype(np.float64))
-    return np.array([best_by_value(quality, expected_cost_usd, eligible, success_value_usd=value) for value in values])
+    chosen = np.empty((len(values), len(quality)), dtype=np.int16)  # 200 configurations of a million prompts are 0.4 GB
+    for row, value in enumerate(values):
+        chosen[row] = best_by_value(quality, expected_cost_usd, eligible, success_value_usd=value)
+    return chosen
 
 
 def cost_bias(
@@ -344,9 +350,8 @@ def sweep_frontier(table: PredictionTable, cost: Float64Array, quality: Float64A
     cost, quality : float64 arrays, shape (n_prompts, n_models)
         Realised.
     """
-    rows = np.arange(len(quality))
     chosen = sweep(table.mean_quality, table.expected_cost_usd)
-    return Points(cost[rows, chosen].mean(axis=1), quality[rows, chosen].mean(axis=1))
+    return Points(realised_means(chosen, cost), realised_means(chosen, quality))
 
 
 def _evaluation(realised: _Realiser, table: PredictionTable, chosen: npt.NDArray[np.intp], *, rule: str) -> Evaluation:

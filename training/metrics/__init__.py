@@ -16,7 +16,7 @@ from router_model.training.metrics.frontier import (
     perf_gain,
     undominated,
 )
-from router_model.training.metrics.null import frontier_null, level_predictions
+from router_model.training.metrics.null import frontier_null, level_predictions, realised_means
 from router_model.training.metrics.prediction import (
     Reliability,
     auc_by_model,
@@ -56,6 +56,7 @@ __all__ = [
     "median_percentage_error",
     "pareto_distance",
     "perf_gain",
+    "realised_means",
     "reliability_curve",
     "resample_weights",
     "undominated",

@@ -27,7 +27,7 @@ from router_model.charts.drawing import Drawing
 from router_model.errors import SupportError, TableError
 from router_model.router import Router
 from router_model.summary import Summarised, Summary
-from router_model.training.distributed.prompts import blocks, featurise_all, predict_all
+from router_model.training.distributed.prompts import Progress, blocks, featurise_all, no_progress, predict_all
 from router_model.training.measuring.evaluate import cheaper_goals, eligible_models, near_seen, seen_before
 from router_model.training.measuring.moves import main_move
 from router_model.training.measuring.verdict import (
@@ -239,6 +239,7 @@ def evaluate_on_log(
     against: Router | str | Path | None = None,
     supported_only: bool = False,
     margin: float = MARGIN,
+    progress: Progress = no_progress,
 ) -> LogEvaluation:
     """Estimate what the challenger would have brought on the requests of a log, and how it differs from the champion.
 
@@ -251,6 +252,7 @@ def evaluate_on_log(
         export, or another tool's), the champion is the policy as it ran.
     supported_only : leave out decisions on which a choice had propensity 0, instead of refusing the log
     margin : loss of quality that does not matter for the verdict
+    progress : called with the number of decisions that a router made again, and of all
 
     Raises
     ------
@@ -265,7 +267,7 @@ def evaluate_on_log(
     log = unseen_by(log, routers)
     models = tuple(dict.fromkeys([*log.outcomes.models, *(model for router in routers for model in router.models)]))
     log = with_models(log, models)
-    views = [view_of(router, log, models) for router in routers]
+    views = [view_of(router, log, models, progress) for router in routers]
     log, views = supported(log, views, models, supported_only=supported_only)
     name, other = _champion(log, views)
     challenger_policy, champion = (
@@ -326,9 +328,11 @@ class RouterView:
         return cls(chosen, quality, cost, cheaper)
 
 
-def view_of(router: Router, log: LoggedDecisions, models: Sequence[str]) -> RouterView:
+def view_of(
+    router: Router, log: LoggedDecisions, models: Sequence[str], progress: Progress = no_progress
+) -> RouterView:
     """Return what a router chooses and predicts on the decisions of a log."""
-    parts = (log.take(rows, left_out={}) for rows in blocks(len(log)))
+    parts = (log.take(rows, left_out={}) for rows in blocks(len(log), progress))
     return RouterView.concatenate([_view_of_part(router, part, models) for part in parts])
 
 

@@ -166,7 +166,7 @@ class Outcomes(Summarised):
 
 PROMPT_COLUMNS = (*PROMPT_FORMS, *REQUEST_PARTS, "task", "session_id", "source")
 
-_ROWS_AT_ONCE = 200_000
+ROWS_AT_ONCE = 200_000
 
 MATRIX_COLUMNS = ("quality", "input_tokens", "output_tokens", "cost_usd", "latency_s", "propensity")
 
@@ -205,7 +205,7 @@ class CheckedTable(NamedTuple):
     prompts: pl.DataFrame
 
 
-def checked_table(table: Table, *, with_prompts: bool = True) -> CheckedTable:
+def checked_table(table: Table, *, with_values: bool = True) -> CheckedTable:
     """Read an outcome table, check every column and convert it to its type in the schema.
 
     The table is read in parts. A prompt's text is repeated for every model, and all texts at once would take most of
@@ -213,7 +213,7 @@ def checked_table(table: Table, *, with_prompts: bool = True) -> CheckedTable:
 
     Parameters
     ----------
-    with_prompts : if False, prompts are checked, and none is returned
+    with_values : if False, all columns are checked, but only `prompt_id` and `model` of each row are returned
     """
     name = name_of(table)
     rows: list[pl.DataFrame] = []
@@ -225,8 +225,8 @@ def checked_table(table: Table, *, with_prompts: bool = True) -> CheckedTable:
         faulty = faulty if problems else part.name
         problems += [replace(problem, index=problem.index + n_read) for problem in part.problems]
         n_read += part.n_rows if part.name == name else 0
-        rows.append(part.table.rows)
-        prompts.append(part.table.prompts if with_prompts else part.table.prompts.clear())
+        rows.append(part.table.rows if with_values else part.table.rows.select("prompt_id", "model"))
+        prompts.append(part.table.prompts if with_values else part.table.prompts.clear())
         if sum(map(len, prompts[1:])) >= n_together:  # texts come again in other parts; not all copies fit into memory
             prompts = [_distinct(pl.concat(prompts))]
             n_together = len(prompts[0])
@@ -275,14 +275,14 @@ def _checked_part(name: str, frame: pl.DataFrame) -> _CheckedPart:
 
 
 def _parts_of_frame(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Yield the outcome columns of a frame, `_ROWS_AT_ONCE` rows at a time."""
+    """Yield the outcome columns of a frame, `ROWS_AT_ONCE` rows at a time."""
     _check_columns(name_of(frame), frame.columns)
     wanted = frame.select([name for name in frame.columns if name in OUTCOME_COLUMN_NAMES])
-    yield from wanted.iter_slices(_ROWS_AT_ONCE)
+    yield from wanted.iter_slices(ROWS_AT_ONCE)
 
 
 def _parts(path: Path) -> Iterator[pl.DataFrame]:
-    """Yield the outcome columns of a Parquet file, `_ROWS_AT_ONCE` rows at a time."""
+    """Yield the outcome columns of a Parquet file, `ROWS_AT_ONCE` rows at a time."""
     if not path.exists():
         raise TableError(f"{no_such(path)} 'router-model import SOURCE --out {path}' makes a table")
     if path.suffix != ".parquet":
@@ -298,9 +298,9 @@ def _parts(path: Path) -> Iterator[pl.DataFrame]:
         raise TableError(f"{path}: not a readable Parquet file ({exc})") from exc
     _check_columns(str(path), columns)
     wanted = source.select([name for name in columns if name in OUTCOME_COLUMN_NAMES])
-    for start in range(0, n_rows, _ROWS_AT_ONCE):
+    for start in range(0, n_rows, ROWS_AT_ONCE):
         try:
-            part = wanted.slice(start, _ROWS_AT_ONCE).collect()
+            part = wanted.slice(start, ROWS_AT_ONCE).collect()
         except (pl.exceptions.PolarsError, OSError) as exc:
             raise TableError(f"{path}: not a readable Parquet file ({exc})") from exc
         yield part
@@ -320,7 +320,11 @@ def _check_columns(name: str, columns: Sequence[str]) -> None:
 def _without_repetition(frame: pl.DataFrame) -> CheckedTable:
     """Split rows into columns about calls and columns about prompts."""
     rows = frame.select("prompt_id", "model", "judge", *(pl.col(name).cast(pl.Float64) for name in MATRIX_COLUMNS))
-    return CheckedTable(rows, _distinct(frame.select("prompt_id", *PROMPT_COLUMNS)))
+    prompts = _distinct(frame.select("prompt_id", *PROMPT_COLUMNS))
+    if prompts.height < frame.height:
+        # A text is a part of the memory that was read with it, and would keep its copies. To append to it copies it.
+        prompts = prompts.with_columns(pl.col(PROMPT_FORMS) + "")
+    return CheckedTable(rows, prompts)
 
 
 def _distinct(prompts: pl.DataFrame) -> pl.DataFrame:

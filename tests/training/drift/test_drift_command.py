@@ -77,7 +77,7 @@ def with_extra(frame, **changed):
 def test_nothing_has_changed(trained, calls, tmp_path):
     """Texts are read of the prompts that are compared, and not of all calls."""
     assert of(trained, calls, tmp_path) == set()
-    assert {"prompt"} == {*calls.columns} - {*read_calls(calls).columns}
+    assert {"prompt", "extra", "source"} == {*calls.columns} - {*read_calls(calls).columns}
     said = drift(trained, calls, tmp_path, "--html", tmp_path / "page.html").stdout
     assert "Nothing has changed in" in text_of(tmp_path / "page.html")
     assert "Checked 600 calls between 2026-11-01 00:00 and 2026-11-01 09:59; 600 are graded." in said

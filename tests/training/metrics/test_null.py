@@ -62,10 +62,11 @@ def test_the_null_of_an_informed_router_is_far_below_its_gain_and_shrinks_with_m
     assert found[100] > found[3000]
 
 
-def test_the_same_seed_gives_the_same_null():
+def test_the_same_seed_and_the_same_configurations_give_the_same_null():
     p, quality, cost = world(np.random.default_rng(1), 60)
     choices = choices_of(p, cost)
-    assert frontier_null(choices, quality, cost) == frontier_null(choices, quality, cost)
+    null = frontier_null(choices, quality, cost)
+    assert frontier_null(np.concatenate([choices[::-1], choices]), quality, cost) == null
 
 
 def test_a_gain_that_is_not_defined_has_no_null():
