@@ -24,14 +24,14 @@ def digests(router: Path) -> dict[str, str]:
     prompts = [*simulate(80, seed=7)["prompt"].unique(maintain_order=True).to_list(), *ODD]
     features, model = featurise(prompts, plain.encoder), predictor.evidence_model
     alone = [model.evidence(features.take(np.array([row]))) for row in range(len(prompts))]
-    together = model.evidence(features)
+    together, native = model.evidence(features), predictor.evidence(features)
     found = {
         "features": [features.embedding, features.surface],
         "together": [together.values, together.familiarity],
         "alone": [
             np.concatenate(parts) for parts in zip(*((one.values, one.familiarity) for one in alone), strict=True)
         ],
-        "compiled": [*predictor.evidence(features)],
+        "compiled": [native.values, native.familiarity],
         "choices": [np.array([router.route(prompt).model for prompt in prompts for router in (plain, ready)])],
     }
     return {name: hashlib.sha256(b"".join(map(bytes, arrays))).hexdigest() for name, arrays in found.items()}
