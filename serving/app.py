@@ -285,10 +285,16 @@ def _draining_on_signals(parts: Parts) -> Iterator[None]:
         if callable(handler):
             handler(number, frame)
 
+    def hang_up(_: int, frame: FrameType | None) -> None:
+        drain(signal.SIGTERM, frame)
+
     for number in before:
         signal.signal(number, drain)
+    hung_up = signal.getsignal(signal.SIGHUP)
+    if hung_up is signal.SIG_DFL:  # not under nohup; it would kill the process, with what the log has not written
+        signal.signal(signal.SIGHUP, hang_up)
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in {**before, signal.SIGHUP: hung_up}.items():
             signal.signal(number, handler)

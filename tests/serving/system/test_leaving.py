@@ -177,17 +177,18 @@ def test_sigterm_drains_streams(trained, upstream, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_second_ctrl_c_ends_streams_at_once_and_loses_nothing(trained, upstream, tmp_path):
-    """Each stream gets its error event, long before `drain_s` is over, and its row in the log."""
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGHUP])
+def test_a_further_ctrl_c_ends_streams_at_once_and_loses_nothing(trained, upstream, tmp_path, first):
+    """The stream gets its error event, long before `drain_s` is over, and its row in the log."""
     with proxied(tmp_path / "service", trained.path, providers_toml(upstream), drain_s=300) as service:
 
         async def go():
             async with client_of(service) as client:
                 asked = asyncio.create_task(ask(client, "chat", "openai.alone.slow.hurried", stream=True))
                 await until(lambda: any(asks("hurried", one) for one in upstream.received))
-                for _ in range(2):
+                for number in (first, signal.SIGINT):
                     await asyncio.sleep(0.3)
-                    service.process.send_signal(signal.SIGINT)
+                    service.process.send_signal(number)
                 return await asked
 
         outcome = asyncio.run(go())
