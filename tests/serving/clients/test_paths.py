@@ -104,6 +104,13 @@ def test_anthropic_lists(claude):
     assert (listed.has_more, claude.models.retrieve("claude-x").display_name) == (False, "claude-x")
 
 
+def test_a_model_that_a_star_serves_can_be_looked_up(chat):
+    """It is not in the list, which would be endless; SDKs and agents ask for it before they call it."""
+    assert chat.models.retrieve("openai/any").id == "openai/any"
+    with pytest.raises(openai.NotFoundError, match="the service has no model 'nobody/any'"):
+        chat.models.retrieve("nobody/any")
+
+
 def test_google_counts_a_whole_request(url, upstream):
     """As REST calls may say it: the request that would be sent to generate."""
     upstream.script["gemini"] = 200, {"totalTokens": 5}
