@@ -316,7 +316,7 @@ class Catalog(Summarised):
                 content = file.read(_MAX_BYTES + 1)
             if len(content) > _MAX_BYTES:
                 raise CatalogError(f"{path}: longer than {_MAX_BYTES >> 20} MiB; expected a table a model")
-            return cls.parse(content.decode(), origin=str(path), look_up=look_up)
+            return cls.parse(content.decode("utf-8-sig"), origin=str(path), look_up=look_up)
         except (OSError, UnicodeDecodeError) as exc:
             raise CatalogError(f"{path}: the catalog cannot be read ({exc})") from exc
 

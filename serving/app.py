@@ -261,7 +261,8 @@ def _seldom_collecting() -> Iterator[None]:
 def _draining_on_signals(parts: Parts) -> Iterator[None]:
     """Note that a shutdown has begun, then let the server's own handler do its work.
 
-    Calls that are still under way when the drain is over get a proper end, before the server ends them by force.
+    Calls that are still under way when the drain is over get a proper end, before the server ends them by force. A
+    further Ctrl-C ends the drain. It does not reach the server's handler, which would leave the log unwritten.
     """
     if not _has_process():  # signals are the main thread's
         yield
@@ -270,19 +271,30 @@ def _draining_on_signals(parts: Parts) -> Iterator[None]:
     before: dict[int, _Handler] = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def drain(number: int, frame: FrameType | None) -> None:
-        if not parts.draining and parts.proxy is not None:
+        is_again = parts.draining and number == signal.SIGINT
+        if parts.proxy is not None and (is_again or not parts.draining):
             # From a signal handler only the threadsafe call wakes a loop that waits.
-            loop.call_soon_threadsafe(loop.call_later, parts.settings.drain_s, parts.proxy.under_way.end)
+            wait_s = 0.0 if is_again else parts.settings.drain_s
+            loop.call_soon_threadsafe(loop.call_later, wait_s, parts.proxy.under_way.end)
+        if is_again:
+            _logger.info("SIGINT again: calls that are under way end now")
+            return
         parts.draining = True
         _logger.info("%s: no longer ready; requests that are under way are finished", signal.Signals(number).name)
         handler = before[number]
         if callable(handler):
             handler(number, frame)
 
+    def hang_up(_: int, frame: FrameType | None) -> None:
+        drain(signal.SIGTERM, frame)
+
     for number in before:
         signal.signal(number, drain)
+    hung_up = signal.getsignal(signal.SIGHUP)
+    if hung_up is signal.SIG_DFL:  # not under nohup; it would kill the process, with what the log has not written
+        signal.signal(signal.SIGHUP, hang_up)
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in {**before, signal.SIGHUP: hung_up}.items():
             signal.signal(number, handler)

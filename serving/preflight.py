@@ -21,6 +21,7 @@ from router_model.serving.decision_log.store import StoreError
 from router_model.serving.engine.artifact_source import ArtifactSource
 from router_model.serving.engine.following import LevelFollower
 from router_model.serving.engine.recording import log_keys, prompt_storage
+from router_model.serving.http_edge.trusted_hosts import TrustedHosts
 from router_model.serving.providers.config import load_aliases, load_providers, with_default_plan
 from router_model.serving.providers.provider import Provider
 from router_model.serving.proxy.naming import check_alias
@@ -45,6 +46,7 @@ def about(settings: Settings) -> list[str]:
     try:
         keyring = check_access(settings)
         Access.of(settings, keyring).close()  # opens the file of budgets, if there are any
+        TrustedHosts.of(settings)
         open_log(settings)
         check_storing(settings)
         keys = log_keys(next(iter(settings.by_router.values())))

@@ -35,7 +35,7 @@ def read_config(path: Path | None, overrides: Mapping[str, Any]) -> TrainConfig:
     config = TrainConfig()
     if path is not None:
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
+            content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
             raise TrainingError(f"{path}: the settings cannot be read ({exc})") from exc
         config = _changed(config, content, where=str(path))

@@ -87,7 +87,7 @@ def parse_key_file(content: bytes, *, origin: Path) -> KeyFile:
     """
     try:
         # A float cannot hold a budget of 0.1 USD exactly; a Decimal can.
-        document = tomllib.loads(content.decode(), parse_float=Decimal)
+        document = tomllib.loads(content.decode("utf-8-sig"), parse_float=Decimal)
     except ValueError as exc:  # of TOML, or UnicodeDecodeError
         raise SettingsError(
             f"{origin}: is not valid TOML ({exc}); expected a file that 'router-model keys' wrote"

@@ -197,6 +197,8 @@ async def _counted(request: Request, surface: Surface, **path: Any) -> tuple[int
     def read(body: dict[str, Any]) -> ProxyRequest:
         if surface is Surface.MESSAGES and not isinstance(body.get("messages"), list):
             raise InvalidRequestError("messages: expected a list of messages", param="messages")
+        if surface is Surface.GENERATE:  # Google takes a conversation, or a whole request to generate
+            body = mapping(body.get("generateContentRequest")) or body
         return proxy.read(request, caller, surface, body, **path)
 
     return await counted(proxy, await parts.bodies.read(request, caller, read))

@@ -79,11 +79,14 @@ async def google_model(request: Request) -> Response:
 
 
 async def model(request: Request) -> Response:
-    """Return one model of the list; its id may have slashes in it."""
+    """Return one model of the list, or one that a provider serves by a star; its id may have slashes in it."""
     parts = parts_of(request)
     parts.access.authenticate(request.scope, Role.DECIDE, Role.PROXY)
     model_id: str = request.path_params["model_id"]
     found = _cards(parts)
+    targets = parts.proxy.providers.targets(model_id) if model_id not in found and parts.proxy is not None else ()
+    if targets:
+        found[model_id] = targets[0].card
     if model_id not in found:
         # The error repeats the id, which may be as long as a path.
         raise not_found(model_id[:_LONGEST_ID], list(found))

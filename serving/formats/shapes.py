@@ -92,6 +92,10 @@ def asked_objects(value: object, where: str, param: str) -> list[Mapping[str, An
     """
     if value is None:
         return []
-    if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in value):
+    if not isinstance(value, list):
         raise InvalidRequestError(f"'{where}' must be a list of objects, not {type(value).__name__}", param=param)
+    for at, one in enumerate(value):
+        if not isinstance(one, Mapping):
+            got = "null" if one is None else type(one).__name__
+            raise InvalidRequestError(f"'{where}' must be a list of objects; [{at}] is {got}", param=param)
     return value

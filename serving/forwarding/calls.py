@@ -18,6 +18,7 @@ from router_model.serving.forwarding.streams import HeldBack, LiveStream, WholeS
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.http import Transport
 from router_model.serving.providers.plausible import OUTPUT
+from router_model.serving.providers.provider import Kind
 
 T = TypeVar("T")
 
@@ -25,6 +26,7 @@ _ERROR_S: Final = 5.0
 _MAX_ERROR_BYTES: Final = 1024 * 1024
 _JSON: Final = "application/json"
 _NO_STREAM: Final = (_JSON, "text/html")
+_READ_AS_EVENTS: Final = frozenset({Kind.OPENAI, Kind.GEMINI})
 
 
 async def call(attempt: Attempt, transport: Transport) -> Reply:
@@ -127,13 +129,25 @@ async def _open_stream(attempt: Attempt, transport: Transport, answer: AnswerStr
     if _is_no_stream(attempt):
         if not attempt.forward_request.call.stream:
             return [], False  # a whole answer is welcome
-        content = await _read_whole(attempt)  # an error with status 200, or a page
+        content = await _read_whole(attempt)  # an error with status 200, a page, or an answer that is paid for
         attempt.adapter.answer(attempt.target, _content_type(attempt), content, {})
-        raise UpstreamFailure(FailureKind.MALFORMED, "the provider was asked for a stream, but sent a whole answer")
+        return _as_one_event(attempt, answer, content), True
     sent, is_over = await read_start(_body(attempt), answer, attempt.rules.max_answer_bytes)
     if answer.facts.has_content:
         attempt.first_token()
     return sent, is_over
+
+
+def _as_one_event(attempt: Attempt, answer: AnswerStream, content: bytes) -> list[bytes]:
+    """Return the stream of a whole answer, which some servers send although a stream was asked for.
+
+    OpenAI's and Google's whole answers can be read as the only event of a stream; those of other formats cannot.
+    """
+    if attempt.target.provider.kind not in _READ_AS_EVENTS:
+        raise UpstreamFailure(FailureKind.MALFORMED, "the provider was asked for a stream, but sent a whole answer")
+    sent = answer.feed(b"data: " + content.strip().replace(b"\n", b"\ndata: ") + b"\n\n")
+    attempt.first_token()
+    return sent
 
 
 async def _rest(attempt: Attempt, answer: AnswerStream, sent: list[bytes]) -> list[bytes]:

@@ -145,7 +145,7 @@ def add_endpoint(router: APIRouter, endpoint: Endpoint) -> None:
 
 @cache  # FastAPI builds a validator for each status of each endpoint; no application changes its routes
 def _routes(endpoint: Endpoint) -> tuple[DirectRoute, ...]:
-    """Return the routes of an endpoint: its own, then its aliases, which are not in the document."""
+    """Return the routes of an endpoint: its own, then its aliases and those of HEAD, which are not in the document."""
     documented = DirectRoute(
         endpoint.path,
         endpoint.handler,
@@ -160,11 +160,14 @@ def _routes(endpoint: Endpoint) -> tuple[DirectRoute, ...]:
         responses=_responses(endpoint),
         openapi_extra=_extra(endpoint),
     )
-    aliases = (
-        DirectRoute(path, endpoint.handler, methods=[endpoint.method], response_model=None, include_in_schema=False)
-        for path in endpoint.aliases
+    others = [(endpoint.method, path) for path in endpoint.aliases]
+    if endpoint.method == "GET":  # probes of load balancers and 'curl -I' send HEAD; the server leaves the body out
+        others += [("HEAD", path) for path in (endpoint.path, *endpoint.aliases)]
+    undocumented = (
+        DirectRoute(path, endpoint.handler, methods=[method], response_model=None, include_in_schema=False)
+        for method, path in others
     )
-    return (documented, *aliases)
+    return (documented, *undocumented)
 
 
 def _description(endpoint: Endpoint) -> str:

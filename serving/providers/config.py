@@ -111,7 +111,7 @@ def _alias(name: str, meant: object, where: str) -> Alias:
 
 def _content(path: str | Path) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8-sig")  # Windows editors put a mark before it
     except (OSError, UnicodeDecodeError) as exc:
         raise SettingsError(f"{path}: the providers cannot be read ({exc}); expected a file like {_EXAMPLE}") from exc
 

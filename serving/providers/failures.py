@@ -19,13 +19,13 @@ class FailureKind(StrEnum):
     TIMEOUT = "timeout"
     """A deadline passed: to connect, to the first token, or between two pieces."""
     SERVER = "server"
-    """5xx, 408, 409, 425, or an error of the provider's inside a 200."""
+    """5xx, 408, 409, 425, 499, a 4xx about the HTTP of the call (405, 415 …), or an error inside a 200."""
     RATE_LIMITED = "rate_limited"
     """429, or Anthropic's 529."""
     KEY = "key"
     """401, 402, or words that say so: the provider does not take this key, or its account has no money."""
     MODEL_GONE = "model_gone"
-    """404, or a 400 that says that the model does not exist."""
+    """404, 410, or a 400 that says that the model does not exist."""
     TOO_LONG = "too_long"
     """The prompt is longer than the model's context; 413."""
     REFUSED = "refused"
@@ -47,9 +47,12 @@ class FailureKind(StrEnum):
 _BY_STATUS: Final = {
     **dict.fromkeys((401, 402), FailureKind.KEY),
     403: FailureKind.REFUSED,  # a prompt, a model, a region; if it is the key, the words say so
-    404: FailureKind.MODEL_GONE,
+    **dict.fromkeys((404, 410), FailureKind.MODEL_GONE),
     413: FailureKind.TOO_LONG,
-    **dict.fromkeys((408, 409, 425), FailureKind.SERVER),
+    **dict.fromkeys((408, 409, 425, 499), FailureKind.SERVER),
+    # About how the service calls (a wrong base_url, a proxy in front), not about what the caller asks.
+    **dict.fromkeys((405, 406, 411, 415, 417, 421, 426, 431), FailureKind.SERVER),
+    451: FailureKind.REFUSED,
     429: FailureKind.RATE_LIMITED,
 }
 

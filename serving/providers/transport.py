@@ -347,7 +347,8 @@ def _fail(exc: Exception, request: HttpRequest, connecting: Connecting) -> NoRet
         raise UpstreamFailure(FailureKind.CONNECTION, f"{host}: the proxy answered {exc.status}") from None
     if isinstance(exc, aiohttp.ClientResponseError | HttpProcessingError):
         raise UpstreamFailure(
-            FailureKind.MALFORMED, f"{host}: the answer is not HTTP, or its headers are too large"
+            FailureKind.MALFORMED,
+            f"{host}: the answer is not HTTP, its headers are too large, or its content-encoding is unknown",
         ) from exc.__cause__  # `exc` itself has the request in it, with its key
     if isinstance(exc, ValueError):
         raise UpstreamFailure(FailureKind.BAD_REQUEST, f"{host}: a header or the URL cannot be sent") from None

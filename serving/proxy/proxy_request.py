@@ -36,6 +36,7 @@ _CONVERSATIONS: Final[Mapping[Surface, tuple[str, tuple[type, ...], bool]]] = {
     Surface.MESSAGES: ("messages", (list,), True),
     Surface.GENERATE: ("contents", (list, str, dict), True),
     Surface.RESPONSES: ("input", (list, str), False),
+    Surface.EMBEDDINGS: ("input", (list, str, dict), True),
 }
 """Where a conversation stands, what it may be, and whether it must be there."""
 _PASSED: Final = ("anthropic-beta", "anthropic-version")
@@ -157,16 +158,23 @@ def read_proxy_request(
 def check_conversation(surface: Surface, body: Mapping[str, Any]) -> None:
     """Refuse a body without a conversation before it is sent: some servers break over it, which would count as theirs.
 
+    For embeddings these are the texts. A server that answers an empty list of them with no vectors is right.
+
     Raises
     ------
     InvalidRequestError
-        If the conversation is missing, or of another type.
+        If the conversation is missing, or of another type; or if there are no texts.
     """
-    name, types, is_needed = _CONVERSATIONS.get(surface, ("", (), False))
+    name, types, is_needed = _CONVERSATIONS[surface]
     value = body.get(name)
+    if surface is Surface.EMBEDDINGS and value == []:
+        value = None
     if is_needed if value is None else not isinstance(value, types):
         got = "nothing" if value is None else type(value).__name__
-        raise InvalidRequestError(f"'{name}' must be a list of objects, the conversation; got {got}", param=name)
+        expected = (
+            "a text or a list of texts" if surface is Surface.EMBEDDINGS else "a list of objects, the conversation"
+        )
+        raise InvalidRequestError(f"'{name}' must be {expected}; got {got}", param=name)
 
 
 def _preferences(surface: Surface, envelope: ProxyEnvelope, body: Mapping[str, Any]) -> Preferences:

@@ -51,6 +51,12 @@ def test_kept_responses_need_a_log_with_prompts(trained, tmp_path, monkeypatch):
         about(settings)
 
 
+def test_a_trusted_host_that_is_none_is_said_before_anything_listens(trained):
+    settings = Settings(artifact=trained.path, log="none", insecure=True, trusted_hosts=("http://router.example.com",))
+    with pytest.raises(SettingsError, match="trusted host 'http://router.example.com'; expected a name or address"):
+        about(settings)
+
+
 def test_all_models_served_is_said_in_a_word(said):
     lines = said('["*"]')
     assert lines["forwarding"] == "echo"

@@ -10,6 +10,7 @@ import orjson
 from router_model.serving.common.masking import MASK, masked_keys
 from router_model.serving.common.retry_after import limit_ends_s, retry_after_s
 from router_model.serving.formats.about_keys import kind_by_key
+from router_model.serving.formats.openai.error_body import read_error
 from router_model.serving.formats.refusals import as_refusal
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure, kind_of_status
 
@@ -26,7 +27,6 @@ _KINDS: Final = {
     "DATA_LOSS": FailureKind.SERVER,
     "DEADLINE_EXCEEDED": FailureKind.SERVER,
 }
-_CANCELLED: Final = 499
 _REGION: Final = re.compile(r"user location is not supported", re.IGNORECASE)
 """Words of a 400 about the router's region, which the caller cannot correct."""
 _WHOLE_PROJECT: Final = re.compile(r"PerProject(?!.*PerModel)|PerUser(?!.*PerModel)")
@@ -48,17 +48,10 @@ def failure_of(status: int, headers: Mapping[str, str], content: bytes) -> Upstr
     ----------
     status : HTTP status
     headers : by names in lower case
-    content : usually ``{"error": {"code", "message", "status", "details"}}``; an HTML page is not shown
+    content : usually ``{"error": {"code", "message", "status", "details"}}``; else as `read_error` reads it
     """
-    error = _error_object(content)
-    if error is None:
-        return UpstreamFailure(
-            _kind_of_status(status),
-            f"the provider answered {status} with {len(content)} bytes; expected an error in Google's format",
-            status=status,
-            retry_after_s=retry_after_s(headers),
-        )
-    failure = failure_in(error, status)
+    # Proxies in front of Google say it in words of their own.
+    failure = failure_in(_error_object(content) or {"message": read_error(status, content).message}, status)
     if failure.retry_after_s is None:
         is_limit = failure.kind is FailureKind.RATE_LIMITED
         failure.retry_after_s = limit_ends_s(headers, failure.message) if is_limit else retry_after_s(headers)
@@ -75,7 +68,7 @@ def failure_in(error: object, status: int | None = None) -> UpstreamFailure:
     (<FailureKind.KEY: 'key'>, 400)
     """
     if not isinstance(error, Mapping):
-        return UpstreamFailure(FailureKind.SERVER, f"the provider's error is {type(error).__name__}", status=status)
+        error = {"message": error if isinstance(error, str) else None}
     code = error.get("code")
     status = status if status is not None else code if isinstance(code, int) else None
     name = str(error.get("status") or "")
@@ -108,17 +101,13 @@ def _kind(status: int | None, name: str, message: str, reason: str | None) -> Fa
         if _REGION.search(message):
             return FailureKind.REFUSED
     if name not in _KINDS and status is not None:
-        return _kind_of_status(status)
+        return kind_of_status(status)
     return _KINDS.get(name, FailureKind.SERVER)  # SERVER: inside a 200, without a code
 
 
 def _is_fault(status: int | None, name: str) -> bool:
     """Tell whether an error is a fault of Google's or a rate limit, whose words say nothing of the key."""
     return name == "RESOURCE_EXHAUSTED" or (status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR)
-
-
-def _kind_of_status(status: int) -> FailureKind:
-    return FailureKind.SERVER if status == _CANCELLED else kind_of_status(status)
 
 
 def _error_object(content: bytes) -> Mapping[str, Any] | None:

@@ -52,8 +52,9 @@ def test_what_is_written_is_read(listed):
     assert after.secret_check == before.secret_check
 
 
-def test_an_empty_file_has_no_keys():
-    assert parse_key_file(b"", origin=ORIGIN) == KeyFile(None, {})
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf"])
+def test_an_empty_file_has_no_keys(content):
+    assert parse_key_file(content, origin=ORIGIN) == KeyFile(None, {})
 
 
 @pytest.mark.parametrize(

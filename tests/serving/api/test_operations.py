@@ -42,6 +42,11 @@ def test_ready_says_what_is_not(client, parts, change, failing):
     assert client.get("/healthz").status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/v1/models"])
+def test_probes_may_ask_for_the_head_alone(client, path):
+    assert client.head(path).status_code == client.get(path).status_code == 200
+
+
 def test_health_is_answered_while_the_router_is_loaded_and_requests_wait(parts):
     """The start hangs: health and readiness are answered, a decision waits, and comes when the start goes on."""
     goes_on, parts.engines.default.ready = threading.Event(), False

@@ -104,6 +104,45 @@ def test_anthropic_lists(claude):
     assert (listed.has_more, claude.models.retrieve("claude-x").display_name) == (False, "claude-x")
 
 
+def test_a_model_that_a_star_serves_can_be_looked_up(chat):
+    """It is not in the list, which would be endless; SDKs and agents ask for it before they call it."""
+    assert chat.models.retrieve("openai/any").id == "openai/any"
+    with pytest.raises(openai.NotFoundError, match="the service has no model 'nobody/any'"):
+        chat.models.retrieve("nobody/any")
+
+
+def test_google_counts_a_whole_request(url, upstream):
+    """As REST calls may say it: the request that would be sent to generate."""
+    upstream.script["gemini"] = 200, {"totalTokens": 5}
+    body = {"generateContentRequest": {"model": "models/gemini-x", "contents": [{"parts": [{"text": "Hi"}]}]}}
+    answer = httpx.post(f"{url}/v1beta/models/gemini-x:countTokens", json=body)
+    assert (answer.status_code, answer.json()) == (200, {"totalTokens": 5})
+
+
+@pytest.mark.parametrize(
+    ("model", "script"),
+    [
+        (
+            "gpt-x",
+            {
+                "id": "c",
+                "choices": [{"message": {"content": "hello"}, "finish_reason": "stop"}],
+                "usage": {"prompt_tokens": 1, "completion_tokens": 1},
+            },
+        ),
+        ("gemini-x", {"candidates": [{"content": {"parts": [{"text": "hello"}]}, "finishReason": "STOP"}]}),
+    ],
+)
+def test_a_whole_answer_in_place_of_a_stream_is_streamed(chat, upstream, model, script):
+    """It is paid for: nobody is asked again."""
+    upstream.script["openai"] = upstream.script["gemini"] = 200, script
+    chunks = list(chat.chat.completions.create(model=model, messages=HI, stream=True))
+    said = [choice for chunk in chunks for choice in chunk.choices]
+    assert "".join(one.delta.content or "" for one in said) == "hello"
+    assert [one.finish_reason for one in said if one.finish_reason] == ["stop"]
+    assert len(upstream.seen) == 1
+
+
 def test_googles_key_may_be_in_the_query(url):
     assert "models" in httpx.get(f"{url}/v1beta/models", params={"key": "any"}).json()
 

@@ -108,8 +108,22 @@ def test_a_key_is_never_shown(said, shown):
 def test_a_page_is_not_shown(status, kind):
     read = GeminiFormat().failure(status, {"retry-after": "2"}, b"<html>secret page</html>")
     assert read.kind is kind
-    assert read.message == f"the provider answered {status} with 24 bytes; expected an error in Google's format"
+    assert read.message == f"HTTP {status} with a page of HTML; expected an error in JSON"
     assert read.retry_after_s == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"detail": [{"loc": ["body", "x"], "msg": "too odd"}]}', "body.x: too odd"),
+        (b"no route to the model", "no route to the model"),
+        (b'{"error": "the token count 9 exceeds 8"}', "the token count 9 exceeds 8"),
+    ],
+)
+def test_a_proxy_in_front_says_why_in_its_own_words(content, said):
+    read = GeminiFormat().failure(400, {}, content)
+    assert read.message == said
+    assert read.kind is (FailureKind.TOO_LONG if "count" in said else FailureKind.BAD_REQUEST)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"3", b'{"error": "no"}', b'[{"error": null}]', b'{"error": []}'])

@@ -59,6 +59,12 @@ def test_file_of_aliases_alone_has_no_providers():
         with_default_plan(Settings(providers="tiers.toml"), ())
 
 
+def test_the_mark_that_windows_editors_put_first_is_no_mistake(tmp_path):
+    path = tmp_path / "providers.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
+    assert load_providers(path, {"OPENAI_API_KEY": "sk-x"}) == parse(GOOD)
+
+
 def test_defaults():
     (provider,) = parse(GOOD)
     assert provider == Provider(

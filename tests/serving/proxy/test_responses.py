@@ -93,7 +93,8 @@ def test_a_conversation_that_no_window_holds_is_told_in_openais_words(client):
         ({"max_output_tokens": 1, "max_completion_tokens": 1000}, "name it 'max_output_tokens'"),
         ({"n": 100}, "a response has one answer"),
         ({"input": None}, "'input' is missing"),
-        ({"input": 7}, "'input' must be a list of objects"),
+        ({"input": 7}, "'input' must be a list of objects, the conversation; got int"),
+        ({"input": [{"role": "user", "content": "Hi"}, None]}, "'input' must be a list of objects; [1] is null"),
         ({"stream": "yes"}, "stream: got a JSON string"),
     ],
 )

@@ -63,6 +63,8 @@ def test_a_header_says_that_usage_was_estimated(estimated, told):
         ("/v1/messages", {"messages": {"role": "user"}, "max_tokens": 9}, "'messages' must be a list"),
         ("/v1/responses", {"input": {"role": "user"}}, "'input' must be a list"),
         ("/v1beta/models/small:generateContent", {"contents": 7}, "'contents' must be a list"),
+        ("/v1/embeddings", {"input": []}, "'input' must be a text or a list of texts; got nothing"),
+        ("/v1/embeddings", {"input": 7}, "'input' must be a text or a list of texts; got int"),
     ],
 )
 def test_a_body_without_a_conversation_is_sent_to_nobody(client, orders, path, body, said):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import time
 from pathlib import Path
 
@@ -164,4 +165,26 @@ def test_sigterm_drains_streams(trained, upstream, tmp_path):
         assert (outcome.status, outcome.errors, outcome.ends, outcome.is_complete) == (200, [], 1, True)
         assert outcome.text == heard("chat").text()
     assert [row["error_type"] for row in rows(service, "attempts")] == [None] * 12
+    assert "Traceback" not in service.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGHUP])
+def test_a_further_ctrl_c_ends_streams_at_once_and_loses_nothing(trained, upstream, tmp_path, first):
+    """The stream gets its error event, long before `drain_s` is over, and its row in the log."""
+    with proxied(tmp_path / "service", trained.path, providers_toml(upstream), drain_s=300) as service:
+
+        async def go():
+            async with client_of(service) as client:
+                asked = asyncio.create_task(ask(client, "chat", "openai.alone.slow.hurried", stream=True))
+                await until(lambda: any(asks("hurried", one) for one in upstream.received))
+                for number in (first, signal.SIGINT):
+                    await asyncio.sleep(0.3)
+                    service.process.send_signal(number)
+                return await asked
+
+        outcome = asyncio.run(go())
+        assert service.process.wait(timeout=30) == 0, service.output
+    assert (outcome.status, len(outcome.errors), outcome.is_complete) == (200, 1, True)
+    assert [row["error_type"] for row in rows(service, "attempts")] == ["shutdown"]
     assert "Traceback" not in service.output
