@@ -81,7 +81,7 @@ def test_selecting_models_names_the_missing(tmp_path):
 
 @pytest.mark.parametrize("at_once", [1, 2, 100])
 def test_a_table_read_in_parts_is_the_same(tmp_path, monkeypatch, at_once):
-    monkeypatch.setattr("router_model.training.table.outcomes._ROWS_AT_ONCE", at_once)
+    monkeypatch.setattr("router_model.training.table.outcomes.ROWS_AT_ONCE", at_once)
     rows = {"prompt_id": list("abacb"), "prompt": list("xyxzy"), "model": ["m", "m", "n", "n", "n"]}
     pl.DataFrame({**rows, "quality": [0.0, 0.1, 0.2, 0.3, 0.4]}).write_parquet(tmp_path / "t.parquet")
     outcomes = read_outcomes(tmp_path / "t.parquet")
@@ -98,7 +98,7 @@ def test_a_table_read_in_parts_is_the_same(tmp_path, monkeypatch, at_once):
     ],
 )
 def test_faults_across_parts_are_found(tmp_path, monkeypatch, columns, match):
-    monkeypatch.setattr("router_model.training.table.outcomes._ROWS_AT_ONCE", 1)
+    monkeypatch.setattr("router_model.training.table.outcomes.ROWS_AT_ONCE", 1)
     with pytest.raises(TableError, match=match):
         read_outcomes(write(tmp_path, **columns))
 
