@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import pytest
 from http_thread import LocalServer, QuietHandler, answering
-from router_model.training.importing.adapters.otel import ADAPTER
 
 from router_model.serving.common.service_errors import BudgetExceededError
 from router_model.serving.decision_log.log_records import AttemptRecord
@@ -15,6 +14,7 @@ from router_model.serving.formats.format import Surface
 from router_model.serving.monitoring.opening import is_wanted, open_tracing
 from router_model.serving.monitoring.tracing import OFF
 from router_model.training.importing.adapters import NOWHERE
+from router_model.training.importing.adapters.spans import OTEL
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BEGAN_NS = 1_772_366_400 * 10**9
@@ -194,7 +194,7 @@ def test_our_own_importer_reads_the_request_once_and_no_attempt(spans):
         call.attempt(attempt())
     prompt = {"gen_ai.input.messages": '[{"role": "user", "content": "Hi"}]'}
     found = [
-        ADAPTER.convert({"name": span.name, "traceId": "t", "attributes": {**span.attributes, **prompt}}, NOWHERE)
+        OTEL.convert({"name": span.name, "traceId": "t", "attributes": {**span.attributes, **prompt}}, NOWHERE)
         for span in ended().values()
     ]
     assert [sum(one.skipped.values()) for one in found if not one.rows] == [1, 1]
