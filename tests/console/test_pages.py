@@ -150,12 +150,12 @@ def test_attack_is_shown_as_text_in_a_browser(open_page, console):
     with open_page() as page:
         page.goto(f"{console.url}/decisions?text=onerror")
         page.get_by_role("link", name=re.compile(r"^20\d\d-")).click()
-        assert page.get_by_text("<script>document.title='taken'</script>").is_visible()
+        page.get_by_text("<script>document.title='taken'</script>").wait_for()
         assert page.title().startswith("Decision of")
         page.get_by_label("no", exact=True).check()
         page.get_by_label("Comment").fill("<b>bold</b>")
         page.get_by_role("button", name="Send").click()
-        assert page.get_by_text("Your judgement was taken").is_visible()
+        page.get_by_text("Your judgement was taken").wait_for()
 
 
 @pytest.mark.slow

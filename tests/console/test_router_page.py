@@ -63,7 +63,7 @@ def test_challenger_is_promoted_and_rolled_back(browser, valued, tmp_path, pictu
         page.get_by_label("Key").fill(service.key)
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("link", name="Promote the challenger").click()
-        assert page.get_by_text("No held-out table is named").is_visible()
+        page.get_by_text("No held-out table is named").wait_for()
         assert Axe().run(page).response["violations"] == []
         page.get_by_label("Calls in the log").select_option("none")
         page.get_by_label("Why, for the history").fill("<b>because</b>")
@@ -71,7 +71,7 @@ def test_challenger_is_promoted_and_rolled_back(browser, valued, tmp_path, pictu
         page.get_by_role("heading", name="Not promoted").wait_for()
         assert Axe().run(page).response["violations"] == []
         picture(page, "router-gate")
-        assert page.get_by_role("row", name="gain failed").is_visible()
+        page.get_by_role("row", name="gain failed").wait_for()
         assert place.current.name == old
         page.get_by_role("button", name="Force the promotion").click()
         page.get_by_text(f"Promoted: the champion is {new}").wait_for()
@@ -82,7 +82,7 @@ def test_challenger_is_promoted_and_rolled_back(browser, valued, tmp_path, pictu
         page.locator("#plan-former", has_text=old).wait_for()
         page.goto(f"{service.url}/console/router")
         page.get_by_role("link", name="Roll back").click()
-        assert page.get_by_text("Nothing compares the two").is_visible()
+        page.get_by_text("Nothing compares the two").wait_for()
         page.get_by_label("Why, for the history").fill("<b>because</b>")
         page.get_by_role("button", name="Roll back").click()
         page.get_by_text(f"Rolled back: the champion is {old}").wait_for()
