@@ -176,7 +176,7 @@ def test_a_further_ctrl_c_ends_streams_at_once_and_loses_nothing(trained, upstre
 
         async def go():
             async with client_of(service) as client:
-                asked = asyncio.create_task(ask(client, "chat", "openai.alone.slow.hurried", stream=True))
+                asked = asyncio.create_task(ask(client, "chat", "openai.alone.stall.hurried", stream=True))
                 await until(lambda: any(asks("hurried", one) for one in upstream.received))
                 for number in (first, signal.SIGINT):
                     await asyncio.sleep(0.3)
