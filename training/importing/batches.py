@@ -107,12 +107,15 @@ class BatchReader:
             return _OWN.convert(own, Around(self._source.path, item.context, self._notes.of))
         around = Around(self._source.path, self._context(item), self._notes.of)
         rows, skipped, failed = self.adapter.convert(item.value, around)
-        named = self._mapping.values(item.value)
+        named = dict.fromkeys(self._mapping.absent) | self._mapping.values(item.value)
         for row in rows if named or self._options.model else ():
             row.update(named)
             if is_missing(row.get("model")):
                 row["model"] = self._options.model or None
-        return rows, skipped, failed
+        undecided = [(row["quality"], item.value) for row in rows if isinstance(row.get("quality"), Problem)]
+        if undecided:
+            rows = [row for row in rows if not isinstance(row.get("quality"), Problem)]
+        return rows, skipped, [*failed, *undecided]
 
     def _adapter_of(self, record: Source) -> Adapter:
         """Return the adapter of the source; raise `RecordError` if no adapter can read it."""
