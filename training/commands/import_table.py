@@ -189,6 +189,8 @@ def summary_text(report: "ImportReport") -> str:
         facts.append(("rejected", f"{report.n_rejected:,}, see {report.rejects}"))
     if report.unknown_columns:
         facts.append(("kept in extra", _listed(report.unknown_columns)))
+    if report.unread:
+        facts.append(("not read", f"{len(report.unread):,} files of other kinds: {_listed(report.unread)}"))
     facts += _formats(report.formats)
     lines = [f"Wrote {report.out}", *(f"  {label:<14} {value}" for label, value in facts)]
     if not report.n_with_quality:

@@ -56,14 +56,13 @@ _NAMES: Final[Mapping[str, str]] = {
 }
 """Names of fields for each of our columns, the likeliest first."""
 
-_LOWER_IS_BETTER: Final = frozenset(
-    (
-        "loss error errors err wer cer mae mse rmse perplexity ppl distance rank penalty regret toxicity toxic bias "
-        "hallucination hallucinations hallucinated harm harmful harmfulness risk leak leakage violation violations "
-        "failed failure failures wrong incorrect mistake mistakes bug bugs flagged refusal refused "
-        "latency duration cost price spend"
-    ).split()
-)
+_LOWER_IS_BETTER: Final = frozenset({
+    "loss", "error", "errors", "err", "wer", "cer", "mae", "mse", "rmse", "perplexity", "ppl", "distance", "rank",
+    "penalty", "regret", "toxicity", "toxic", "bias", "hallucination", "hallucinations", "hallucinated", "harm",
+    "harmful", "harmfulness", "risk", "leak", "leakage", "violation", "violations", "failed", "failure", "failures",
+    "wrong", "incorrect", "mistake", "mistakes", "bug", "bugs", "flagged", "refusal", "refused", "latency",
+    "duration", "cost", "price", "spend",
+})  # fmt: skip
 _TURNED_ROUND: Final = frozenset(("no", "not", "non", "without", "free", "avoided", "resistance", "reduction"))
 """Words that turn such a name round: `no_error`, `bias_free`."""
 _LIKENESS: Final = 0.8

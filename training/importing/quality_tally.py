@@ -211,6 +211,12 @@ def _about_words(name: str, words: Counter[str], n_words: int) -> Finding:
             otherwise="Name the field that says how good an answer was with --column quality=FIELD; "
             "--column quality= says that there is none.",
         )
+    if all(word.startswith(("[", "{")) for word in words):
+        return Finding(
+            f"quality comes from {name!r}, which holds {listed}, expected one number",
+            otherwise="Name the number in it that counts with --column quality=FIELD, as in "
+            f"--column quality={name}.0 or --column quality={name}.helpful.",
+        )
     family = _family_of(words)
     worth = [f"{word}={_worth(word, family)}" for word in words if "," not in word]
     add: Arguments = (("--values", ",".join(worth)),) if worth else ()

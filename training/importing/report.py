@@ -32,7 +32,7 @@ class ImportReport:
     n_rows : int
         Rows written.
     n_rejected : int
-        Rows rejected. Rows skipped, rejected and written add up to the rows read.
+        Rows rejected.
     skipped : dict of str to int
         Numbers of parts of the sources that were left out on purpose, by their kind: "spans of other operations".
     n_prompts, n_models, n_with_quality : int
@@ -44,6 +44,8 @@ class ImportReport:
         The format of each file; ``unknown`` if no record of it could be read.
     n_with_effort : int or None
         Answers that were given to a candidate with an effort; None if no catalog was given.
+    unread : tuple of str
+        Files in the folders that were not read, as their suffixes are of no kind that the importer reads.
     """
 
     out: Path
@@ -57,3 +59,4 @@ class ImportReport:
     unknown_columns: tuple[str, ...]
     formats: dict[str, str]
     n_with_effort: int | None = None
+    unread: tuple[str, ...] = ()
