@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from router_model.training.importing.adapters import ADAPTERS, Adapter, Around, adapter_of, layout_of
+from router_model.training.importing.bodies import read_whole
 from router_model.training.importing.conversion import Row, Source, is_missing
 from router_model.training.importing.efforts import give_to_candidates
 from router_model.training.importing.items import Item, Record, Unreadable
@@ -131,7 +132,7 @@ class BatchReader:
             raise
 
     def _own_record(self, record: Source) -> Source:
-        own = self._mapping.own_record(record)
+        own = read_whole(self._mapping.own_record(record), record, self._mapping.paths)
         return {**own, "model": self._options.model} if self._options.model and is_missing(own.get("model")) else own
 
     def _context(self, item: Record) -> Mapping[str, Any]:

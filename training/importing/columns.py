@@ -14,7 +14,6 @@ from typing import Any, Final, NamedTuple
 
 from router_model.errors import TableError
 from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
-from router_model.training.importing.chat import chat_fields, decoded, usage_tokens
 from router_model.training.importing.conversion import Row, Source, is_missing
 from router_model.training.importing.number_text import DecimalMark, read_number
 
@@ -35,9 +34,6 @@ _UNIT_OF_WORD: Final = {
 }
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _PROMPTS: Final = frozenset(("prompt", "messages"))
-_COUNTS: Final = ("input_tokens", "output_tokens")
-_COUNTED_BESIDE: Final = frozenset(("cache_read_input_tokens", "cache_creation_input_tokens", "thoughtsTokenCount"))
-_BODY_MESSAGES: Final = ("messages", "contents")
 _MAX_JSON_CHARS: Final = 1_000_000
 _MAX_DEPTH: Final = 8
 
@@ -105,7 +101,6 @@ class ColumnMapping:
             for field in fields:
                 value = field_at(record, field.path)
                 if not is_missing(value):
-                    value = _whole_count(record, ours, field.path, value)
                     found[ours] = value if field.factor == 1 else self._in_our_unit(value, field.factor)
                     break
         return found
@@ -116,12 +111,6 @@ class ColumnMapping:
             return record
         found = self.values(record)
         renamed = {field.path for ours in found for field in self._fields[ours]}
-        for ours in _PROMPTS & found.keys():
-            paths = (field.path for field in self._fields[ours] if not is_missing(field_at(record, field.path)))
-            whole = _whole_request(record, next(paths), found[ours])
-            if whole:
-                del found[ours]
-                found = whole | found  # what the user named for itself, such as the tools, wins
         kept = {key: value for key, value in record.items() if key not in renamed and key not in self.absent}
         if len(found.keys() & _PROMPTS) == 1:
             # A prompt that the record already has would otherwise compete with the named one.
@@ -137,30 +126,6 @@ class ColumnMapping:
             return round(number * factor, 9) if not isinstance(number, bool) else value
         except (ValueError, TypeError):
             return value  # the checks report the problem
-
-
-def _whole_count(record: Source, ours: str, path: str, value: Any) -> Any:
-    """Return a count of tokens with those that the provider counts beside it: cached ones, or thoughts."""
-    if ours not in _COUNTS or "." not in path:
-        return value
-    usage = decoded(field_at(record, path.rpartition(".")[0]))
-    if not isinstance(usage, Mapping) or usage.keys().isdisjoint(_COUNTED_BESIDE):
-        return value
-    named = path.rpartition(".")[2]
-    is_usual = named in ("input_tokens", "output_tokens", "promptTokenCount", "candidatesTokenCount")
-    return usage_tokens(usage)[_COUNTS.index(ours)] if is_usual else value
-
-
-def _whole_request(record: Source, path: str, value: Any) -> Row:
-    """Return all that a named request says: its messages in our form, its system prompt, tools and limit.
-
-    Empty if the field is neither a request's body nor the messages in one.
-    """
-    around, _, name = path.rpartition(".")
-    body = decoded(field_at(record, around)) if around and name in _BODY_MESSAGES else decoded(value)
-    is_body = isinstance(body, Mapping) and any(isinstance(body.get(key), list) for key in _BODY_MESSAGES)
-    fields = chat_fields(body) if is_body else {}
-    return fields if "messages" in fields else {}
 
 
 def parse_columns(given: Iterable[str]) -> dict[str, list[str]]:

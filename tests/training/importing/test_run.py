@@ -310,3 +310,21 @@ def test_rows_written_and_rejected_are_the_rows_read(tmp_path_factory, lines, ba
     assert report.n_rows + report.n_rejected + report.skipped.get(UNGRADED, 0) == len(lines)
     assert pl.read_parquet(out).height == report.n_rows
     assert len(rejects_of(out) or []) == report.n_rejected
+
+
+def test_the_answer_at_the_end_of_a_conversation_is_cut_and_counted(tmp_path):
+    """Two models' answers to one prompt are outcomes of one prompt; ids of a table's own leave it as it is."""
+    asked, called = {"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": [{"id": "1"}]}
+    answers = [{"role": "assistant", "content": text} for text in "ab"]
+    rows = [
+        {"messages": [asked, answers[0]], "model": "a"},
+        {"messages": json.dumps([asked, answers[1]]), "model": "b"},
+        {"messages": [asked, called, {"role": "tool", "content": "7"}], "model": "c"},
+        {"messages": [asked, answers[0]], "model": "d", "prompt_id": "own"},
+    ]
+    (source := tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    report = import_sources([source], tmp_path / "o.parquet")
+    table = pl.read_parquet(tmp_path / "o.parquet")
+    assert [len(json.loads(one)) for one in table["messages"]] == [1, 1, 3, 2]
+    assert table["prompt_id"].n_unique() == 3
+    assert (report.n_rows, report.skipped) == (4, {"answers at the end of messages": 2})
