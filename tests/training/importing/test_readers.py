@@ -55,6 +55,8 @@ CSV = 'a,b\n1,x\né,"say ""hi""\nthere"\n'.encode()
         ("t.csv", CSV.replace(b",", b";"), [2, 3]),
         ("t.csv", CSV.replace(b",", b"\t"), [2, 3]),
         ("t.csv.gz", gzip.compress(CSV, mtime=0), [2, 3]),
+        ("t.csv", CSV.replace(b",", b"|"), [2, 3]),
+        ("excel.csv", b"sep=;\r\n" + CSV.replace(b",", b";"), [3, 4]),
         ("compressed-under-the-old-name.jsonl", gzip.compress(JSONL, mtime=0), [1, 2]),
         ("compressed-under-the-old-name.csv", zstandard.compress(CSV), [2, 3]),
         ("decompressed-under-the-old-name.jsonl.gz", JSONL, [1, 2]),
@@ -76,6 +78,10 @@ def test_parquet_of_older_writers_gives_texts_and_seconds(tmp_path):
     pl.DataFrame(columns).write_parquet(tmp_path / "t.parquet")
     (item,) = SourceFile(tmp_path / "t.parquet").items()
     assert item.value == {"prompt": "Hi", "latency_s": 1.5, "blob": b"\xff"}
+
+
+def test_json_named_as_csv_is_told_as_such(tmp_path):
+    assert rows_and_values(read(tmp_path / "t.csv", JSONL)) == [(1, "got JSON, expected CSV, as the file is named")]
 
 
 def test_csv_row_is_the_line_a_record_begins_in(tmp_path):
