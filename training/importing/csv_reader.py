@@ -1,8 +1,8 @@
 """Read CSV files as records: each field stays text and is named by the header.
 
-The delimiter (comma, semicolon, tab or bar) is found by counting these characters in the header only. A line before the
-header may name it, as Excel writes (``sep=;``). Quotes are read strictly. So a stray quote is an error, and cannot make a
-record swallow the records after it.
+The delimiter (comma, semicolon, tab or bar) is found by counting these characters in the header only. A line before
+the header may name it, as Excel writes (``sep=;``). Quotes are read strictly. So a stray quote is an error, and cannot
+make a record swallow the records after it.
 """
 
 import csv

@@ -308,3 +308,12 @@ def test_cases_with_other_names_are_read_by_the_proposed_command(out, name):
 def test_cases_that_are_plain_are_read(out, name, quality):
     import_sources([CASES / name], out)
     assert pl.read_parquet(out)["quality"].to_list() == [quality]
+
+
+def test_fields_inside_json_text_are_found_as_those_inside_objects(tmp_path, out):
+    """CSV files hold the usage of a call so; a prompt that is JSON is no object of fields."""
+    usage = json.dumps({"prompt_tokens": 9, "completion_tokens": 5})
+    row = {"prompt": '{"cost": 3}', "model": "m", "quality": 1, "usage": usage}
+    (source := tmp_path / "t.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    table = proposed([source], out)
+    assert table.select("input_tokens", "output_tokens", "cost_usd").row(0) == (9, 5, None)
