@@ -37,7 +37,7 @@ from router_model.training.importing.output import (
     rejects_path,
 )
 from router_model.training.importing.problems import Problem
-from router_model.training.importing.report import ImportReport, Progress
+from router_model.training.importing.report import ImportReport, Progress, models_alike
 from router_model.training.importing.sources import expand_sources, total_bytes, unread_files
 from router_model.training.importing.survey import Survey, unseen_findings
 
@@ -208,6 +208,7 @@ class _Run:
             rejects=rejects,
             unknown_columns=tuple(self._unknown),
             formats=self._formats,
+            alike=models_alike(self._output.models),
             n_with_effort=self._n_with_effort if self._options.efforts else None,
         )
 
