@@ -551,9 +551,15 @@ def learnable(outcomes: Outcomes) -> tuple[Outcomes, list[str]]:
     graded = (~np.isnan(outcomes.quality)).sum(axis=0)
     kept = tuple(model for column, model in enumerate(outcomes.models) if graded[column])
     if len(kept) < 2:  # noqa: PLR2004
+        advice = (
+            "join it with a table of others: 'router-model import a.parquet b.parquet --out c.parquet'"
+            if kept
+            else "name the field with the grades ('router-model import --column quality=FIELD'), have a sample of the "
+            "prompts answered and graded ('router-model label'), or begin without grades ('router-model start')"
+        )
         raise TrainingError(
             f"a router needs graded answers of at least 2 models; the table has them of {', '.join(kept) or 'none'}; "
-            "join it with a table of others: 'router-model import a.parquet b.parquet --out c.parquet'"
+            + advice
         )
     dropped = [model for model in outcomes.models if model not in kept]
     warnings = [f"{model}: left out because none of its answers is graded" for model in dropped]

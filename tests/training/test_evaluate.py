@@ -1,10 +1,12 @@
 import numpy as np
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from simulated_world import outcomes_in, simulate
 
 from router_model import TableError
 from router_model.goal import QualityValue, SuccessValue, TargetSuccess
+from router_model.training.commands.evaluate import command
 from router_model.training.measuring.evaluate import cost_bias, evaluate, seen_before
 
 
@@ -155,3 +157,10 @@ def test_bias_of_costs_is_told_from_selection():
 
 def test_free_models_have_no_bias():
     assert cost_bias(np.zeros((3, 2)), np.zeros((3, 2)), np.array([0, 1, 1])) == 0
+
+
+def test_costs_that_are_all_zero_are_told_because_nothing_can_be_saved(trained, tmp_path):
+    """Gateways log 0 for models whose price they do not know."""
+    simulate(30, seed=8).with_columns(cost_usd=pl.lit(0.0)).write_parquet(tmp_path / "t.parquet")
+    said = CliRunner().invoke(command, [str(trained.path), str(tmp_path / "t.parquet")], catch_exceptions=False).output
+    assert "every cost is 0, so routing can save nothing" in " ".join(said.split())

@@ -125,6 +125,12 @@ def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
             "are the router's own expectation; give cost_usd, or input_tokens and output_tokens, to measure savings",
             highlight=False,
         )
+    if not any(single.cost_usd for single in evaluation.singles):
+        console.print(
+            "[yellow]note:[/] every cost is 0, so routing can save nothing; if calls are not free, import the table "
+            "with --column cost_usd= to count their tokens at list prices",
+            highlight=False,
+        )
     if evaluation.unknown:
         console.print(
             f"[yellow]note:[/] no outcome of {escape(', '.join(evaluation.unknown))} is known on these prompts; what "

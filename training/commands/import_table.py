@@ -189,8 +189,14 @@ def summary_text(report: "ImportReport") -> str:
         facts.append(("rejected", f"{report.n_rejected:,}, see {report.rejects}"))
     if report.unknown_columns:
         facts.append(("kept in extra", _listed(report.unknown_columns)))
+    if report.unread:
+        facts.append(("not read", f"{len(report.unread):,} files of other kinds: {_listed(report.unread)}"))
     facts += _formats(report.formats)
     lines = [f"Wrote {report.out}", *(f"  {label:<14} {value}" for label, value in facts)]
+    lines += [
+        f"{', '.join(models)} count as different models; if they are one, give them one name before the import."
+        for models in report.alike
+    ]
     if not report.n_with_quality:
         lines.append(
             "No row has a quality; training needs some. Which field says how good an answer was? Name it with "

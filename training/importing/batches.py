@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from router_model.training.importing.adapters import ADAPTERS, Adapter, Around, adapter_of, layout_of
+from router_model.training.importing.bodies import read_whole
 from router_model.training.importing.conversion import Row, Source, is_missing
 from router_model.training.importing.efforts import give_to_candidates
 from router_model.training.importing.items import Item, Record, Unreadable
@@ -107,12 +108,15 @@ class BatchReader:
             return _OWN.convert(own, Around(self._source.path, item.context, self._notes.of))
         around = Around(self._source.path, self._context(item), self._notes.of)
         rows, skipped, failed = self.adapter.convert(item.value, around)
-        named = self._mapping.values(item.value)
+        named = dict.fromkeys(self._mapping.absent) | self._mapping.values(item.value)
         for row in rows if named or self._options.model else ():
             row.update(named)
             if is_missing(row.get("model")):
                 row["model"] = self._options.model or None
-        return rows, skipped, failed
+        undecided = [(row["quality"], item.value) for row in rows if isinstance(row.get("quality"), Problem)]
+        if undecided:
+            rows = [row for row in rows if not isinstance(row.get("quality"), Problem)]
+        return rows, skipped, [*failed, *undecided]
 
     def _adapter_of(self, record: Source) -> Adapter:
         """Return the adapter of the source; raise `RecordError` if no adapter can read it."""
@@ -128,7 +132,7 @@ class BatchReader:
             raise
 
     def _own_record(self, record: Source) -> Source:
-        own = self._mapping.own_record(record)
+        own = read_whole(self._mapping.own_record(record), record, self._mapping.paths)
         return {**own, "model": self._options.model} if self._options.model and is_missing(own.get("model")) else own
 
     def _context(self, item: Record) -> Mapping[str, Any]:

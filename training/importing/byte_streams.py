@@ -20,6 +20,7 @@ MAX_RECORD_BYTES: Final = 64 * 1024 * 1024
 """A longer record is refused, so that one missing line end cannot fill the memory."""
 
 _UTF8_BOM: Final = b"\xef\xbb\xbf"
+_MAGIC: Final = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
 _UTF16_BOMS: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -89,7 +90,7 @@ def open_bytes(path: Path, compression: str) -> Iterator[tuple[BinaryIO, BinaryI
     with mapped_errors():
         raw = path.open("rb")
     with raw:
-        plain = _decompressed(raw, compression)
+        plain = _decompressed(raw, _compression_of(raw, compression))
         with mapped_errors():
             head = plain.peek(len(_UTF8_BOM))[: len(_UTF8_BOM)]
         if head.startswith(_UTF16_BOMS):
@@ -101,6 +102,18 @@ def open_bytes(path: Path, compression: str) -> Iterator[tuple[BinaryIO, BinaryI
         if head == _UTF8_BOM:
             plain.read(len(_UTF8_BOM))
         yield cast("BinaryIO", plain), raw
+
+
+def _compression_of(raw: io.BufferedReader, named: str) -> str:
+    """Return the compression that a file's first bytes show, else the one it is named for.
+
+    Programs that fetch files may decompress them and keep the name, or compress them under the old name.
+    """
+    with mapped_errors():
+        head = raw.peek(4)
+    if head[:1] in (b"{", b"["):
+        return ""
+    return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), named)
 
 
 def _decompressed(raw: BinaryIO, compression: str) -> io.BufferedReader:

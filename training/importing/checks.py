@@ -83,7 +83,8 @@ def _number_hint(value: object) -> tuple[str, str] | None:
 def _time_hint(value: object) -> tuple[str, str] | None:
     if dates.is_ambiguous(value):
         return EXPECTED_ONE_DATE, "say --dates day-first or --dates month-first"
-    if isinstance(value, int | float) and value >= _MIN_EPOCH_MS:
+    number = float(value) if isinstance(value, str) and value.strip().isdecimal() else value
+    if isinstance(number, int | float) and number >= _MIN_EPOCH_MS:
         return _RULES["timestamp"].expected, "say the unit, as in --column timestamp=NAME:ms (or :us, :ns)"
     return None
 

@@ -23,7 +23,7 @@ NAMEABLE: Final = tuple(name for name in OUTCOME_COLUMN_NAMES if name != "extra"
 _UNITS: Final[Mapping[str, Mapping[str, float]]] = {
     "latency_s": {"s": 1, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60},
     "timestamp": {"s": 1, "ms": 1e-3, "us": 1e-6, "ns": 1e-9},
-    "cost_usd": {"usd": 1, "cents": 0.01},
+    "cost_usd": {"usd": 1, "cents": 0.01, "us": 1e-6, "ns": 1e-9},  # cost_micros and cost_nanos are of a dollar
 }
 _UNIT_OF_WORD: Final = {
     **dict.fromkeys(("ms", "msec", "millis", "milliseconds"), "ms"),

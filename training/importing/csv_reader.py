@@ -1,10 +1,12 @@
 """Read CSV files as records: each field stays text and is named by the header.
 
-The delimiter (comma, semicolon or tab) is found by counting these characters in the header only. Quotes are read
-strictly. So a stray quote is an error, and cannot make a record swallow the records after it.
+The delimiter (comma, semicolon, tab or bar) is found by counting these characters in the header only. A line before
+the header may name it, as Excel writes (``sep=;``). Quotes are read strictly. So a stray quote is an error, and cannot
+make a record swallow the records after it.
 """
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Final
 
@@ -12,7 +14,8 @@ from router_model.training.importing.byte_streams import MAX_RECORD_BYTES, read_
 from router_model.training.importing.items import Item, Record, Unreadable, encoding_problem
 from router_model.training.importing.problems import Problem, StreamError
 
-_DELIMITERS: Final = ",;\t"
+_DELIMITERS: Final = ",;\t|"
+_NAMED_DELIMITER: Final = re.compile(rb"\"?sep=([,;\t|])\"?\s*", re.IGNORECASE)
 
 
 class _Lines:
@@ -58,12 +61,19 @@ def read_csv(stream: BinaryIO) -> Iterator[Item]:
     csv.field_size_limit(max(csv.field_size_limit(), MAX_RECORD_BYTES))
     binary = read_lines(stream)
     header_line = next(binary, b"")
+    named = _NAMED_DELIMITER.fullmatch(header_line)
+    n_before = 1 if named else 0
+    if named:
+        header_line = next(binary, b"")
+    if header_line.lstrip().startswith((b"{", b"[")):
+        raise StreamError("JSON", "CSV, as the file is named", "rename it, as to .jsonl")
     lines = _Lines(_chain(header_line, binary))
-    rows = csv.reader(lines, delimiter=delimiter_of(header_line), strict=True)
+    delimiter = named[1].decode() if named else delimiter_of(header_line)
+    rows = csv.reader(lines, delimiter=delimiter, strict=True)
     names = _header(rows, lines)
     while True:
         lines.begin_record()
-        begin = rows.line_num + 1
+        begin = rows.line_num + 1 + n_before
         try:
             fields = next(rows)
         except StopIteration:
@@ -80,7 +90,7 @@ _QUOTE_ADVICE: Final = 'close the quote and write a quote inside a quoted field 
 
 
 def delimiter_of(header: bytes) -> str:
-    r"""Return the most common of comma, semicolon and tab; a comma if there is none.
+    r"""Return the most common of comma, semicolon, tab and bar; a comma if there is none.
 
     >>> delimiter_of(b"prompt;model;quality\n"), delimiter_of(b"prompt\tmodel"), delimiter_of(b"prompt")
     (';', '\t', ',')

@@ -9,8 +9,9 @@ from typing import Any, Final, NamedTuple
 
 from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 from router_model.training.importing import values
+from router_model.training.importing.chat import decoded
 from router_model.training.importing.checks import EXPECTED_ONE_DATE, EXPECTED_ONE_NUMBER, check_batch
-from router_model.training.importing.columns import ColumnMapping, unit_in_name
+from router_model.training.importing.columns import NAMEABLE, ColumnMapping, unit_in_name
 from router_model.training.importing.conversion import Source, is_missing
 from router_model.training.importing.findings import Finding
 from router_model.training.importing.frames import frame_of_rows, series_of
@@ -108,8 +109,9 @@ class NearFields:
     def see(self, own: Source) -> None:
         """Note the fields of a record, in which the columns that the user named have our names."""
         self._n_records += 1
-        if self._n_records <= _N_LOOKED_INTO and dict in map(type, own.values()):
-            own = {**dict(_nested(own)), **own}
+        if self._n_records <= _N_LOOKED_INTO:
+            inner = {key: value for key, value in own.items() if key not in NAMEABLE}
+            own = {**dict(_nested({key: decoded(value) for key, value in inner.items()})), **own}
         for ours, theirs in near_columns(tuple(own)):
             if own.get(ours):
                 continue  # nearly always true; this runs for every record

@@ -56,9 +56,15 @@ _NAMES: Final[Mapping[str, str]] = {
 }
 """Names of fields for each of our columns, the likeliest first."""
 
-_LOWER_IS_BETTER: Final = frozenset(
-    ("loss", "error", "errors", "err", "wer", "cer", "perplexity", "ppl", "distance", "rank", "penalty", "toxicity")
-)
+_LOWER_IS_BETTER: Final = frozenset({
+    "loss", "error", "errors", "err", "wer", "cer", "mae", "mse", "rmse", "perplexity", "ppl", "distance", "rank",
+    "penalty", "regret", "toxicity", "toxic", "bias", "hallucination", "hallucinations", "hallucinated", "harm",
+    "harmful", "harmfulness", "risk", "leak", "leakage", "violation", "violations", "failed", "failure", "failures",
+    "wrong", "incorrect", "mistake", "mistakes", "bug", "bugs", "flagged", "refusal", "refused", "latency",
+    "duration", "cost", "price", "spend",
+})  # fmt: skip
+_TURNED_ROUND: Final = frozenset(("no", "not", "non", "without", "free", "avoided", "resistance", "reduction"))
+"""Words that turn such a name round: `no_error`, `bias_free`."""
 _LIKENESS: Final = 0.8
 _SHORTEST_MISTYPED: Final = 5
 _LONGEST_MISTYPED: Final = 20
@@ -121,10 +127,11 @@ def near_columns(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
 def sounds_lower_is_better(name: str) -> bool:
     """Whether the name suggests a measure that is best when it is small.
 
-    >>> sounds_lower_is_better("eval_loss"), sounds_lower_is_better("score")
-    (True, False)
+    >>> [sounds_lower_is_better(name) for name in ("eval_loss", "score", "Hallucination", "no_errors")]
+    [True, False, True, False]
     """
-    return not _LOWER_IS_BETTER.isdisjoint(words_of(name))
+    words = set(words_of(name))
+    return not _LOWER_IS_BETTER.isdisjoint(words) and _TURNED_ROUND.isdisjoint(words)
 
 
 def similar_fields(name: str, fields: Iterable[str]) -> list[str]:

@@ -18,6 +18,7 @@ from typing import Final
 
 import polars as pl
 
+from router_model.training.importing.columns import words_of
 from router_model.training.importing.findings import Arguments, Finding
 from router_model.training.importing.near_names import sounds_lower_is_better
 from router_model.training.importing.options import ImportOptions, RejectedLimit
@@ -117,6 +118,8 @@ class QualityTally:
         if self._are_many(self._n_words, options.max_rejected):
             return _about_words(name, self._words, self._n_words)
         scale = options.reading.scale
+        if self._n_known and not options.reading.words and sounds_lower_is_better(name):
+            return _about_true_losses(name)
         return self._about_numbers(name) if scale is None else self._about_scale(scale, is_joined=is_joined)
 
     def _are_many(self, n: int, limit: RejectedLimit = _STRAYS) -> bool:
@@ -156,7 +159,8 @@ class QualityTally:
 
     def _about_losses(self, name: str) -> Finding:
         high = max(1.0, self._maximum)
-        scale = Scale(high, min(0.0, self._minimum))
+        low = max(self._minimum, 0.0) if "rank" in words_of(name) and not self._n_fractions else min(0.0, self._minimum)
+        scale = Scale(max(high, low + 1), low)
         return Finding(
             f"quality comes from {name!r}, whose name suggests that smaller is better; it has {self._range()}",
             (("--scale", str(scale)),),
@@ -189,6 +193,14 @@ class QualityTally:
         )
 
 
+def _about_true_losses(name: str) -> Finding:
+    return Finding(
+        f"quality comes from {name!r}, whose name suggests that true is worse than false",
+        (("--values", "true=0,false=1"),),
+        "--values true=1,false=0 if true is better.",
+    )
+
+
 def _about_words(name: str, words: Counter[str], n_words: int) -> Finding:
     """Return a finding that proposes a quality for each word."""
     listed = ", ".join(f"{shown(word)} ({n:,})" for word, n in words.most_common(_MAX_WORDS))
@@ -198,6 +210,12 @@ def _about_words(name: str, words: Counter[str], n_words: int) -> Finding:
             "numbers",
             otherwise="Name the field that says how good an answer was with --column quality=FIELD; "
             "--column quality= says that there is none.",
+        )
+    if all(word.startswith(("[", "{")) for word in words):
+        return Finding(
+            f"quality comes from {name!r}, which holds {listed}, expected one number",
+            otherwise="Name the number in it that counts with --column quality=FIELD, as in "
+            f"--column quality={name}.0 or --column quality={name}.helpful.",
         )
     family = _family_of(words)
     worth = [f"{word}={_worth(word, family)}" for word in words if "," not in word]

@@ -1,5 +1,6 @@
 """The messages of an import: its progress, and its result."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class ImportReport:
     n_rows : int
         Rows written.
     n_rejected : int
-        Rows rejected. Rows skipped, rejected and written add up to the rows read.
+        Rows rejected.
     skipped : dict of str to int
         Numbers of parts of the sources that were left out on purpose, by their kind: "spans of other operations".
     n_prompts, n_models, n_with_quality : int
@@ -44,6 +45,10 @@ class ImportReport:
         The format of each file; ``unknown`` if no record of it could be read.
     n_with_effort : int or None
         Answers that were given to a candidate with an effort; None if no catalog was given.
+    unread : tuple of str
+        Files in the folders that were not read, as their suffixes are of no kind that the importer reads.
+    alike : tuple of (tuple of str)
+        Models that may be one under several names (`models_alike`).
     """
 
     out: Path
@@ -57,3 +62,17 @@ class ImportReport:
     unknown_columns: tuple[str, ...]
     formats: dict[str, str]
     n_with_effort: int | None = None
+    unread: tuple[str, ...] = ()
+    alike: tuple[tuple[str, ...], ...] = ()
+
+
+def models_alike(models: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Return the groups of models whose names differ only in case or in the provider before the last slash.
+
+    >>> models_alike(["gpt-4o", "openai/GPT-4o", "gpt-4o-mini"])
+    (('gpt-4o', 'openai/GPT-4o'),)
+    """
+    groups: dict[str, list[str]] = {}
+    for model in sorted(models):
+        groups.setdefault(model.rpartition("/")[2].lower(), []).append(model)
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)

@@ -4,11 +4,12 @@ Records are read, converted and checked in batches. Good rows are written at onc
 source, when all of it has been seen, `survey` decides whether it was read correctly. If not, the rows that were written
 do not count. With ``on_error="fail"``, a bad row stops the import at the end of its source, so that all problems of the
 source are reported at once. With ``"skip"``, single bad rows go to the rejects file. The numbers of rows written,
-rejected and skipped add up to the number of rows read.
+rejected and skipped add up to the number of rows read; parts that were cut off a row are counted as skipped, too.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,8 +37,8 @@ from router_model.training.importing.output import (
     rejects_path,
 )
 from router_model.training.importing.problems import Problem
-from router_model.training.importing.report import ImportReport, Progress
-from router_model.training.importing.sources import expand_sources, total_bytes
+from router_model.training.importing.report import ImportReport, Progress, models_alike
+from router_model.training.importing.sources import expand_sources, total_bytes, unread_files
 from router_model.training.importing.survey import Survey, unseen_findings
 
 MAX_UNKNOWN_COLUMNS: Final = 1_000
@@ -127,7 +128,7 @@ def import_sources(
         run = _Run(paths, output, notes, options, call, for_prompts=for_prompts, progress=progress)
         for number in range(len(paths)):
             run.import_file(number)
-        return run.finish(target)
+        return replace(run.finish(target), unread=tuple(map(str, unread_files(sources))))
 
 
 def _check_target(out: Path, paths: Sequence[Path]) -> None:
@@ -207,6 +208,7 @@ class _Run:
             rejects=rejects,
             unknown_columns=tuple(self._unknown),
             formats=self._formats,
+            alike=models_alike(self._output.models),
             n_with_effort=self._n_with_effort if self._options.efforts else None,
         )
 

@@ -2,31 +2,36 @@
 
 Tools keep several scores for each call, each with a name. One rule holds for all tools: the score named ``quality``
 counts, else the one named ``correctness``, else the only one. If there are several others, none is used, because one
-may measure harm and another helpfulness. Values with one name, as from two judges, are averaged. Words such as "good"
-are not scores.
+may measure harm and another helpfulness. Nor is one used whose name sounds like harm, such as ``toxicity``: it would
+reward the worst answers. Values with one name, as from two judges, are averaged. Words such as "good" are not scores.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from router_model.training.importing.conversion import is_missing
-from router_model.training.importing.problems import RecordError
+from router_model.training.importing.near_names import sounds_lower_is_better
+from router_model.training.importing.problems import Problem
 
 _PREFERRED: Final = ("quality", "correctness")
+_ADVICE: Final = (
+    "name the field of the one that counts, as in --column quality=scores.0.value (with --scale 1:0 if 0 is the best), "
+    "or import the calls without grades: --column quality="
+)
 
 
 def quality_of(scores: Iterable[tuple[Any, Any]]) -> Any:
-    """Return the quality among named values; None if there is no number.
+    """Return the quality among named values: a number, or None if there is none.
+
+    If no score can be told to be the quality, the result is a `Problem`, which rejects the row unless the user names
+    another quality with ``--column``.
 
     >>> quality_of([("helpfulness", 0.75), ("helpfulness", 0.25)]), quality_of([("tone", "good")])
     (0.5, None)
     >>> quality_of([("toxicity", 0.1), ("Quality", True)])
     1.0
-
-    Raises
-    ------
-    RecordError
-        If there are several scores and none has the name of a quality.
+    >>> quality_of([("toxicity", 0.1)]).got
+    "the score 'toxicity', whose name suggests that smaller is better"
     """
     by_name: dict[str, list[float]] = {}
     for name, value in scores:
@@ -39,13 +44,13 @@ def quality_of(scores: Iterable[tuple[Any, Any]]) -> Any:
                 return _mean(values)
     if len(by_name) > 1:
         names = ", ".join(repr(name) for name in by_name)
-        raise RecordError(
-            "quality",
-            f"the scores {names}",
-            "one score, or one named 'quality'",
-            "give the one that counts the name 'quality', or leave the others out",
-        )
-    return next((_mean(values) for values in by_name.values()), None)
+        return Problem(0, "quality", f"the scores {names}", "one score, or one named 'quality'", _ADVICE)
+    for name, values in by_name.items():
+        if sounds_lower_is_better(name):
+            got = f"the score {name!r}, whose name suggests that smaller is better"
+            return Problem(0, "quality", got, "a score that is greatest for the best answer", _ADVICE)
+        return _mean(values)
+    return None
 
 
 def _mean(values: list[float]) -> float:

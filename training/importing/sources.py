@@ -92,6 +92,17 @@ def expand_sources(sources: Sequence[str | Path]) -> list[Path]:
     return list(found.values())
 
 
+def unread_files(sources: Sequence[str | Path]) -> list[Path]:
+    """Return the files of folders that are left out for their suffix; hidden and empty ones do not count."""
+    folders = [Path(source) for source in sources if Path(source).is_dir()]
+    return [
+        path
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if _is_visible_file(path, folder) and not _is_readable_kind(path, folder) and path.stat().st_size
+    ]
+
+
 def _expand(source: str | Path) -> list[Path]:
     path = Path(source)
     if path.is_dir():
@@ -116,9 +127,12 @@ def _files_of(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.rglob("*")) if _is_readable_kind(path, folder)]
 
 
+def _is_visible_file(path: Path, folder: Path) -> bool:
+    return path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
 def _is_readable_kind(path: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    if hidden or not path.is_file():
+    if not _is_visible_file(path, folder):
         return False
     return path.name.lower().endswith(KNOWN_SUFFIXES) or _is_json_without_suffix(path)
 

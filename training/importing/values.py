@@ -81,6 +81,8 @@ def quality(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
 
 def quality_values(series: pl.Series, reading: Reading) -> QualityValues:
     """Separate numbers from words in a column of qualities."""
+    if series.dtype == pl.Boolean and reading.words:
+        series = series.cast(pl.String)
     if series.dtype == pl.Boolean:
         return QualityValues(_nulls(series, pl.Float64), series.cast(pl.Float64), _none_of(series))
     if series.dtype == pl.Object:

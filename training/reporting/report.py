@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from router_model.prediction.bars import succeeds
@@ -133,8 +134,10 @@ def report_on_table(
     if decided is None or evaluation.verdict is None:
         raise AssertionError("the evaluation did not keep what it was asked to keep")
     costs = {single.label: single.cost_usd for single in evaluation.singles}
-    failing, n_judged, n_failed = _failures(decided)
-    known = np.where(np.isnan(decided.outcomes.quality), np.nan, decided.success)
+    # Decided.success of an answer that is known is corrected for those that are not, so it need not be 0 or 1.
+    graded = decided.outcomes.quality
+    known = np.where(np.isnan(graded), np.nan, succeeds(graded, evaluation.quality_bar))
+    failing, n_judged, n_failed = _failures(decided, known)
     return Report(
         router=router,
         source=f"{evaluation.n_prompts:,} prompts of {source}",
@@ -224,12 +227,11 @@ def _today(evaluation: Evaluation, mix: Mapping[str, float] | None, costs: Mappi
     return Today(name, evaluation.against_mix, sum(share * costs[model] for model, share in shares.items()))
 
 
-def _failures(decided: Decided) -> tuple[tuple[Failing, ...], int, int]:
-    """Look for kinds of failures among the answers that are known, and not estimated."""
-    rows, known = np.arange(len(decided.chosen)), ~np.isnan(decided.outcomes.quality)
-    judged = np.flatnonzero(known[rows, decided.chosen])
-    failed = decided.success[judged, decided.chosen[judged]] == 0
-    another = ((decided.success == 1) & known)[judged].any(axis=1)
+def _failures(decided: Decided, known: npt.NDArray[np.float64]) -> tuple[tuple[Failing, ...], int, int]:
+    """Look for kinds of failures among the answers that are known: 1 for a success, 0 for a failure, else NaN."""
+    judged = np.flatnonzero(~np.isnan(known[np.arange(len(decided.chosen)), decided.chosen]))
+    failed = known[judged, decided.chosen[judged]] == 0
+    another = (known[judged] == 1).any(axis=1)
     names = np.array(decided.outcomes.models)[decided.chosen[judged]].tolist()
     kept = decided.outcomes.take(judged)
     embedding = decided.features.embedding[judged]

@@ -39,6 +39,7 @@ def test_field_is_found_by_its_path(record, path, value):
         ("timestamp", "timestamp_ms", 1738315800000, 1738315800),
         ("timestamp", "created:us", 1738315800000000, 1738315800),
         ("cost_usd", "cost_cents", 5, 0.05),
+        ("cost_usd", "cost_micros", 2500, 0.0025),
         ("quality", "took_ms", 1, 1),
         ("prompt", "a:ms", "Hi", "Hi"),
     ],

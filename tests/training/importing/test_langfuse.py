@@ -5,6 +5,7 @@ import json
 import polars as pl
 import pytest
 
+from router_model.errors import TableError
 from router_model.training.importing import import_sources
 from router_model.training.importing.adapters import NOWHERE
 from router_model.training.importing.adapters.langfuse import langfuse
@@ -109,10 +110,23 @@ def test_quality_is_the_score_that_the_rule_names(scores, quality):
     assert langfuse(API | {"scores": scores}, NOWHERE).rows[0]["quality"] == quality
 
 
+@pytest.mark.parametrize("name", ["toxicity", "Hallucination", "latency", "is_refusal"])
+def test_a_score_of_harm_is_refused_until_the_user_says_what_counts(tmp_path, name):
+    """One score would be the quality; this one would reward the worst answers."""
+    (source := tmp_path / "o.jsonl").write_text(json.dumps(API | {"scores": [{"name": name, "value": 0.25}]}))
+    out = tmp_path / "t.parquet"
+    with pytest.raises(TableError, match=f"got the score '{name}', whose name suggests that smaller is better"):
+        import_sources([source], out)
+    import_sources([source], out, columns={"quality": "scores.0.value"}, scale=(1, 0))
+    assert pl.read_parquet(out)["quality"].to_list() == [0.75]
+    import_sources([source], out, columns={"quality": ""})
+    assert pl.read_parquet(out)["quality"].to_list() == [None]
+
+
 def test_several_scores_are_refused_by_their_names():
     scores = [{"name": "toxicity", "value": 0.25}, {"name": "tone", "value": 0.75}]
-    with pytest.raises(RecordError, match="got the scores 'toxicity', 'tone', expected one score, or one named"):
-        langfuse(API | {"scores": scores}, NOWHERE)
+    undecided = langfuse(API | {"scores": scores}, NOWHERE).rows[0]["quality"]
+    assert undecided.reason == "got the scores 'toxicity', 'tone', expected one score, or one named 'quality'"
 
 
 TRACE = {

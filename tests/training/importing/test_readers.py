@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 import zipfile
+from datetime import timedelta
 
 import polars as pl
 import pytest
@@ -54,6 +55,11 @@ CSV = 'a,b\n1,x\né,"say ""hi""\nthere"\n'.encode()
         ("t.csv", CSV.replace(b",", b";"), [2, 3]),
         ("t.csv", CSV.replace(b",", b"\t"), [2, 3]),
         ("t.csv.gz", gzip.compress(CSV, mtime=0), [2, 3]),
+        ("t.csv", CSV.replace(b",", b"|"), [2, 3]),
+        ("excel.csv", b"sep=;\r\n" + CSV.replace(b",", b";"), [3, 4]),
+        ("compressed-under-the-old-name.jsonl", gzip.compress(JSONL, mtime=0), [1, 2]),
+        ("compressed-under-the-old-name.csv", zstandard.compress(CSV), [2, 3]),
+        ("decompressed-under-the-old-name.jsonl.gz", JSONL, [1, 2]),
     ],
 )
 def test_every_kind_of_file_gives_the_same_records(tmp_path, name, payload, rows):
@@ -64,6 +70,18 @@ def test_every_kind_of_file_gives_the_same_records(tmp_path, name, payload, rows
 def test_parquet_gives_the_same_records(tmp_path):
     pl.DataFrame(RECORDS).write_parquet(tmp_path / "t.parquet")
     assert rows_and_values(SourceFile(tmp_path / "t.parquet").items()) == list(enumerate(RECORDS, start=1))
+
+
+def test_parquet_of_older_writers_gives_texts_and_seconds(tmp_path):
+    """What cannot be text stays as it is, so that the checks report it."""
+    columns = {"prompt": [b"Hi"], "latency_s": [timedelta(milliseconds=1500)], "blob": [b"\xff"]}
+    pl.DataFrame(columns).write_parquet(tmp_path / "t.parquet")
+    (item,) = SourceFile(tmp_path / "t.parquet").items()
+    assert item.value == {"prompt": "Hi", "latency_s": 1.5, "blob": b"\xff"}
+
+
+def test_json_named_as_csv_is_told_as_such(tmp_path):
+    assert rows_and_values(read(tmp_path / "t.csv", JSONL)) == [(1, "got JSON, expected CSV, as the file is named")]
 
 
 def test_csv_row_is_the_line_a_record_begins_in(tmp_path):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model.errors import TableError
+from router_model.training.commands.import_table import summary_text
 from router_model.training.importing import CANONICAL_SCHEMA, batches, import_sources
 
 GOOD = {"prompt": "Hi", "model": "a", "quality": 0.5}
@@ -310,3 +311,30 @@ def test_rows_written_and_rejected_are_the_rows_read(tmp_path_factory, lines, ba
     assert report.n_rows + report.n_rejected + report.skipped.get(UNGRADED, 0) == len(lines)
     assert pl.read_parquet(out).height == report.n_rows
     assert len(rejects_of(out) or []) == report.n_rejected
+
+
+def test_models_under_several_names_are_told(tmp_path):
+    models = ["gpt-4o", "GPT-4o", "openai/gpt-4o", "gpt-4o-mini"]
+    report = import_sources(
+        [jsonl(tmp_path / "t.jsonl", [GOOD | {"model": model} for model in models])], tmp_path / "o.parquet"
+    )
+    assert report.alike == (("GPT-4o", "gpt-4o", "openai/gpt-4o"),)
+    assert "GPT-4o, gpt-4o, openai/gpt-4o count as different models" in summary_text(report)
+
+
+def test_the_answer_at_the_end_of_a_conversation_is_cut_and_counted(tmp_path):
+    """Two models' answers to one prompt are outcomes of one prompt; ids of a table's own leave it as it is."""
+    asked, called = {"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": [{"id": "1"}]}
+    answers = [{"role": "assistant", "content": text} for text in "ab"]
+    rows = [
+        {"messages": [asked, answers[0]], "model": "a"},
+        {"messages": json.dumps([asked, answers[1]]), "model": "b"},
+        {"messages": [asked, called, {"role": "tool", "content": "7"}], "model": "c"},
+        {"messages": [asked, answers[0]], "model": "d", "prompt_id": "own"},
+    ]
+    (source := tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    report = import_sources([source], tmp_path / "o.parquet")
+    table = pl.read_parquet(tmp_path / "o.parquet")
+    assert [len(json.loads(one)) for one in table["messages"]] == [1, 1, 3, 2]
+    assert table["prompt_id"].n_unique() == 3
+    assert (report.n_rows, report.skipped) == (4, {"answers at the end of messages": 2})

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from router_model.errors import TableError
-from router_model.training.importing.sources import expand_sources, kind_of
+from router_model.training.importing.sources import expand_sources, kind_of, unread_files
 
 
 @pytest.fixture
@@ -23,6 +23,11 @@ def names(paths, folder):
 
 def test_folder_is_read_recursively_sorted_and_without_hidden_files(folder):
     assert names(expand_sources([folder]), folder) == ["a/x.jsonl.gz", "b.csv", "c.PARQUET"]
+
+
+def test_files_of_other_kinds_in_a_folder_are_told(folder):
+    (folder / "a/notes.txt").write_text('{"prompt": "Hi"}', encoding="utf-8")
+    assert names(unread_files([folder, folder / "b.csv"]), folder) == ["a/notes.txt"]
 
 
 def test_json_without_a_suffix_is_read_and_other_text_is_not(tmp_path):

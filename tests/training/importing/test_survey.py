@@ -57,6 +57,28 @@ def proposed(sources, out, **options):
 # --- qualities on another scale --------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "qualities"),
+    [
+        ("rank", [1, 2, 3], [1.0, 0.5, 0.0]),
+        ("hallucination", [0.25, 1.0], [0.75, 0.0]),
+        ("cost", [0.5, 0.0], [0.5, 1.0]),
+        ("failed", [True, False], [0.0, 1.0]),
+        ("is_incorrect", ["false", "true"], [1.0, 0.0]),
+    ],
+)
+def test_a_measure_of_harm_is_turned_round_by_what_the_message_proposes(tmp_path, out, column, values, qualities):
+    source = rated(tmp_path / "t.jsonl", values, column)
+    assert proposed([source], out, columns={"quality": column})["quality"].to_list() == qualities
+
+
+def test_lists_and_objects_as_qualities_name_the_way_into_them(tmp_path, out):
+    source = rated(tmp_path / "t.jsonl", [[0.2, 0.9], [1, 0.5]])
+    assert "--column quality=quality.0" in stopped([source], out)
+    import_sources([source], out, columns={"quality": "quality.1"})
+    assert pl.read_parquet(out)["quality"].to_list() == [0.9, 0.5]
+
+
 @pytest.mark.parametrize("on_error", ["fail", "skip"])
 @pytest.mark.parametrize(
     ("qualities", "expected"),
@@ -286,3 +308,12 @@ def test_cases_with_other_names_are_read_by_the_proposed_command(out, name):
 def test_cases_that_are_plain_are_read(out, name, quality):
     import_sources([CASES / name], out)
     assert pl.read_parquet(out)["quality"].to_list() == [quality]
+
+
+def test_fields_inside_json_text_are_found_as_those_inside_objects(tmp_path, out):
+    """CSV files hold the usage of a call so; a prompt that is JSON is no object of fields."""
+    usage = json.dumps({"prompt_tokens": 9, "completion_tokens": 5})
+    row = {"prompt": '{"cost": 3}', "model": "m", "quality": 1, "usage": usage}
+    (source := tmp_path / "t.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    table = proposed([source], out)
+    assert table.select("input_tokens", "output_tokens", "cost_usd").row(0) == (9, 5, None)

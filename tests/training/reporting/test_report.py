@@ -17,6 +17,7 @@ from simulated_world import outcomes_in, simulate
 
 from router_model.errors import RequestError, TableError
 from router_model.pages.blocks import Figure, Numbers, Table
+from router_model.pages.render import render
 from router_model.training.measuring.by_task import difference_by_task
 from router_model.training.measuring.evaluate import evaluate
 from router_model.training.measuring.failures import failing_kinds
@@ -145,6 +146,15 @@ def test_every_figure_of_the_page_is_drawn_in_both_widths(on_table):
     for figure in figures:
         for width in (344, 760):
             assert figure.draw(width).to_dict()["width"] == min(width, 520) or width
+
+
+def test_of_partial_outcomes_the_known_ones_count_as_they_are(trained, fresh):
+    """Estimates correct known answers for those that are missing, so a known failure need not be 0 in them."""
+    quality = np.where(np.arange(fresh.quality.size).reshape(fresh.quality.shape) % 3, np.nan, fresh.quality)
+    found = report_on_table(trained.router, replace(fresh, quality=quality), source="partial")
+    assert ((found.reliability.observed >= 0) & (found.reliability.observed <= 1)).all()
+    assert found.n_failed > 0
+    assert render(report_page(found, name="r", command=""))
 
 
 def test_tasks_are_all_of_the_table_and_small_ones_are_pooled(trained):

@@ -1,12 +1,14 @@
 """Read records that already have our own columns, named as in `router_model.outcome_schema`."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
 from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 from router_model.training.importing.adapter import Adapter, Around
+from router_model.training.importing.chat import decoded
 from router_model.training.importing.checks import PROMPT_FORMS
-from router_model.training.importing.conversion import Conversion, Source, as_object, present
+from router_model.training.importing.conversion import Conversion, Row, Source, as_object, is_missing, present
 
 _KNOWN: Final = frozenset(OUTCOME_COLUMN_NAMES)
 
@@ -24,10 +26,31 @@ def outcomes(record: Source, around: Around) -> Conversion:
     """
     del around
     row = dict(record)
+    n_answers = _cut_answer(row)
     unknown = {column: row.pop(column) for column in _unknown_of(tuple(record))}
     if unknown:
         row["extra"] = {**as_object(row.get("extra"), "extra"), **present(unknown)}
-    return Conversion([row])
+    return Conversion([row], {"answers at the end of messages": n_answers} if n_answers else {})
+
+
+def _cut_answer(row: Row) -> int:
+    """Take the model's answer off the end of a conversation, and return the number of messages taken.
+
+    Whole conversations are often stored. A router never sees the answer when it decides. And two models' answers would
+    make two prompts of one. A table with ids of its own is left as it is.
+    """
+    given = row.get("messages")
+    if not is_missing(row.get("prompt_id")) or (isinstance(given, str) and '"assistant"' not in given):
+        return 0
+    messages = decoded(given)
+    if not isinstance(messages, list):
+        return 0
+    kept = list(messages)
+    while len(kept) > 1 and isinstance(kept[-1], Mapping) and kept[-1].get("role") == "assistant":
+        kept.pop()
+    if len(kept) < len(messages):
+        row["messages"] = kept
+    return len(messages) - len(kept)
 
 
 @lru_cache(maxsize=1024)
