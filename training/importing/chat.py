@@ -92,7 +92,7 @@ def _of_object(body: Source) -> Row:
     if is_missing(system):
         return fields | beside
     messages = fields.pop("messages", None) or [{"role": "user", "content": fields.pop("prompt")}]
-    return {"messages": [_system_message(system), *messages], **fields, **beside}
+    return {"messages": [system_message(system), *messages], **fields, **beside}
 
 
 def request_parts(body: Source) -> Row:
@@ -118,7 +118,8 @@ def request_parts(body: Source) -> Row:
     return {name: value for name, value in found.items() if value}
 
 
-def _system_message(system: Any) -> Row:
+def system_message(system: Any) -> Row:
+    """Convert a system prompt that stands beside the messages."""
     system = decoded(system)
     if isinstance(system, Mapping):
         return chat_message({"parts": [system], **system, "role": "system"})

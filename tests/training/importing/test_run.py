@@ -338,3 +338,20 @@ def test_the_answer_at_the_end_of_a_conversation_is_cut_and_counted(tmp_path):
     assert [len(json.loads(one)) for one in table["messages"]] == [1, 1, 3, 2]
     assert table["prompt_id"].n_unique() == 3
     assert (report.n_rows, report.skipped) == (4, {"answers at the end of messages": 2})
+
+
+def test_a_system_prompt_beside_the_messages_is_a_part_of_the_prompt(tmp_path):
+    """Requests that differ in nothing else are different prompts; the name of a system beside a text is no prompt."""
+    asked = [{"role": "user", "content": "Hi"}]
+    rows = [
+        {"messages": asked, "model": "a", "system": "Answer in French."},
+        {"messages": json.dumps(asked), "model": "a", "system": [{"type": "text", "text": "Write SQL."}]},
+        {"messages": [{"role": "system", "content": "Be brief."}, *asked], "model": "a", "system": "linux"},
+        {"prompt": "Hi", "model": "a", "system": "linux"},
+        {"messages": asked, "model": "a", "system": "linux", "prompt_id": "own"},
+    ]
+    import_sources([jsonl(tmp_path / "t.jsonl", rows)], tmp_path / "o.parquet")
+    table = pl.read_parquet(tmp_path / "o.parquet")
+    first = [json.loads(one)[0] if one else None for one in table["messages"]]
+    assert [one and one["content"] for one in first] == ["Answer in French.", "Write SQL.", "Be brief.", None, "Hi"]
+    assert table["extra"].is_not_null().to_list() == [False, False, True, True, True]

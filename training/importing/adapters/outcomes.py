@@ -6,11 +6,12 @@ from typing import Final
 
 from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 from router_model.training.importing.adapter import Adapter, Around
-from router_model.training.importing.chat import decoded
+from router_model.training.importing.chat import decoded, system_message
 from router_model.training.importing.checks import PROMPT_FORMS
 from router_model.training.importing.conversion import Conversion, Row, Source, as_object, is_missing, present
 
 _KNOWN: Final = frozenset(OUTCOME_COLUMN_NAMES)
+_SYSTEM: Final = ("system", "system_prompt", "systemPrompt", "system_instruction", "systemInstruction")
 
 
 def _recognises(record: Source) -> bool:
@@ -26,11 +27,26 @@ def outcomes(record: Source, around: Around) -> Conversion:
     """
     del around
     row = dict(record)
+    _take_system(row)
     n_answers = _cut_answer(row)
-    unknown = {column: row.pop(column) for column in _unknown_of(tuple(record))}
+    unknown = {column: row.pop(column) for column in _unknown_of(tuple(row))}
     if unknown:
         row["extra"] = {**as_object(row.get("extra"), "extra"), **present(unknown)}
     return Conversion([row], {"answers at the end of messages": n_answers} if n_answers else {})
+
+
+def _take_system(row: Row) -> None:
+    """Put a system prompt that stands beside the messages in front of them; some providers' requests have it there.
+
+    Else requests that differ in nothing but this would become one prompt. A table with ids of its own is left as it is.
+    """
+    beside = next((name for name in _SYSTEM if isinstance(row.get(name), str | list) and row[name]), None)
+    messages = None if beside is None else decoded(row.get("messages"))
+    if beside is None or not is_missing(row.get("prompt_id")) or not isinstance(messages, list):
+        return
+    roles = {one.get("role") for one in messages if isinstance(one, Mapping)}
+    if roles.isdisjoint(("system", "developer")):
+        row["messages"] = [system_message(row.pop(beside)), *messages]
 
 
 def _cut_answer(row: Row) -> int:
