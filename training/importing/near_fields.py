@@ -111,7 +111,9 @@ class NearFields:
         self._n_records += 1
         if self._n_records <= _N_LOOKED_INTO:
             inner = {key: value for key, value in own.items() if key not in NAMEABLE}
-            own = {**dict(_nested({key: decoded(value) for key, value in inner.items()})), **own}
+            # JSON text in `extra` was written by us: it holds what is known to be none of the columns.
+            texts = {key: value if key == "extra" else decoded(value) for key, value in inner.items()}
+            own = {**dict(_nested(texts)), **own}
         for ours, theirs in near_columns(tuple(own)):
             if own.get(ours):
                 continue  # nearly always true; this runs for every record
