@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from http_load import post
 from processes import eventually
-from proxied import KINDS, providers_toml, proxied, rows
+from proxied import KINDS, providers_toml, proxied, rows, silent_toml
 from proxy_calls import ask, body_of, heard
 from waiting import until
 
@@ -171,12 +171,12 @@ def test_sigterm_drains_streams(trained, upstream, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGHUP])
 def test_a_further_ctrl_c_ends_streams_at_once_and_loses_nothing(trained, upstream, tmp_path, first):
-    """The stream gets its error event, long before `drain_s` is over, and its row in the log."""
-    with proxied(tmp_path / "service", trained.path, providers_toml(upstream), drain_s=300) as service:
+    """A stream that stalls gets its error event, long before `drain_s` is over, and its row in the log."""
+    with proxied(tmp_path / "service", trained.path, silent_toml(upstream), drain_s=300) as service:
 
         async def go():
             async with client_of(service) as client:
-                asked = asyncio.create_task(ask(client, "chat", "openai.alone.stall.hurried", stream=True))
+                asked = asyncio.create_task(ask(client, "chat", "openai.alone.hurried", stream=True))
                 await until(lambda: any(asks("hurried", one) for one in upstream.received))
                 for number in (first, signal.SIGINT):
                     await asyncio.sleep(0.3)
