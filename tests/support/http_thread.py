@@ -10,7 +10,7 @@ from typing import Any
 
 
 class LocalServer(ThreadingHTTPServer):
-    """Listens on a free port; a client that goes away is no news."""
+    """Listens on a free port; a client that goes away is normal."""
 
     daemon_threads = True
 

@@ -132,7 +132,7 @@ def _as_texts_and_seconds(frame: pl.DataFrame) -> pl.DataFrame:
         try:
             frame = frame.with_columns(pl.col(name).cast(pl.String))
         except pl.exceptions.PolarsError:
-            continue  # it is no text; the checks report it if the column is one of ours
+            continue  # it is not text; the checks report it if the column is one of ours
     return frame
 
 

@@ -311,7 +311,7 @@ def test_cases_that_are_plain_are_read(out, name, quality):
 
 
 def test_fields_inside_json_text_are_found_as_those_inside_objects(tmp_path, out):
-    """CSV files hold the usage of a call so; a prompt that is JSON is no object of fields."""
+    """CSV files hold the usage of a call so; a prompt that is JSON is not read as fields."""
     usage = json.dumps({"prompt_tokens": 9, "completion_tokens": 5})
     row = {"prompt": '{"cost": 3}', "model": "m", "quality": 1, "usage": usage}
     (source := tmp_path / "t.jsonl").write_text(json.dumps(row), encoding="utf-8")
