@@ -341,7 +341,7 @@ def test_the_answer_at_the_end_of_a_conversation_is_cut_and_counted(tmp_path):
 
 
 def test_a_system_prompt_beside_the_messages_is_a_part_of_the_prompt(tmp_path):
-    """Requests that differ in nothing else are different prompts; the name of a system beside a text is not a prompt."""
+    """Requests that differ in nothing else are two prompts. The name of a system beside a text is not a prompt."""
     asked = [{"role": "user", "content": "Hi"}]
     rows = [
         {"messages": asked, "model": "a", "system": "Answer in French."},
