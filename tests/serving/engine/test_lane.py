@@ -207,7 +207,10 @@ async def test_a_deadline_in_the_middle_of_a_go_is_kept():
 
 async def test_a_lane_that_is_closed_does_what_waited_before():
     free = threading.Event()
-    together = lambda pieces: [int(*args) for args in pieces]  # noqa: E731
+
+    def together(pieces):
+        return [int(*args) for args in pieces]
+
     lane = Lane("closing", deadline_s=PATIENT, together=together, most_together=9)
     first = await held(lane, free)
     tasks = [asyncio.create_task(lane.run(int, i)) for i in range(2)]

@@ -22,8 +22,9 @@ const Field predictor_fields[] = {
     OF(kernel_step, "d", "y"), OF(bias, "f", "mgk"), OF(record, "f", "mg"), OF(record_logit, "d", "mr"),
     OF(bars, "f", "r"), OF(length_kind, "q", "1"), OF(blend, "d", "z"), OF(slopes, "d", "4r"),
     OF(intercept, "d", "mr"), OF(trust_weights, "d", "4"), OF(trust_floor, "d", "1"),
-    OF(longest_log_chars, "d", "1"), OF(uncertainty, "d", "5"), OF(mean_constant, "f", "1"), OF(mean_weights, "f", "r"), OF(mean_log, "d", "am"), OF(smearing, "d", "am"),
-    OF(residual_quantiles, "d", "am3"), {0},
+    OF(longest_log_chars, "d", "1"), OF(uncertainty, "d", "5"), OF(mean_constant, "f", "1"),
+    OF(mean_weights, "f", "r"), OF(mean_log, "d", "am"), OF(smearing, "d", "am"), OF(residual_quantiles, "d", "am3"),
+    {0},
 };
 #undef OF
 
@@ -92,7 +93,8 @@ int check_predictor(PredictorObject *self, PyTypeObject *forest_type)
     own->n_bars = size['r'], own->n_amounts = size['a'];
     const int64_t n_kernel = own->n_columns * (own->n_kinds - 2), length_kind = *own->length_kind;
     if (own->n_columns != own->n_models * own->n_targets || own->n_kinds < 2 || size['y'] != n_kernel
-        || own->n_panels * PANEL < n_kernel || size['z'] != own->n_kinds + 2 || own->n_form < own->n_surface || own->n_surface <= LOG_CHARS)
+        || own->n_panels * PANEL < n_kernel || size['z'] != own->n_kinds + 2 || own->n_form < own->n_surface
+        || own->n_surface <= LOG_CHARS)
         return refuse("models, targets and kinds of evidence");
     if (size['L'] != 2 * PANEL || size['C'] != BLOCK || 2 * size['H'] != BLOCK || 2 * size['E'] != own->dimension
         || size['D'] * PANEL != own->n_rows || size['B'] * BLOCK != own->n_rows || own->n_bank > own->n_rows

@@ -92,8 +92,7 @@ typedef struct {
     const double *slopes;           /* (4, n_bars) */
     const double *intercept;        /* (n_models, n_bars) */
     const double *trust_weights;    /* (4) */
-    const double *trust_floor;      /* (1) */
-    const double *longest_log_chars; /* (1) */
+    const double *trust_floor, *longest_log_chars; /* (1), (1) */
     const double *uncertainty;      /* (5) */
     const float *mean_constant, *mean_weights; /* (1), (n_bars) */
     const double *mean_log, *smearing;         /* (n_amounts, n_models) */
