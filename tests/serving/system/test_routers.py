@@ -1,5 +1,6 @@
 """Two routers in one service of two workers, from a client's call to a router that learned from its own rows alone."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -48,9 +49,12 @@ def test_two_routers_from_a_call_to_a_retraining(trained, code, other, tmp_path)
     place, served = tmp_path / "place", shutil.copytree(trained.path, tmp_path / "served")
     run(tmp_path, "promote", code, "--to", place)
     options = {"workers": 2, "router": f"code={place}", "reload_every_s": 0.3, "explore_share": 0.2}
-    with proxied(tmp_path / "it", served, ECHO, **options) as service:
+    with proxied(tmp_path / "it", served, ECHO, **options) as service, contextlib.ExitStack() as opened:
         _, coder = create_key(service.folder / "keys.toml", name="coder", roles=Role, router="code")
-        clients = [openai.OpenAI(base_url=f"{service.url}/v1", api_key=key) for key in (service.key, coder)]
+        clients = [
+            opened.enter_context(openai.OpenAI(base_url=f"{service.url}/v1", api_key=key))
+            for key in (service.key, coder)
+        ]
 
         def answered(asked, client):
             messages = [{"role": "user", "content": SUM}]

@@ -6,6 +6,7 @@ proxy of providers of every format.
 """
 
 import asyncio
+import contextlib
 import threading
 
 import anthropic
@@ -15,7 +16,7 @@ from google.genai import errors as google_errors
 from off_spec import ANSWERS, STREAMS
 from processes import eventually
 from proxied import ALL_KINDS, KINDS, rows
-from sdk_cases import CASES, SURFACES, Chat, Messages
+from sdk_cases import CASES, SURFACES, Chat
 
 IMPOSSIBLE = {  # what a provider cannot do is refused, not left out
     ("chat", "several", "anthropic"),
@@ -53,23 +54,39 @@ def base_url(service, surface):
 
 
 @pytest.fixture(scope="module")
-def clients(proxy):
-    """A client of each SDK, pointed at us."""
-    return {surface: asked.client(base_url(proxy, surface), proxy.key) for surface, asked in SURFACES.items()}
+def connect():
+    """Return what makes an SDK's client. All are closed in the end: an open socket fails whichever test runs later."""
+    with contextlib.ExitStack() as opened:
+
+        def made(surface, url, key):
+            return opened.enter_context(contextlib.closing(SURFACES[surface].client(url, key)))
+
+        yield made
 
 
 @pytest.fixture(scope="module")
-def direct(upstream):
-    """Return what a case gives where the SDK asks the provider itself; each is asked once."""
-    clients = {
-        surface: asked.client(upstream.url(asked.kind, prefix=surface in OPENAIS), "sk-direct")
+def clients(proxy, connect):
+    """A client of each SDK, pointed at us."""
+    return {surface: connect(surface, base_url(proxy, surface), proxy.key) for surface in SURFACES}
+
+
+@pytest.fixture(scope="module")
+def theirs(upstream, connect):
+    """A client of each SDK, pointed at the provider itself."""
+    return {
+        surface: connect(surface, upstream.url(asked.kind, prefix=surface in OPENAIS), "sk-direct")
         for surface, asked in SURFACES.items()
     }
+
+
+@pytest.fixture(scope="module")
+def direct(theirs):
+    """Return what a case gives where the SDK asks the provider itself; each is asked once."""
     known = {}
 
     def ask(surface, case):
         if (surface, case) not in known:
-            known[surface, case] = getattr(SURFACES[surface], case)(clients[surface], "m")
+            known[surface, case] = getattr(SURFACES[surface], case)(theirs[surface], "m")
         return known[surface, case]
 
     return ask
@@ -104,28 +121,28 @@ def test_what_the_provider_cannot_do_is_refused(clients, surface, case, kind):
         getattr(SURFACES[surface], case)(clients[surface], f"{kind}/m")
 
 
-def test_openais_answers_are_passed_on_untouched(clients, upstream):
+def test_openais_answers_are_passed_on_untouched(clients, theirs):
     """But for the model's id, who answered, and the costs; a field that nobody knows is there, too."""
     ask = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 9}
     ours = clients["chat"].chat.completions.create(model="openai/m", **ask).to_dict()
-    theirs = Chat.client(upstream.url("openai"), "k").chat.completions.create(model="m", **ask).to_dict()
+    direct = theirs["chat"].chat.completions.create(model="m", **ask).to_dict()
     assert ours["model"] == "openai/m"
     assert ours["x_provider_note"] == "kept"
     assert (ours.pop("provider"), ours.pop("system_fingerprint")) == ("openai-healthy", None)
-    ours_usage, theirs_usage = ours.pop("usage"), theirs.pop("usage")
-    assert {name: ours_usage[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")} == {
-        name: theirs_usage[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+    usage, direct_usage = ours.pop("usage"), direct.pop("usage")
+    assert {name: usage[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")} == {
+        name: direct_usage[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")
     }
-    assert ours | {"model": "m"} == theirs
+    assert ours | {"model": "m"} == direct
 
 
-def test_anthropics_answers_are_passed_on_untouched(clients, upstream):
+def test_anthropics_answers_are_passed_on_untouched(clients, theirs):
     ask = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 9}
     ours = clients["messages"].messages.create(model="anthropic/m", **ask).to_dict()
-    theirs = Messages.client(upstream.url("anthropic", prefix=False), "k").messages.create(model="m", **ask).to_dict()
+    direct = theirs["messages"].messages.create(model="m", **ask).to_dict()
     usage = ours.pop("usage")
-    assert {name: usage[name] for name in theirs["usage"]} == theirs.pop("usage")
-    assert ours | {"model": "m"} == theirs
+    assert {name: usage[name] for name in direct["usage"]} == direct.pop("usage")
+    assert ours | {"model": "m"} == direct
 
 
 def test_unknown_fields_reach_the_provider(clients, upstream):
@@ -172,10 +189,10 @@ def test_auto_decides_for_the_other_surfaces(clients, surface, direct):
     assert SURFACES[surface].text(clients[surface], "auto") == direct(surface, "text")
 
 
-def test_embeddings_are_the_providers(clients, upstream):
+def test_embeddings_are_the_providers(clients, theirs):
     ours = clients["chat"].embeddings.create(model="openai/embed", input=["a", "b"])
-    theirs = Chat.client(upstream.url("openai"), "k").embeddings.create(model="embed", input=["a", "b"])
-    assert [one.embedding for one in ours.data] == [one.embedding for one in theirs.data]
+    direct = theirs["chat"].embeddings.create(model="embed", input=["a", "b"])
+    assert [one.embedding for one in ours.data] == [one.embedding for one in direct.data]
     assert ours.usage.prompt_tokens == 6
 
 
@@ -218,9 +235,9 @@ def test_refusals_are_the_sdks_own_errors(clients, surface, status, kind):
 
 
 @pytest.mark.parametrize("surface", list(SURFACES))
-def test_a_wrong_key_is_an_authentication_error(proxy, surface):
+def test_a_wrong_key_is_an_authentication_error(proxy, surface, connect):
     errors = (openai.AuthenticationError, anthropic.AuthenticationError, google_errors.ClientError)
-    client = SURFACES[surface].client(base_url(proxy, surface), "rm_wrong")
+    client = connect(surface, base_url(proxy, surface), "rm_wrong")
     with pytest.raises(errors, match="401|key"):
         SURFACES[surface].text(client, "openai/m")
 
