@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from console_forms import form_token
-from processes import eventually, free_port
+from processes import deaf_port, eventually
 from simulated_world import POEM, SUM
 from system import System, system
 
@@ -67,14 +67,16 @@ class Console:
 def console(trained, tmp_path_factory) -> Iterator[Console]:
     folder = tmp_path_factory.mktemp("console") / "service"
     folder.mkdir()
-    (folder / "providers.toml").write_text(PROVIDERS.format(dead=free_port()))
     _, own = create_key(
         folder / "keys.toml", name="team <b>", roles=[Role.DECIDE, Role.FEEDBACK], budget=KeyBudget(Decimal(5))
     )
     _, decides = create_key(folder / "keys.toml", name="decides", roles=[Role.DECIDE])
     _, few = create_key(folder / "keys.toml", name="few", roles=[Role.DECIDE], requests_per_minute=3)
-    with system(folder, trained.path, providers=folder / "providers.toml", log_flush_s=0.05) as running:
-        yield Console(running, own, decides, few, _traffic(running, own, decides))
+    providers = folder / "providers.toml"
+    with deaf_port() as dead:
+        providers.write_text(PROVIDERS.format(dead=dead))
+        with system(folder, trained.path, providers=providers, log_flush_s=0.05) as running:
+            yield Console(running, own, decides, few, _traffic(running, own, decides))
 
 
 def _traffic(running: System, own: str, decides: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Pages of a service that has no log, none that answers, or hardly anything in it; none of these has a router."""
 
 import pytest
-from processes import eventually, free_port
+from processes import deaf_port, eventually
 from starlette.testclient import TestClient
 
 from router_model.serving.app import create_app
@@ -25,7 +25,7 @@ def service(folder, log) -> TestClient:
     ids=["none", "PostgreSQL is down"],
 )
 def test_without_a_log_pages_show_what_the_service_knows_itself(tmp_path, log, says):
-    with service(tmp_path, log.format(port=free_port())) as client:
+    with deaf_port() as port, service(tmp_path, log.format(port=port)) as client:
         now, spend, found = (client.get(f"/console{path}") for path in ("", "/spend", "/decisions"))
         assert [one.status_code for one in (now, spend, found)] == [200, 200, 503]
         assert all(says in one.text for one in (now, spend))

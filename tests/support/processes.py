@@ -16,6 +16,14 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
+def deaf_port() -> Iterator[int]:
+    """Yield a port of loopback that refuses connections; it is held, so that no other server gets it."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@contextlib.contextmanager
 def running(
     command: Sequence[str], *, ready_url: str, output: Path, env: Mapping[str, str], cwd: Path, limit_s: float = 180
 ) -> Iterator[subprocess.Popen]:

@@ -8,7 +8,7 @@ import pytest
 from canary import Canaries, Sinks
 from click.testing import CliRunner
 from guarded_app import live
-from processes import eventually, free_port
+from processes import deaf_port, eventually
 from route_audit import open_operations
 from starlette.testclient import TestClient
 from system import system
@@ -46,12 +46,12 @@ def canaries(tmp_path, monkeypatch):
 @pytest.fixture
 def settings(canaries, trained, tmp_path):
     """Of a service whose log and session store cannot be reached, with passwords in their URLs."""
-    nobody = free_port()
-    return Settings(
-        artifact=trained.path, keys=canaries.key_file, decision_deadline_s=10, log_flush_s=0.05,
-        log=canaries.url(f"postgresql+asyncpg://router:{{}}@127.0.0.1:{nobody}/log"), log_spool=tmp_path / "spool",
-        session_store=canaries.url(f"redis://:{{}}@127.0.0.1:{nobody}/0"),
-    )  # fmt: skip
+    with deaf_port() as port:
+        yield Settings(
+            artifact=trained.path, keys=canaries.key_file, decision_deadline_s=10, log_flush_s=0.05,
+            log=canaries.url(f"postgresql+asyncpg://router:{{}}@127.0.0.1:{port}/log"), log_spool=tmp_path / "spool",
+            session_store=canaries.url(f"redis://:{{}}@127.0.0.1:{port}/0"),
+        )  # fmt: skip
 
 
 def test_who_needs_no_key(settings):
