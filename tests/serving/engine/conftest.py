@@ -3,53 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
 
 import pytest
 from memory_log import MemoryLog
+from one_engine import Bench, Clock, one_engine
 from simulated_world import SUM
 
 from router_model.goal import KNOBS, read_goal
 from router_model.serving.common.settings import Settings
-from router_model.serving.engine.engine import Engine
 from router_model.serving.engine.query import Query
-
-
-@dataclass
-class Clock:
-    """Time that passes when told."""
-
-    now: float = 1_790_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Bench:
-    """An engine with everything around it."""
-
-    engine: Engine
-    log: MemoryLog
-    clock: Clock
-    seen: list[Any] = field(default_factory=list)
-
-    def replace_router(self, **methods: Callable[..., Any]) -> None:
-        """Let the served router's methods be others."""
-        served = self.engine._reloader._served
-        self.engine._reloader._served = replace(served, router=Stub(served.router, methods))
-
-
-class Stub:
-    """A router with some methods replaced."""
-
-    def __init__(self, router: Any, methods: dict[str, Callable[..., Any]]) -> None:
-        self._router = router
-        self.__dict__.update(methods)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._router, name)
 
 
 @pytest.fixture
@@ -60,18 +22,9 @@ def bench(trained):
     async def opened(log=None, rng=None, clock=None, **settings):
         given = {"artifact": trained.path, "decision_deadline_s": 30.0, "reload_every_s": 3600.0, **settings}
         log, clock, seen = log or MemoryLog(), clock or Clock(), []
-        engine = Engine.open(
-            Settings(**given),
-            log=log,
-            rng=rng,
-            clock=clock,
-            observers=[lambda query, routed: seen.append((query, routed))],
-        )
-        await engine.start()
-        try:
+        observers = [lambda query, routed: seen.append((query, routed))]
+        async with one_engine(Settings(**given), log=log, rng=rng, clock=clock, observers=observers) as engine:
             yield Bench(engine, log, clock, seen)
-        finally:
-            await engine.close()
 
     return opened
 

@@ -168,7 +168,7 @@ async def test_all_challengers_are_waited_for_under_one_deadline_and_batches_are
             self.task = asyncio.create_task(asyncio.Event().wait())
             return self.task
 
-        async def watch(self):
+        def watch(self):
             self.watched = True
 
         async def decide_batch(self, queries):

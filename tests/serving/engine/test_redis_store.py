@@ -131,7 +131,7 @@ async def test_decisions_go_on_when_redis_is_killed_and_comes_back(bench, query,
             await one.engine.decide(query(TURNS[:1], target_success=0.6))
 
             async def is_written():
-                return await one.engine._sessions._store._redis.dbsize() == 1
+                return await one.engine.conversations.sessions._store._redis.dbsize() == 1
 
             await until(is_written)
             found = await other.engine.decide(query(TURNS, target_success=0.6))
@@ -153,7 +153,7 @@ async def test_decisions_go_on_when_redis_is_killed_and_comes_back(bench, query,
                 await one.engine.decide(query(TURNS[:1], session_id="back", target_success=0.6))
                 await asyncio.sleep(0.05)
                 key = session_key(query(TURNS).key_id, "back")
-                return await other.engine._sessions._store.read(key) is not None
+                return await other.engine.conversations.sessions._store.read(key) is not None
 
             await until(shared)
 
