@@ -35,12 +35,12 @@ from router_model.serving.engine.deciding import (
 )
 from router_model.serving.engine.decision_answers import DecisionAnswers, Seal, takes_rival
 from router_model.serving.engine.exploration import STARTER_SHARE, ByRouter, Exploration, Rival
-from router_model.serving.engine.faults import callers_error
+from router_model.serving.engine.faults import raise_callers_error
 from router_model.serving.engine.following import LevelFollower
 from router_model.serving.engine.lane import SLOW_FACTOR, DeadlineMissedError, Lane
 from router_model.serving.engine.loading import Loader
 from router_model.serving.engine.query import Query, Routed, Trial
-from router_model.serving.engine.read_query import ReadQuery
+from router_model.serving.engine.read_query import ReadQuery, read_query
 from router_model.serving.engine.recording import (
     PendingDecision,
     PromptVolume,
@@ -55,9 +55,6 @@ _log = logging.getLogger(__name__)
 
 Observer = Callable[[Query, Routed], None]
 """Receives every answer, e.g. to count it; its exceptions are logged and do not reach the caller."""
-
-_MOST_ON_LOOP = 2000  # parts of one body, in 2 to 5 ms
-_LISTS = ("content", "tool_calls")
 
 
 class Engine:
@@ -229,7 +226,7 @@ class Engine:
             If constraints leave no model.
         """
         arrived = time.perf_counter()
-        served, asked = self._now_served(), await self.conversations.find(await _read(query))
+        served, asked = self._now_served(), await self.conversations.find(await read_query(query))
         contender = self.challenging.contender
         if contender is not None:
             routed = await self._by_canary(contender, asked, arrived, is_slow=query.explain)
@@ -252,7 +249,7 @@ class Engine:
         read: dict[int, ReadQuery] = {}
         for i, query in enumerate(queries):
             try:
-                read[i] = await _read(query)
+                read[i] = await read_query(query)
             except ServiceError as exc:
                 results[i] = exc
         found = await asyncio.gather(*map(self.conversations.find, read.values()))
@@ -283,16 +280,14 @@ class Engine:
         NotReadyError
             If there is no decision in time. It takes its turn among batches and explanations.
         """
-        asked = await _read(query)
+        asked = await read_query(query)
         try:
             return await self._slow.run(decide_one, router, asked, caller=query.key_id)
         except DeadlineMissedError as exc:
             raise NotReadyError("the preview was not ready in time; try again, or shorten the prompt") from exc
         except Exception as exc:
-            error = callers_error(exc)
-            if error is None:
-                raise
-            raise error from exc
+            raise_callers_error(exc)
+            raise
 
     async def reload(self) -> Reloaded:
         """Load what the artifact's path names now, and serve it if it is another one; then look for its challenger.
@@ -441,18 +436,14 @@ class Engine:
     def _fall_back(
         self, served: Served, asked: ReadQuery, exc: Exception, arrived: float, trial: Trial | None
     ) -> Routed:
-        error = callers_error(exc)
-        if error is not None:
-            raise error from exc
+        raise_callers_error(exc)
         degraded_by = _degraded_by(exc)
         try:
             routed = self._answers.default(served, asked, degraded_by, arrived, trial=trial)
         except Exception as second:
             # The default plan obeys constraints as well, and may find that they leave no model.
-            error = callers_error(second)
-            if error is None:
-                raise
-            raise error from second
+            raise_callers_error(second)
+            raise
         self._degraded[degraded_by] += 1
         count = self._throttle.due(degraded_by)
         if count:
@@ -531,23 +522,3 @@ def _degraded_by(exc: Exception) -> str:
     if isinstance(exc, DeadlineMissedError):
         return "deadline"
     return "no_router" if isinstance(exc, _NoRouterError) else "predictor_error"
-
-
-async def _read(query: Query) -> ReadQuery:
-    """Read a request; one of very many parts in another thread, as each of them takes a microsecond or two."""
-    try:
-        return await asyncio.to_thread(ReadQuery.read, query) if _has_many_parts(query.body) else ReadQuery.read(query)
-    except Exception as exc:
-        error = callers_error(exc)
-        if error is None:
-            raise
-        raise error from exc
-
-
-def _has_many_parts(body: Mapping[str, Any]) -> bool:
-    """Tell whether messages, their parts and tool calls are more than the event loop may read."""
-    messages = body.get("messages")
-    if not isinstance(messages, list) or len(messages) > _MOST_ON_LOOP:
-        return isinstance(messages, list)
-    lists = (message.get(name) for message in messages if isinstance(message, dict) for name in _LISTS)
-    return sum(len(one) for one in lists if isinstance(one, list)) > _MOST_ON_LOOP

@@ -1,7 +1,5 @@
 """Engines on the router of the simulated world."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,6 +8,7 @@ from one_engine import Bench, Clock, one_engine
 from simulated_world import SUM
 
 from router_model.goal import KNOBS, read_goal
+from router_model.saved.artifact import read_manifest
 from router_model.serving.common.settings import Settings
 from router_model.serving.engine.query import Query
 
@@ -42,14 +41,8 @@ def query():
 
 
 @pytest.fixture
-def until():
-    """Wait until a coroutine function says yes."""
-
-    async def wait_until(says: Callable[[], Awaitable[bool]]) -> None:
-        for _ in range(6000):
-            if await says():
-                return
-            await asyncio.sleep(0.01)
-        pytest.fail("it did not happen within a minute")
-
-    return wait_until
+def untried(monkeypatch):
+    """Artifacts are not tried in another process, which takes seconds: `test_trial` has that."""
+    monkeypatch.setattr(
+        "router_model.serving.engine.loading.try_artifact", lambda folder, **_: read_manifest(folder)["content_hash"]
+    )
