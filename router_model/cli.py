@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 from router_model.errors import RouterModelError
 from router_model.help_pages import Group
 from router_model.interrupts import what_was_saved
+from router_model.terminal import plain_console
 
 if TYPE_CHECKING:
     # COMMANDS names these modules in text. Here type checkers and import-linter see them, so that a name that is wrong
@@ -170,10 +171,9 @@ def main() -> None:
         click.echo(f"interrupted; {what_was_saved(exc)}", err=True)
         sys.exit(EXIT_INTERRUPTED)
     except _expected_errors() as exc:
-        from rich.console import Console  # noqa: PLC0415  (a shell that completes a name waits for what is imported)
         from rich.markup import escape  # noqa: PLC0415
 
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(exc))}", highlight=False)
+        plain_console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(exc))}")
         sys.exit(EXIT_USAGE)
     except BrokenPipeError:
         # the program that reads our output (head, less) has ended; this is not an error

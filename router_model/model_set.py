@@ -5,7 +5,7 @@ Certificates and metrics were measured with the old set of models. They are not 
 dropped. The operating point says what a success is worth, which does not depend on the models, so it stays.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -63,12 +63,11 @@ def with_column(predictor: Predictor, model: str, column: ModelColumn) -> Predic
     return replace(_edited(predictor, append, column), models=(*predictor.models, model))
 
 
-def without_column(predictor: Predictor, model: str) -> Predictor:
-    """Return a predictor without `model`."""
-    position = predictor.models.index(model)
+def take_columns(predictor: Predictor, columns: Sequence[int]) -> Predictor:
+    """Return a predictor of the models in these columns, in this order; a column may be taken again."""
 
-    def delete(array: Array, _: Array, axis: int) -> Array:
-        return np.delete(array, position, axis=axis)
+    def take(array: Array, _: Array, axis: int) -> Array:
+        return np.take(array, columns, axis=axis)
 
     evidence = predictor.evidence_model
     itself = ModelColumn(
@@ -80,8 +79,13 @@ def without_column(predictor: Predictor, model: str) -> Predictor:
         tokens_per_piece=1.0,
         level=predictor.calibration.model_intercept,
     )
-    left = tuple(name for name in predictor.models if name != model)
-    return replace(_edited(predictor, delete, itself), models=left)
+    models = tuple(predictor.models[column] for column in columns)
+    return replace(_edited(predictor, take, itself), models=models)
+
+
+def without_column(predictor: Predictor, model: str) -> Predictor:
+    """Return a predictor without `model`."""
+    return take_columns(predictor, [column for column, name in enumerate(predictor.models) if name != model])
 
 
 def append_model(

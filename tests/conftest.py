@@ -195,6 +195,24 @@ def new_database(postgres: PostgresServer, free_databases: list[str]) -> Iterato
         free_databases.append(name)
 
 
+def empty_log(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
+    if kind == "postgresql":
+        return request.getfixturevalue("new_database")()
+    return f"sqlite+aiosqlite:///{folder}/log.db" if kind == "sqlite" else f"parquet:{folder}/log"
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "parquet"])
+def log_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty log, of each kind."""
+    return empty_log(request.param, request, tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty log in a database, of each kind."""
+    return empty_log(request.param, request, tmp_path)
+
+
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory):
     """The address of a running MLflow server with a store of its own; takes many seconds to start."""

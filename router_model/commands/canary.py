@@ -12,7 +12,7 @@ from router_model.help_pages import Command
 from router_model.progress import working
 from router_model.serving.commands.log import DEFAULT_LOG, DEFAULT_SPOOL, router_option, with_log
 from router_model.serving.common.extra import needing_serve
-from router_model.terminal_tables import print_table
+from router_model.terminal import plain_console, print_table, words_table
 from router_model.wording import percent
 
 if TYPE_CHECKING:
@@ -74,10 +74,10 @@ def command(
     stopped (or was, before), and 2 if it cannot be told because of an error.
     """
     with needing_serve("'canary'"):
-        from router_model.saved.place import Place  # noqa: PLC0415  (--help stays fast)
-        from router_model.sequential.canary import Limits  # noqa: PLC0415
-        from router_model.serving.decision_log.canary_sessions import canary_sessions  # noqa: PLC0415
-        from router_model.serving.engine.canary import judge, last_stop, running_canary  # noqa: PLC0415
+        from router_model.saved.place import Place
+        from router_model.sequential.canary import Limits
+        from router_model.serving.decision_log.canary_sessions import canary_sessions
+        from router_model.serving.engine.canary import judge, last_stop, running_canary
 
     tried = Place(place)
     challenger = running_canary(tried)
@@ -108,24 +108,19 @@ def _say_none(place: Path, stop: dict[str, object] | None, *, as_json: bool) -> 
 
 
 def _show(report: "CanaryReport", *, dry_run: bool) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.markup import escape
 
-    console = Console()
+    console = plain_console()
     challenger = report.challenger
     console.print(
         f"[bold]Canary[/] {challenger.router}, {percent(challenger.share)} of the sessions since "
-        f"{challenger.since:%Y-%m-%d %H:%M} UTC: {report.n_canary:,} of {report.n_canary + report.n_others:,}.",
-        highlight=False,
+        f"{challenger.since:%Y-%m-%d %H:%M} UTC: {report.n_canary:,} of {report.n_canary + report.n_others:,}."
     )
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("metric", "shown", "found"):
-        table.add_column(title, overflow="fold")
+    table = words_table("metric", "shown", "found")
     for one in report.findings:
         style = {"worse": "red", "better": "green"}.get(one.shown)
         table.add_row(one.metric, one.shown, escape(one.says), style=style)
     print_table(console, table)
     done = " (not stopped: --dry-run)" if dry_run else "" if report.stopped_now else " (it was stopped already)"
     verdict = report.says if report.stopped_by is None else f"stopped{done} by {report.says}"
-    console.print(f"[bold]Verdict:[/] {escape(verdict)}.", highlight=False)
+    console.print(f"[bold]Verdict:[/] {escape(verdict)}.")

@@ -153,11 +153,11 @@ def command(
         if budget_usd is None and not dry_run:
             raise click.UsageError("--budget-usd is missing, the most to spend; --dry-run shows what it will cost")
         with needing_serve("'collect'"):
-            from router_model.commands.collect_plan import OutputLengths, Plan, price  # noqa: PLC0415  (--help: fast)
-            from router_model.commands.collect_report import CollectReport, show_plan  # noqa: PLC0415
-            from router_model.commands.collect_tables import answers_path, grades_of, write_tables  # noqa: PLC0415
-            from router_model.serving.providers.fleet import Fleet  # noqa: PLC0415
-            from router_model.serving.providers.secret_values import as_if_set  # noqa: PLC0415
+            from router_model.commands.collect_plan import OutputLengths, Plan, price
+            from router_model.commands.collect_report import CollectReport, show_plan
+            from router_model.commands.collect_tables import answers_path, grades_of, write_tables
+            from router_model.serving.providers.fleet import Fleet
+            from router_model.serving.providers.secret_values import as_if_set
 
         cards = _cards(catalog, named)
         fleet = Fleet(providers, lambda: cards, environ=as_if_set(os.environ) if dry_run else os.environ)
@@ -188,8 +188,8 @@ def command(
             written = write_tables(plan, out, None if no_answers else answers or answers_path(out))
             report = CollectReport.of(plan, read, journal, asked=asked, prices=prices, written=written, n_known=n_known)
     if html is not None:
-        from router_model.commands.collect_report import collect_page  # noqa: PLC0415
-        from router_model.pages.render import write_page  # noqa: PLC0415
+        from router_model.commands.collect_report import collect_page
+        from router_model.pages.render import write_page
 
         write_page(collect_page(report), html)
     click.echo(json.dumps(report.as_dict()) if as_json else report.text())
@@ -209,7 +209,7 @@ def _models(text: str) -> tuple[str, ...]:
 
 
 def _check_out(out: Path, journal: Path) -> None:
-    from router_model.training.importing.output import check_table_name  # noqa: PLC0415  (--help stays fast)
+    from router_model.training.importing.output import check_table_name
 
     check_table_name(out)
     if out.exists() and not journal.exists():
@@ -217,8 +217,8 @@ def _check_out(out: Path, journal: Path) -> None:
 
 
 def _cards(catalog: Path | None, models: Sequence[str]) -> "dict[str, ModelCard]":
-    from router_model.catalog import Catalog  # noqa: PLC0415  (--help stays fast)
-    from router_model.training.table.prices import complete_catalog  # noqa: PLC0415
+    from router_model.catalog import Catalog
+    from router_model.training.table.prices import complete_catalog
 
     return dict(complete_catalog(None if catalog is None else Catalog.load(catalog), models).cards)
 
@@ -235,8 +235,8 @@ def _check_served(fleet: "Fleet", models: Sequence[str]) -> None:
 
 def _read(prompts: Sequence[str], columns: Sequence[str], reference: str | None, spool: Path) -> "AskedPrompts":
     """Read the prompts; a decision log is exported first."""
-    from router_model.training.importing.columns import parse_columns  # noqa: PLC0415  (--help stays fast)
-    from router_model.training.prompts_to_ask import read_prompts  # noqa: PLC0415
+    from router_model.training.importing.columns import parse_columns
+    from router_model.training.prompts_to_ask import read_prompts
 
     with ExitStack() as exported:
         paths = [
@@ -277,7 +277,7 @@ def _say_not_sent(read: "AskedPrompts") -> None:
 
 def _predicted(router: Path, plan: "Plan") -> dict[tuple[str, str], float]:
     """Return the output tokens that a router expects of the models that it knows, by prompt and model."""
-    from router_model.router import Router  # noqa: PLC0415  (--help stays fast)
+    from router_model.router import Router
 
     table = Router.load(router).predict([prompt.body for prompt in plan.prompts])
     return {
@@ -290,8 +290,8 @@ def _predicted(router: Path, plan: "Plan") -> dict[tuple[str, str], float]:
 @contextmanager
 def _journal(path: Path, budget_usd: float, *, is_read_only: bool) -> "Iterator[Journal | None]":
     """Open the journal; None if there is none and it would only be read."""
-    from router_model.serving.access.key_budget import nanos  # noqa: PLC0415  (--help stays fast)
-    from router_model.serving.paid_calls.journal import Journal  # noqa: PLC0415
+    from router_model.serving.access.key_budget import nanos
+    from router_model.serving.paid_calls.journal import Journal
 
     if is_read_only and not path.exists():
         yield None
@@ -312,8 +312,8 @@ def _recall(plan: "Plan", journal: "Journal | None") -> int:
 
 def _check_budget(plan: "Plan", fleet: "Fleet", journal: "Journal") -> None:
     """Refuse a budget that does not reach for the first call, before anything is sent."""
-    from router_model.serving.access.key_budget import nanos  # noqa: PLC0415  (--help stays fast)
-    from router_model.serving.paid_calls.runner import worst_usd  # noqa: PLC0415
+    from router_model.serving.access.key_budget import nanos
+    from router_model.serving.paid_calls.runner import worst_usd
 
     for pair in plan.open[:1]:
         worst = worst_usd(fleet, pair.call)
@@ -326,7 +326,7 @@ def _check_budget(plan: "Plan", fleet: "Fleet", journal: "Journal") -> None:
 
 def _ask(plan: "Plan", fleet: "Fleet", journal: "Journal", concurrency: int) -> "Asked":
     """Ask what is open, with a progress bar, and put the outcomes into the plan."""
-    from router_model.serving.paid_calls.session import ask_models  # noqa: PLC0415  (--help stays fast)
+    from router_model.serving.paid_calls.session import ask_models
 
     calls = [pair.call for pair in plan.open]
     with progress_of_calls(journal) as progress:

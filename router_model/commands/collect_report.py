@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from router_model.commands.asking import again
 from router_model.commands.collect_plan import ASSUMED_OUTPUT_TOKENS, ModelPrice, Plan
@@ -17,7 +15,7 @@ from router_model.pages.blocks import Block, Bullets, Facts, Number, Numbers, Pa
 from router_model.serving.paid_calls.journal import Journal
 from router_model.serving.paid_calls.runner import Why
 from router_model.serving.paid_calls.session import Asked
-from router_model.terminal_tables import print_table
+from router_model.terminal import figures_table, plain_console, print_table
 from router_model.training.prompts_to_ask import AskedPrompts
 from router_model.wording import counted, shortened, usd
 
@@ -55,11 +53,8 @@ def show_plan(
         said = {"models": fields, "total": _as_floats(total), "budget_usd": budget_usd, "spent_usd": spent_usd}
         click.echo(json.dumps(said | {"n_known": n_known, "unset_keys": list(unset_keys)}))
         return
-    console = Console()
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("", overflow="fold")
-    for title in ("pairs", "tokens in", "tokens out", "expected $", "at most $"):
-        table.add_column(title, justify="right", no_wrap=True)
+    console = plain_console()
+    table = figures_table("", "pairs", "tokens in", "tokens out", "expected $", "at most $")
     for name, one in (*prices.items(), ("total", total)):
         table.add_row(
             name,
@@ -85,7 +80,7 @@ def show_plan(
         lines.append(f"Set {', '.join(unset_keys)} before you ask: the providers need it.")
     lines.append("Nothing was sent.")
     for line in lines:
-        console.print(line, highlight=False, markup=False)
+        console.print(line, markup=False)
 
 
 @dataclass(frozen=True, slots=True)

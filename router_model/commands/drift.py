@@ -10,6 +10,7 @@ from router_model.commands.log_source import LogSource, log_options
 from router_model.help_pages import Command
 from router_model.pages.command_option import html_option
 from router_model.progress import working
+from router_model.terminal import plain_console, words_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -66,11 +67,11 @@ def command(
     the models that answer. The exit status is 0 if nothing has drifted, 1 if
     something has, and 2 if it cannot be told because of an error.
     """
-    from router_model.features import load_encoder  # noqa: PLC0415  (--help stays fast)
-    from router_model.router import Router  # noqa: PLC0415
-    from router_model.training.drift.checks import Thresholds  # noqa: PLC0415
-    from router_model.training.drift.finding import prometheus_text  # noqa: PLC0415
-    from router_model.training.drift.watch import watch  # noqa: PLC0415
+    from router_model.features import load_encoder
+    from router_model.router import Router
+    from router_model.training.drift.checks import Thresholds
+    from router_model.training.drift.finding import prometheus_text
+    from router_model.training.drift.watch import watch
 
     given = {
         "traffic": max_traffic,
@@ -85,8 +86,8 @@ def command(
             work.step("comparing the calls with what the router knows")
             report = watch(router, table, limits)
     if html is not None:
-        from router_model.pages.render import write_page  # noqa: PLC0415
-        from router_model.training.reporting.drift_page import drift_page  # noqa: PLC0415
+        from router_model.pages.render import write_page
+        from router_model.training.reporting.drift_page import drift_page
 
         write_page(drift_page(report), html)
     if prometheus is not None:
@@ -94,9 +95,7 @@ def command(
     if as_json:
         click.echo(json.dumps(report.as_dict(), ensure_ascii=False))
     else:
-        from rich.console import Console  # noqa: PLC0415
-
-        _show(report, Console(), everything=show_all)
+        _show(report, plain_console(), everything=show_all)
     return _EXIT_DRIFTED if report.drifted else 0
 
 
@@ -108,31 +107,26 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _show(report: "DriftReport", console: "Console", *, everything: bool) -> None:
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.markup import escape
 
     between = (
         "" if report.since is None else f" between {report.since[:16]} and {report.until[:16] if report.until else ''}"
     )
-    console.print(
-        f"[bold]Checked[/] {report.n_calls:,} calls{between}; {report.n_graded:,} are graded.", highlight=False
-    )
+    console.print(f"[bold]Checked[/] {report.n_calls:,} calls{between}; {report.n_graded:,} are graded.")
     if report.n_other_artifact:
-        console.print(f"[yellow]note:[/] another router decided {report.n_other_artifact:,} of them", highlight=False)
+        console.print(f"[yellow]note:[/] another router decided {report.n_other_artifact:,} of them")
     shown = list(report.findings) if everything else report.drifted
     if shown:
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for title in ("check", "of", "found"):
-            table.add_column(title, overflow="fold")
+        table = words_table("check", "of", "found")
         for one in shown:
             table.add_row(one.check, escape(one.subject), escape(one.says), style="yellow" if one.drifted else None)
         console.print(table)
     for advice in dict.fromkeys(one.advice for one in report.drifted):
-        console.print(f"[bold]Do:[/] {escape(advice)}", highlight=False)
+        console.print(f"[bold]Do:[/] {escape(advice)}")
     n_checks = len(report.findings)
     verdict = (
         f"{len(report.drifted)} of {n_checks} checks found drift"
         if report.drifted
         else f"no drift in {n_checks} checks"
     )
-    console.print(f"[bold]Verdict:[/] {verdict}.", highlight=False)
+    console.print(f"[bold]Verdict:[/] {verdict}.")

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from router_model.decision import Decision
 from router_model.explanation_records import Changes, CostGap, Explanation, LoggedOutcome, Neighbour, SuccessExplanation
+from router_model.terminal import figures_table
 from router_model.wording import percent, usd
 
 _SHOWN_ID = 10  # characters of an id before a text
@@ -29,7 +30,7 @@ def show_explanation(decision: Decision, explanation: Explanation, console: Cons
     """Print the explanation of a decision."""
     models = [step.model for step in decision.plan[:2]]
     console.print()
-    console.print(escape(_heading(models)), highlight=False)
+    console.print(escape(_heading(models)))
     console.print()
     if explanation.neighbours:
         room = max(console.width - _OTHER_COLUMNS, _LEAST_CHARS)
@@ -40,12 +41,12 @@ def show_explanation(decision: Decision, explanation: Explanation, console: Cons
         console.print(_contributions(told))
         for feature in (found for found in told[0].surface if abs(found.log_odds) >= _SHOWN_LOG_ODDS):
             said = f"  {feature.log_odds:+.2f} {feature.name}: {feature.meaning}"
-            console.print(escape(said), style="dim", highlight=False)
+            console.print(escape(said), style="dim")
     if explanation.cost is not None:
         console.print()
-        console.print(escape(_cost(explanation.cost, *models)), highlight=False)
+        console.print(escape(_cost(explanation.cost, *models)))
     if explanation.changes is not None:
-        console.print(escape(_changes(explanation.changes, models[1])), highlight=False)
+        console.print(escape(_changes(explanation.changes, models[1])))
 
 
 def _heading(models: list[str]) -> str:
@@ -54,7 +55,7 @@ def _heading(models: list[str]) -> str:
 
 
 def _neighbours(neighbours: tuple[Neighbour, ...], models: list[str], room: int) -> Table:
-    table = _table("nearest logged prompts", ["similarity", *_ROLES[: len(models)], "all models"])
+    table = figures_table("nearest logged prompts", "similarity", *_ROLES[: len(models)], "all models")
     for near in neighbours:
         by_model = {outcome.model: outcome for outcome in near.outcomes}
         known = [outcome.success for outcome in near.outcomes if outcome.success is not None]
@@ -83,20 +84,12 @@ def _outcome(outcome: LoggedOutcome | None) -> str:
 
 
 def _contributions(told: list[SuccessExplanation]) -> Table:
-    table = _table("log odds of success", list(_ROLES[: len(told)]))
+    table = figures_table("log odds of success", *_ROLES[: len(told)])
     table.add_row("overall record", *(f"{s.record_log_odds:.2f} ({percent(s.record)})" for s in told))
     table.add_row("calibration of it", *(f"{s.calibration:+.2f}" for s in told))
     for each in zip(*(success.contributions for success in told), strict=True):
         table.add_row(_IN_WORDS[each[0].source], *(f"{contribution.log_odds:+.2f}" for contribution in each))
     table.add_row("together", *(f"{s.log_odds:.2f} ({percent(s.p_success, digits=1)})" for s in told), style="bold")
-    return table
-
-
-def _table(title: str, columns: list[str]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column(title, overflow="fold")
-    for column in columns:
-        table.add_column(escape(column), justify="right", overflow="fold")
     return table
 
 

@@ -112,8 +112,8 @@ def check_grading(
     TableError, RequestError
         See `grade_answers`.
     """
-    from router_model.training.grading.graders import read_by  # noqa: PLC0415  (--help stays fast)
-    from router_model.training.grading.labels import read_labels  # noqa: PLC0415
+    from router_model.training.grading.graders import read_by
+    from router_model.training.grading.labels import read_labels
 
     with TemporaryDirectory(prefix="router-grade-") as folder, ExitStack() as opened:
 
@@ -160,12 +160,12 @@ def grade_answers(
     RequestError
         If a grader or one of its options is wrong.
     """
-    from router_model.commands.grade_report import GradeReport  # noqa: PLC0415  (--help stays fast)
-    from router_model.training.grading.answers import read_answers  # noqa: PLC0415
-    from router_model.training.grading.grade_table import grade_table  # noqa: PLC0415
-    from router_model.training.grading.graders import read_by  # noqa: PLC0415
-    from router_model.training.grading.labels import measure_graders, read_labels  # noqa: PLC0415
-    from router_model.training.importing.output import check_table_name, write_table  # noqa: PLC0415
+    from router_model.commands.grade_report import GradeReport
+    from router_model.training.grading.answers import read_answers
+    from router_model.training.grading.grade_table import grade_table
+    from router_model.training.grading.graders import read_by
+    from router_model.training.grading.labels import measure_graders, read_labels
+    from router_model.training.importing.output import check_table_name, write_table
 
     check_table_name(out)
     table = read_answers(answers, reference=reference, references=references)

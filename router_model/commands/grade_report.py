@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from router_model.terminal_tables import print_table
+from router_model.terminal import figures_table, plain_console, print_table
 from router_model.training.grading.corrected_means import MIN_LABELS
 from router_model.training.grading.judge_quality import JudgeReport, Shown
 from router_model.training.measuring.verdict import Estimate
@@ -85,10 +85,9 @@ class GradeReport:
 
     def show(self) -> None:
         """Print the report for a terminal."""
-        from rich.console import Console  # noqa: PLC0415  (--json needs none)
-        from rich.markup import escape  # noqa: PLC0415
+        from rich.markup import escape
 
-        console = Console(highlight=False)
+        console = plain_console()
         graded = f"{self.n_graded:,} of {counted(self.n_answers, 'answer')} graded"
         console.print(f"[bold]Wrote[/] {escape(str(self.out))}: {graded}.")
         for name, n in self.by.items():
@@ -104,16 +103,12 @@ class GradeReport:
 
 
 def _show_measured(name: str, report: JudgeReport, position_bias: Estimate | None, console: "Console") -> None:
-    from rich.markup import escape  # noqa: PLC0415  (--json needs none)
-    from rich.table import Table  # noqa: PLC0415
+    from rich.markup import escape
 
     console.print()
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("", overflow="fold")
     is_labelled = report.n_labels > 0
     titles = ("labelled", "grades", "labels alone", "corrected") if is_labelled else ("answers", "grades")
-    for title in titles:
-        table.add_column(title, justify="right", no_wrap=True)
+    table = figures_table("", *titles)
     for one in report.means:
         cells = [f"{one.n_labels:,}/{one.n_judged:,}" if is_labelled else f"{one.n_judged:,}", _shown(one.judge)]
         if is_labelled:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router_model.help_pages import Command
-from router_model.terminal_tables import print_table
+from router_model.terminal import figures_table, plain_console, print_table
 from router_model.wording import percent
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _CARRIED_OVER = (
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(artifact: Path, *, as_json: bool) -> None:
     """Verify the router in ARTIFACT and show its contents."""
-    from router_model.saved.artifact import load_artifact  # noqa: PLC0415  (--help stays fast)
+    from router_model.saved.artifact import load_artifact
 
     description = describe(load_artifact(artifact))
     if as_json:
@@ -47,8 +47,8 @@ def command(artifact: Path, *, as_json: bool) -> None:
 
 def describe(artifact: "Artifact") -> dict[str, Any]:
     """Return the facts about an artifact that people ask for, as plain JSON types."""
-    from router_model.candidates import read_announced  # noqa: PLC0415
-    from router_model.model_set import graded_prompts_of_added  # noqa: PLC0415
+    from router_model.candidates import read_announced
+    from router_model.model_set import graded_prompts_of_added
 
     predictor = artifact.predictor
     bank = predictor.evidence_model.bank
@@ -113,16 +113,11 @@ def _day(day: "date | None") -> str | None:
 
 
 def _show(description: dict[str, Any]) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.markup import escape
 
-    console = Console()
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("model", overflow="fold")
+    console = plain_console()
     no_window = all(row["context_window"] is None for row in description["models"])
-    for title in ("outcomes", "record", "$/Mtok in", "out", *([] if no_window else ["window"])):
-        table.add_column(title, justify="right")
+    table = figures_table("model", "outcomes", "record", "$/Mtok in", "out", *([] if no_window else ["window"]))
     table.add_column("price from")
     for row in sorted(description["models"], key=lambda row: -row["record"]):
         table.add_row(
@@ -137,7 +132,7 @@ def _show(description: dict[str, Any]) -> None:
     if description["models"]:
         print_table(console, table)
     if any(row["carried_over"] for row in description["models"]):
-        console.print(_CARRIED_OVER, style="dim", highlight=False, soft_wrap=True)
+        console.print(_CARRIED_OVER, style="dim", soft_wrap=True)
     point = description["operating_point"]
     trained = description["provenance"].get("split", {})
     texts = ", with their texts" if description["keeps_prompt_texts"] else ""
@@ -171,7 +166,7 @@ def _show(description: dict[str, Any]) -> None:
     for name, value in facts.items():
         first, *others = textwrap.wrap(value, console.width - 16, break_long_words=False, break_on_hyphens=False)
         lines = [f"[dim]{name:>14}[/]  {escape(first)}", *(f"{'':16}{escape(line)}" for line in others)]
-        console.print("\n".join(lines), highlight=False, soft_wrap=True)
+        console.print("\n".join(lines), soft_wrap=True)
 
 
 def _window(tokens: int | None) -> str:

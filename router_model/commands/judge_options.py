@@ -60,13 +60,13 @@ class JudgeOptions:
             missing = ", ".join(name for name, value in given.items() if value is None)
             raise RequestError(f"--by judge needs {missing}")
         with needing_serve("'--by judge'"):
-            from router_model.commands.judge import Judge  # noqa: PLC0415  (needs an extra)
-            from router_model.serving.access.key_budget import nanos  # noqa: PLC0415
-            from router_model.serving.paid_calls.journal import Journal  # noqa: PLC0415
-            from router_model.serving.providers.fleet import Fleet  # noqa: PLC0415
-        from router_model.catalog import Catalog  # noqa: PLC0415  (--help stays fast)
-        from router_model.training.grading.judging import JudgePrompt  # noqa: PLC0415
-        from router_model.training.table.prices import complete_catalog  # noqa: PLC0415
+            from router_model.commands.judge import Judge
+            from router_model.serving.access.key_budget import nanos
+            from router_model.serving.paid_calls.journal import Journal
+            from router_model.serving.providers.fleet import Fleet
+        from router_model.catalog import Catalog
+        from router_model.training.grading.judging import JudgePrompt
+        from router_model.training.table.prices import complete_catalog
 
         own = None if self.catalog is None else Catalog.load(self.catalog)
         cards = dict(complete_catalog(own, [model]).cards)

@@ -89,9 +89,9 @@ def _label(
     judge: JudgeOptions,
     how: dict[str, Any],
 ) -> int:
-    from router_model.training.grading.answers import read_table  # noqa: PLC0415  (--help stays fast)
-    from router_model.training.grading.graders import needs_reference  # noqa: PLC0415
-    from router_model.training.importing.output import check_table_name, write_whole  # noqa: PLC0415
+    from router_model.training.grading.answers import read_table
+    from router_model.training.grading.graders import needs_reference
+    from router_model.training.importing.output import check_table_name, write_whole
 
     if judge.providers is None or judge.budget_usd is None:
         raise RequestError("label needs --providers FILE and --budget-usd USD, to ask the models")
@@ -136,7 +136,7 @@ def _label(
 
 def _draw(source: LogSource, n: int, seed: int, *, one_per_session: bool) -> "pl.DataFrame":
     """Return n prompts of the log whose text is known."""
-    import polars as pl  # noqa: PLC0415  (--help stays fast)
+    import polars as pl
 
     with source.table() as path:
         if not path.is_file():
@@ -150,7 +150,7 @@ def _draw(source: LogSource, n: int, seed: int, *, one_per_session: bool) -> "pl
 
 def _pairs(prompts: "pl.DataFrame", models: str) -> "pl.DataFrame":
     """Return the prompts and models that will be asked."""
-    import polars as pl  # noqa: PLC0415  (--help stays fast)
+    import polars as pl
 
     names = [name.strip() for name in models.split(",")]
     return prompts.select("prompt_id").join(pl.DataFrame({"model": names}), how="cross")
@@ -169,9 +169,9 @@ def draw_prompts(table: "pl.DataFrame", n: int, *, seed: int, one_per_session: b
     seed : int
     one_per_session : whether to draw conversations, and one prompt of each
     """
-    import polars as pl  # noqa: PLC0415  (--help stays fast)
+    import polars as pl
 
-    from router_model.training.prompts_to_ask import PROMPT_FIELDS  # noqa: PLC0415
+    from router_model.training.prompts_to_ask import PROMPT_FIELDS
 
     forms = [pl.col(name).is_not_null() for name in ("prompt", "messages") if name in table.columns]
     known = table.filter(pl.any_horizontal(forms)).unique("prompt_id", keep="first", maintain_order=True)
@@ -185,7 +185,7 @@ def draw_prompts(table: "pl.DataFrame", n: int, *, seed: int, one_per_session: b
 
 def _shuffled(table: "pl.DataFrame", name: str, seed: int) -> "pl.DataFrame":
     """Return the rows in the order of a hash of one column."""
-    import polars as pl  # noqa: PLC0415  (--help stays fast)
+    import polars as pl
 
     place = [hashlib.sha256(f"{name}:{value}:{seed}".encode()).hexdigest() for value in table[name]]
     return table.with_columns(pl.Series("place", place, dtype=pl.String)).sort("place")

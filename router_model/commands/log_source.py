@@ -80,8 +80,8 @@ class LogSource:
             yield out
 
     def _fetch(self, out: Path) -> None:
-        from router_model.serving.decision_log.archive import fetch_archive  # noqa: PLC0415  (--help stays fast)
-        from router_model.serving.decision_log.store import Period, StoreError  # noqa: PLC0415
+        from router_model.serving.decision_log.archive import fetch_archive
+        from router_model.serving.decision_log.store import Period, StoreError
 
         try:
             n_days = fetch_archive(self.log, out, Period(self.since, self.until), router=self.router)
@@ -90,11 +90,11 @@ class LogSource:
         note(f"Read {n_days:,} days of the archive.")
 
     def _export(self, out: Path) -> None:
-        from router_model.serving.common.extra import needing_serve  # noqa: PLC0415  (--help stays fast)
+        from router_model.serving.common.extra import needing_serve
 
         with needing_serve("'--log' with a URL"):
-            from router_model.serving.decision_log.export import export_log  # noqa: PLC0415
-            from router_model.serving.decision_log.store import Period  # noqa: PLC0415
+            from router_model.serving.decision_log.export import export_log
+            from router_model.serving.decision_log.store import Period
 
             period = Period(self.since, self.until)
             report = with_log(self.log, self.spool, lambda store: export_log(store, out, period, router=self.router))
@@ -134,7 +134,7 @@ def read_log(
     StoreError
         If the log cannot be read.
     """
-    import polars as pl  # noqa: PLC0415  (--help stays fast)
+    import polars as pl
 
     with LogSource(str(log), Path(spool), since, until, router).table() as table:
         if not table.is_file():

@@ -77,14 +77,14 @@ class Plan:
     @property
     def own_encoder(self) -> "Encoder | None":
         """The encoder, if it is one of the user's own."""
-        from router_model.features import load_encoder  # noqa: PLC0415  (--help stays fast)
+        from router_model.features import load_encoder
 
         return None if self.encoder is None else load_encoder(self.encoder)
 
     def inputs(self, base: str) -> dict[str, Any]:
         """Return what a run depends on beside the calls in the log, as JSON types; files by their hashes."""
-        from router_model.serving.common.masking import masked_url  # noqa: PLC0415  (--help stays fast)
-        from router_model.training.files import file_sha256  # noqa: PLC0415
+        from router_model.serving.common.masking import masked_url
+        from router_model.training.files import file_sha256
 
         def hashes(*paths: Path | None) -> list[str]:
             try:
@@ -200,9 +200,9 @@ def command(
     if it was refused, with the reason, and 2 after an error. With --every,
     errors are printed and the next run starts at its time.
     """
-    from router_model.commands.resumable import Runs  # noqa: PLC0415  (--help stays fast)
-    from router_model.saved.place import Place  # noqa: PLC0415
-    from router_model.training.tracking import is_configured  # noqa: PLC0415
+    from router_model.commands.resumable import Runs
+    from router_model.saved.place import Place
+    from router_model.training.tracking import is_configured
 
     tracked = is_configured() if track is None else track
     plan = Plan(place=Place(place), registered=registered_model if tracked else None, **given)
@@ -354,9 +354,9 @@ class _Work:
         return {"max_quality_loss": self.run.inputs["max_quality_loss"]}
 
     def _retrain(self, into: Path) -> None:
-        from router_model.catalog import Catalog  # noqa: PLC0415  (only a loop that is not finished needs it)
-        from router_model.training.retrain import retrain  # noqa: PLC0415
-        from router_model.training.tracking import track_run  # noqa: PLC0415
+        from router_model.catalog import Catalog
+        from router_model.training.retrain import retrain
+        from router_model.training.tracking import track_run
 
         plan = self.plan
         cards = None if plan.catalog is None else Catalog.load(plan.catalog)
@@ -374,9 +374,9 @@ class _Work:
             track_run(report.training, report.config)
 
     def _ope(self, artifact: Path, into: Path) -> None:
-        from router_model.router import Router  # noqa: PLC0415
-        from router_model.training.offpolicy.evaluate_on_log import evaluate_on_log  # noqa: PLC0415
-        from router_model.training.offpolicy.logged import read_logged  # noqa: PLC0415
+        from router_model.router import Router
+        from router_model.training.offpolicy.evaluate_on_log import evaluate_on_log
+        from router_model.training.offpolicy.logged import read_logged
 
         encoder = self.plan.own_encoder
         challenger, champion = (
@@ -394,8 +394,8 @@ class _Work:
         self.say(f"By the log: {found.verdict.sentence}.")
 
     def _gate(self, artifact: Path, into: Path) -> None:
-        from router_model.training.promotion.check import Limits  # noqa: PLC0415
-        from router_model.training.promotion.promote import promote  # noqa: PLC0415
+        from router_model.training.promotion.check import Limits
+        from router_model.training.promotion.promote import promote
 
         plan = self.plan
         limits = Limits(max_quality_loss=plan.max_quality_loss)
@@ -408,7 +408,7 @@ class _Work:
             _track(found, artifact, plan)
 
     def _publish(self, artifact: Path, found: "Promotion", into: Path) -> None:
-        from router_model.saved.place import Mode  # noqa: PLC0415
+        from router_model.saved.place import Mode
 
         plan, gain = self.plan, found.checks[0].said
         current, tried = plan.place.current, plan.place.challenger
@@ -435,15 +435,15 @@ class _Work:
 
 def _promotion(said: Mapping[str, Any], place: Path) -> "Promotion":
     """Return the promotion that a finished gate wrote, without its evidence."""
-    from router_model.training.promotion.check import Check, Status  # noqa: PLC0415
-    from router_model.training.promotion.promote import Promotion  # noqa: PLC0415
+    from router_model.training.promotion.check import Check, Status
+    from router_model.training.promotion.promote import Promotion
 
     checks = tuple(Check(**{**one, "status": Status(one["status"])}) for one in said["checks"])
     return Promotion(place, said["challenger"], said["champion"], checks, promoted=said["promoted"])
 
 
 def _track(found: "Promotion", artifact: Path, plan: Plan) -> str:
-    from router_model.training.tracking import track_promotion  # noqa: PLC0415
+    from router_model.training.tracking import track_promotion
 
     return track_promotion(found, artifact, plan.place, registered=plan.registered or "")
 

@@ -10,7 +10,7 @@ from router_model.commands.log_source import LogSource, log_options
 from router_model.help_pages import Command
 from router_model.pages.command_option import html_option
 from router_model.progress import working
-from router_model.terminal_tables import print_table
+from router_model.terminal import figures_table, plain_console, print_table
 from router_model.training.distributed.options import engine_option
 from router_model.wording import number, percent
 
@@ -76,14 +76,12 @@ def command(
     choices and their propensities. Prompts that the router was trained on are
     left out.
     """
-    from rich.console import Console  # noqa: PLC0415  (--help stays fast)
-
-    from router_model.features import load_encoder  # noqa: PLC0415
-    from router_model.router import Router  # noqa: PLC0415
-    from router_model.training.files import file_sha256  # noqa: PLC0415
-    from router_model.training.offpolicy.evaluate_on_log import evaluate_on_log  # noqa: PLC0415
-    from router_model.training.offpolicy.logged import read_logged  # noqa: PLC0415
-    from router_model.training.tracking import is_configured, track_log_evaluation  # noqa: PLC0415
+    from router_model.features import load_encoder
+    from router_model.router import Router
+    from router_model.training.files import file_sha256
+    from router_model.training.offpolicy.evaluate_on_log import evaluate_on_log
+    from router_model.training.offpolicy.logged import read_logged
+    from router_model.training.tracking import is_configured, track_log_evaluation
 
     own = None if encoder is None else load_encoder(encoder)
     with working("reading the log") as work:
@@ -101,8 +99,8 @@ def command(
             progress=work.reached,
         )
     if html is not None:
-        from router_model.pages.render import write_page  # noqa: PLC0415
-        from router_model.training.reporting.log_evaluation_page import log_evaluation_page  # noqa: PLC0415
+        from router_model.pages.render import write_page
+        from router_model.training.reporting.log_evaluation_page import log_evaluation_page
 
         write_page(log_evaluation_page(found, name=artifact.name), html)
     paths = {"challenger_path": str(artifact), "champion_path": None if against is None else str(against)}
@@ -114,35 +112,31 @@ def command(
     if as_json:
         click.echo(json.dumps({**paths, **found.as_dict(), "tracking": tracked}, ensure_ascii=False))
         return
-    console = Console()
+    console = plain_console()
     show_log_evaluation(found, console)
     if tracked is not None:
-        console.print(f"Evaluation {tracked}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"Evaluation {tracked}", markup=False, soft_wrap=True)
 
 
 def show_log_evaluation(found: "LogEvaluation", console: "Console") -> None:
     """Print an evaluation on a log for people; the verdict comes last."""
     console.print(
-        f"[bold]Evaluated[/] on {found.n_decisions:,} of {found.n_logged:,} decisions, {found.n_sessions:,} sessions.",
-        highlight=False,
+        f"[bold]Evaluated[/] on {found.n_decisions:,} of {found.n_logged:,} decisions, {found.n_sessions:,} sessions."
     )
     for reason, n in found.left_out.items():
-        console.print(f"Left out: {n:,} {reason}.", highlight=False)
-    console.print(f"The champion is {found.champion_name}.", highlight=False)
+        console.print(f"Left out: {n:,} {reason}.")
+    console.print(f"The champion is {found.champion_name}.")
     _show_values(found, console)
     if not found.difference.same_choices:
         _show_estimators(found, console)
         _show_overlap(found, console)
         _show_tasks(found, console)
-    console.print(f"[bold]Verdict:[/] {found.verdict.sentence}.", highlight=False)
+    console.print(f"[bold]Verdict:[/] {found.verdict.sentence}.")
 
 
 def _table(console: "Console", titles: "Sequence[str]", rows: "Sequence[Sequence[str]]") -> None:
-    from rich.table import Table  # noqa: PLC0415
 
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column, title in enumerate(titles):
-        table.add_column(title, justify="right" if column else "left", overflow="fold")
+    table = figures_table(*titles)
     for row in rows:
         table.add_row(*row)
     print_table(console, table)
@@ -181,24 +175,20 @@ def _show_overlap(found: "LogEvaluation", console: "Console") -> None:
     mean = number(overlap.mean_weight.value, overlap.mean_weight.half_width, digits=3)
     console.print(
         f"They disagree on {percent(overlap.share_different)} of the decisions. There, {overlap.n_challenger:,} graded "
-        f"answers are by the challenger's choice and {overlap.n_champion:,} by the champion's.",
-        highlight=False,
+        f"answers are by the challenger's choice and {overlap.n_champion:,} by the champion's."
     )
     console.print(
         f"Weights: largest {overlap.largest_weight:.1f}, mean {mean} (1 is right); "
-        f"{overlap.n_graded:,} graded answers count as {overlap.effective_size:,.0f}.",
-        highlight=False,
+        f"{overlap.n_graded:,} graded answers count as {overlap.effective_size:,.0f}."
     )
     if overlap.is_off:
         console.print(
             "[yellow]note:[/] the mean weight is not 1: answers of some models are missing more often, or the "
-            "propensities are wrong",
-            highlight=False,
+            "propensities are wrong"
         )
     console.print(
         f"A log like this shows a difference from {100 * found.shown:.2g} points on; one of a point takes "
-        f"{float(f'{found.n_to_show_a_point:.2g}'):,.0f} requests.",
-        highlight=False,
+        f"{float(f'{found.n_to_show_a_point:.2g}'):,.0f} requests."
     )
 
 
@@ -211,4 +201,4 @@ def _show_tasks(found: "LogEvaluation", console: "Console") -> None:
     if rows:
         _table(console, ("task", "decisions", "points", "95 % interval", "$ per 1k"), rows)
     if len(found.by_task) > len(shown):
-        console.print(f"and {len(found.by_task) - len(shown)} more tasks (--json has all)", highlight=False)
+        console.print(f"and {len(found.by_task) - len(shown)} more tasks (--json has all)")

@@ -40,7 +40,7 @@ def rollback(place: Path, *, track: bool | None, registered_model: str, as_json:
     Services that watch PLACE load it within seconds. It is verified first;
     if it is damaged, nothing is changed.
     """
-    from router_model.saved.place import Place  # noqa: PLC0415  (--help stays fast)
+    from router_model.saved.place import Place
 
     left, returned = Place(place).rollback()
     if not as_json:
@@ -55,7 +55,7 @@ def rollback(place: Path, *, track: bool | None, registered_model: str, as_json:
 
 def _track(place: "Place", registered_model: str, *, always: bool) -> str | None:
     """Let MLflow's registry follow, after the rollback: a server that is down must not delay it."""
-    from router_model.training.tracking import is_configured, track_rollback  # noqa: PLC0415
+    from router_model.training.tracking import is_configured, track_rollback
 
     return track_rollback(place, registered=registered_model) if always or is_configured() else None
 
@@ -98,7 +98,7 @@ def challenge(
     The router is verified and copied into the folder of --to. Services follow
     within seconds; a new challenger replaces the one before.
     """  # noqa: D301  (click's mark for text that is not wrapped)
-    from router_model.saved.place import Mode, Place  # noqa: PLC0415  (--help stays fast)
+    from router_model.saved.place import Mode, Place
 
     if stop == (challenger is not None):
         raise click.UsageError("give a CHALLENGER to try, or --stop, and not both")

@@ -11,6 +11,7 @@ from router_model.commands.log_source import LogSource, optional_log_options
 from router_model.help_pages import Command
 from router_model.pages.command_option import html_option
 from router_model.progress import working
+from router_model.terminal import plain_console, words_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,13 +84,11 @@ def command(
     origin and prices are checked, too. Services that run 'serve PLACE' load it within
     seconds. Ends with status 1 if a check fails and nothing is published.
     """
-    from rich.console import Console  # noqa: PLC0415  (--help stays fast)
-
-    from router_model.features import load_encoder  # noqa: PLC0415
-    from router_model.saved.place import Place  # noqa: PLC0415
-    from router_model.training.promotion.check import Limits  # noqa: PLC0415
-    from router_model.training.promotion.promote import promote  # noqa: PLC0415
-    from router_model.training.tracking import is_configured, track_promotion  # noqa: PLC0415
+    from router_model.features import load_encoder
+    from router_model.saved.place import Place
+    from router_model.training.promotion.check import Limits
+    from router_model.training.promotion.promote import promote
+    from router_model.training.tracking import is_configured, track_promotion
 
     with working("comparing it with the champion"), nullcontext() if source is None else source.table() as log:
         promotion = promote(
@@ -106,12 +105,12 @@ def command(
             encoder=None if encoder is None else load_encoder(encoder),
         )
     if html is not None:
-        from router_model.pages.render import write_page  # noqa: PLC0415
-        from router_model.training.reporting.compare_page import promotion_page  # noqa: PLC0415
+        from router_model.pages.render import write_page
+        from router_model.training.reporting.compare_page import promotion_page
 
         write_page(promotion_page(promotion), html)
     if not as_json:
-        show_promotion(promotion, Console())
+        show_promotion(promotion, plain_console())
     tracked = None
     if is_configured() if track is None else track:
         tracked = track_promotion(promotion, challenger, Place(place), registered=registered_model)
@@ -125,21 +124,19 @@ def command(
 
 def show_promotion(promotion: "Promotion", console: "Console") -> None:
     """Print the checks as a table, and what came of it as a sentence."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.markup import escape
 
     if promotion.checks:
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for title in ("check", "result", "figures"):
-            table.add_column(title, overflow="fold", no_wrap=title != "figures")
+        table = words_table("check", "result", "figures")
+        for narrow in table.columns[:2]:
+            narrow.no_wrap = True
         colours = {"passed": "green", "failed": "bold red", "not checked": "yellow"}
         for check in promotion.checks:
             status = f"[{colours[check.status]}]{check.status}[/]"
             table.add_row(check.name, status, escape(check.said))
         console.print(table)
     if promotion.promoted:
-        console.print(f"{escape(promotion.sentence)}.", highlight=False, soft_wrap=True)
+        console.print(f"{escape(promotion.sentence)}.", soft_wrap=True)
     else:
         said = f"[bold red]refused:[/] {escape(promotion.sentence)}"
-        Console(stderr=True, soft_wrap=True).print(said, highlight=False)
+        plain_console(stderr=True, soft_wrap=True).print(said)

@@ -29,9 +29,9 @@ def command(artifact: Path, *, model: str, out: Path | None, as_json: bool) -> N
     Certificates, measured figures and the spend curve hold for the old set
     of models only, so they are dropped.
     """
-    from router_model.interrupts import after_saving  # noqa: PLC0415
-    from router_model.model_set import remove_model  # noqa: PLC0415
-    from router_model.saved.artifact import load_artifact, save_artifact  # noqa: PLC0415  (--help stays fast)
+    from router_model.interrupts import after_saving
+    from router_model.model_set import remove_model
+    from router_model.saved.artifact import load_artifact, save_artifact
 
     before = load_artifact(artifact)
     after = remove_model(before, model)

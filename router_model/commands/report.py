@@ -80,13 +80,13 @@ def command(
     if table is None and (mix is not None or include_seen):
         raise click.UsageError("--today and --include-seen are about TABLE; of a log, today is what the service did")
     with working("reading the router") as work:
-        from router_model.features import load_encoder  # noqa: PLC0415  (takes a second or two)
-        from router_model.pages.render import write_page  # noqa: PLC0415
-        from router_model.router import Router  # noqa: PLC0415
-        from router_model.training.reporting.first_screen import headline, warnings  # noqa: PLC0415
-        from router_model.training.reporting.report import report_on_log, report_on_table  # noqa: PLC0415
-        from router_model.training.reporting.report_page import report_page  # noqa: PLC0415
-        from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
+        from router_model.features import load_encoder
+        from router_model.pages.render import write_page
+        from router_model.router import Router
+        from router_model.training.reporting.first_screen import headline, warnings
+        from router_model.training.reporting.report import report_on_log, report_on_table
+        from router_model.training.reporting.report_page import report_page
+        from router_model.training.table.outcomes import read_outcomes
 
         router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
         work.step("measuring what routing is worth")
@@ -136,7 +136,7 @@ def typed() -> str:
 
 
 def _figures(report: "Report") -> dict[str, object]:
-    from router_model.training.reporting.first_screen import warnings  # noqa: PLC0415
+    from router_model.training.reporting.first_screen import warnings
 
     today = report.today
     return {

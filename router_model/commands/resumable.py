@@ -126,7 +126,7 @@ class Runs:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (self.folder / _LOCK).open("a+", encoding="utf-8") as lock:
             if sys.platform != "win32":
-                import fcntl  # noqa: PLC0415
+                import fcntl
 
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,7 +9,7 @@ import click
 from router_model.commands.log_source import LogSource, log_options
 from router_model.help_pages import Command
 from router_model.progress import Steps, working
-from router_model.terminal_tables import print_table
+from router_model.terminal import figures_table, plain_console, print_table
 from router_model.training.distributed.options import engine_option
 
 if TYPE_CHECKING:
@@ -68,13 +68,13 @@ def command(
     not saved if it moves more traffic than the new grades support. To serve it,
     promote it.
     """
-    from router_model.catalog import Catalog  # noqa: PLC0415  (--help stays fast)
-    from router_model.interrupts import after_saving  # noqa: PLC0415
-    from router_model.training.commands.train import show_report  # noqa: PLC0415
-    from router_model.training.retrain import retrain  # noqa: PLC0415
-    from router_model.training.table.prices import look_up  # noqa: PLC0415
-    from router_model.training.tracking import track_run  # noqa: PLC0415
-    from router_model.training.train import STEPS  # noqa: PLC0415
+    from router_model.catalog import Catalog
+    from router_model.interrupts import after_saving
+    from router_model.training.commands.train import show_report
+    from router_model.training.retrain import retrain
+    from router_model.training.table.prices import look_up
+    from router_model.training.tracking import track_run
+    from router_model.training.train import STEPS
 
     cards = None if catalog is None else Catalog.load(catalog, look_up=look_up)
     with working("reading the log") as work, source.table() as log:
@@ -85,19 +85,14 @@ def command(
         if as_json:
             click.echo(json.dumps({**report.as_dict(), "tracking": tracked}, ensure_ascii=False))
             return
-        from rich.console import Console  # noqa: PLC0415
 
-        _show_logged(report, Console())
+        _show_logged(report, plain_console())
         show_report(report.training, tracked)
 
 
 def _show_logged(report: "RetrainReport", console: "Console") -> None:
-    from rich.table import Table  # noqa: PLC0415
 
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("in the log", overflow="fold")
-    for title in ("calls", "graded", "effective"):
-        table.add_column(title, justify="right")
+    table = figures_table("in the log", "calls", "graded", "effective")
     for one in report.logged:
         table.add_row(one.model, f"{one.n_calls:,}", f"{one.n_graded:,}", f"{one.n_effective:,.0f}")
     print_table(console, table)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router_model.help_pages import Command
-from router_model.terminal_tables import print_table
+from router_model.terminal import figures_table, plain_console, print_table
 from router_model.wording import percent, usd
 
 if TYPE_CHECKING:
@@ -80,11 +80,11 @@ def command(
     "messages", or a JSON list of messages. Input that begins like one of
     these and is not valid JSON is refused; --text reads it as text.
     """
-    from router_model.commands.prompt_input import read_prompt  # noqa: PLC0415
-    from router_model.features import load_encoder  # noqa: PLC0415  (--help stays fast)
-    from router_model.goal import KNOBS, TargetSuccess, read_goal  # noqa: PLC0415
-    from router_model.router import Router  # noqa: PLC0415
-    from router_model.screening.constraints import Constraints  # noqa: PLC0415
+    from router_model.commands.prompt_input import read_prompt
+    from router_model.features import load_encoder
+    from router_model.goal import KNOBS, TargetSuccess, read_goal
+    from router_model.router import Router
+    from router_model.screening.constraints import Constraints
 
     goal = read_goal(**{name: options.pop(name) for name in KNOBS})
     router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
@@ -99,17 +99,12 @@ def command(
 
 
 def _show(decision: "Decision", about_target: str) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.markup import escape
 
-    console = Console()
+    console = plain_console()
     console.print(f"[bold green]{escape(decision.model)}[/]  ({decision.reason.value.replace('_', ' ')})")
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("plan", overflow="fold")
     with_latency = any(step.expected_latency_s is not None for step in decision.plan)
-    for title in ("P(success)", "90 % interval", "cost", "tokens", *["seconds"] * with_latency):
-        table.add_column(title, justify="right")
+    table = figures_table("plan", "P(success)", "90 % interval", "cost", "tokens", *["seconds"] * with_latency)
     for step in decision.plan[:_SHOWN]:
         table.add_row(escape(step.model) + " (announced)" * step.announced, *_cells(step, with_latency=with_latency))
     print_table(console, table)
@@ -117,23 +112,18 @@ def _show(decision: "Decision", about_target: str) -> None:
         console.print(f"… and {len(decision.plan) - _SHOWN} more (--json lists all)", style="dim")
     for exclusion in decision.excluded:
         said = f"left out: {exclusion.model} ({exclusion.reason}: {exclusion.detail})"
-        console.print(escape(said), style="dim", highlight=False, soft_wrap=True)
+        console.print(escape(said), style="dim", soft_wrap=True)
     if about_target:
-        console.print(escape(about_target), style="dim", highlight=False)
+        console.print(escape(about_target), style="dim")
     known = (
         "no prompt of yours was learned from: models differ by the catalog alone"
         if decision.reason.value == "starter"
         else f"nearest logged prompt: similarity {decision.familiarity:.2f};\n"
         f"differences between models count by {percent(decision.trust)}, less the less familiar a prompt is"
     )
-    console.print(
-        f"success: quality >= {decision.quality_bar:g}; {known}",
-        style="dim",
-        highlight=False,
-        soft_wrap=True,
-    )
+    console.print(f"success: quality >= {decision.quality_bar:g}; {known}", style="dim", soft_wrap=True)
     if decision.explanation is not None:
-        from router_model.commands.explanation import show_explanation  # noqa: PLC0415
+        from router_model.commands.explanation import show_explanation
 
         show_explanation(decision, decision.explanation, console)
 
@@ -172,14 +162,14 @@ def about_target(decision: "Decision", goal: "TargetSuccess", certificates: "Seq
 def _certificate(
     target: float, goal: "TargetSuccess", decision: "Decision", certificates: "Sequence[Certificate]"
 ) -> "Certificate | None":
-    from router_model.certificate import find_certificate  # noqa: PLC0415
+    from router_model.certificate import find_certificate
 
     return find_certificate(certificates, target, goal.quality_bar, default_bar=decision.quality_bar)
 
 
 def _as_threshold(decision: "Decision", goal: "TargetSuccess", certificates: "Sequence[Certificate]") -> str:
     """Say that a target without a certificate becomes a threshold for this single prompt."""
-    from router_model.decision import Reason  # noqa: PLC0415
+    from router_model.decision import Reason
 
     bar, target = decision.quality_bar, f"{goal.target_success:g}"
     found = (_certificate(each.target_success, goal, decision, certificates) for each in certificates)

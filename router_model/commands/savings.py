@@ -10,7 +10,7 @@ from router_model.commands.log_source import LogSource, log_options
 from router_model.help_pages import Command
 from router_model.progress import working
 from router_model.saving import saving_cell
-from router_model.terminal_tables import print_table
+from router_model.terminal import figures_table, plain_console, print_table
 from router_model.wording import number, usd
 
 if TYPE_CHECKING:
@@ -61,13 +61,11 @@ def command(
     and their propensities. Costs are net of what caches of prompts save, for
     which prices are needed (--artifact or --catalog), and of the router's own.
     """
-    from rich.console import Console  # noqa: PLC0415  (--help stays fast)
-
-    from router_model.catalog import Catalog  # noqa: PLC0415
-    from router_model.features import load_encoder  # noqa: PLC0415
-    from router_model.router import Router  # noqa: PLC0415
-    from router_model.training.offpolicy.logged import read_logged  # noqa: PLC0415
-    from router_model.training.offpolicy.savings import savings  # noqa: PLC0415
+    from router_model.catalog import Catalog
+    from router_model.features import load_encoder
+    from router_model.router import Router
+    from router_model.training.offpolicy.logged import read_logged
+    from router_model.training.offpolicy.savings import savings
 
     own = None if encoder is None else load_encoder(encoder)
     router = None if artifact is None else Router.load(artifact, encoder=own)
@@ -86,23 +84,18 @@ def command(
     if as_json:
         click.echo(json.dumps(ledger.as_dict(), ensure_ascii=False))
     else:
-        show_ledger(ledger, Console())
+        show_ledger(ledger, plain_console())
 
 
 def show_ledger(ledger: "Ledger", console: "Console") -> None:
     """Print a ledger for people; the verdict comes last."""
-    from rich.table import Table  # noqa: PLC0415
-
     unknown = f" {ledger.n_without_cost:,} answers have no known cost." if ledger.n_without_cost else ""
-    console.print(f"[bold]Spent[/] {usd(ledger.spent_usd)} on {ledger.n_logged:,} decisions.{unknown}", highlight=False)
-    console.print(f"The estimates are about {ledger.n_decisions:,} of them, ± 95 %.", highlight=False)
+    console.print(f"[bold]Spent[/] {usd(ledger.spent_usd)} on {ledger.n_logged:,} decisions.{unknown}")
+    console.print(f"The estimates are about {ledger.n_decisions:,} of them, ± 95 %.")
     for reason, n in ledger.left_out.items():
-        console.print(f"Left out: {n:,} {reason}.", highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("", overflow="fold")
+        console.print(f"Left out: {n:,} {reason}.")
     caches = any(ledger.cache_usd.values()) or ledger.routed_cache_usd > 0
-    for title in ("quality", "per 1k", *(["cache saves"] * caches), "routed saves"):
-        table.add_column(title, justify="right")
+    table = figures_table("", "quality", "per 1k", *(["cache saves"] * caches), "routed saves")
     routed = ledger.routed
     for name, value, cached, saved in (
         ("routed, as it ran", routed, ledger.routed_cache_usd, ""),
@@ -116,17 +109,14 @@ def show_ledger(ledger: "Ledger", console: "Console") -> None:
         cells = [number(quality.value, quality.half_width, digits=3), usd(1000 * cost.value, 1000 * cost.half_width)]
         table.add_row(name, *cells, *([usd(1000 * cached)] * caches), saved)
     print_table(console, table)
-    console.print("Models: always called. * The best one, by the lower end of its interval.", highlight=False)
+    console.print("Models: always called. * The best one, by the lower end of its interval.")
     if caches:
         console.print(
             "Cache saves: of the cost per 1k before it. A model alone is taken to read from its cache the input of the "
-            "session's turn before, if it was at most 5 minutes ago.",
-            highlight=False,
+            "session's turn before, if it was at most 5 minutes ago."
         )
     if ledger.router_cost_usd:
-        console.print(
-            f"Routed: with the router's own cost, {usd(ledger.router_cost_usd)} for all decisions.", highlight=False
-        )
+        console.print(f"Routed: with the router's own cost, {usd(ledger.router_cost_usd)} for all decisions.")
     for model, why in ledger.unknown.items():
-        console.print(f"Nothing can be said of {model}: {why}.", highlight=False, markup=False)
-    console.print(f"[bold]Verdict:[/] {ledger.verdict.sentence}.", highlight=False)
+        console.print(f"Nothing can be said of {model}: {why}.", markup=False)
+    console.print(f"[bold]Verdict:[/] {ledger.verdict.sentence}.")

@@ -16,7 +16,7 @@ import click
 from router_model.help_pages import Command
 from router_model.progress import working
 from router_model.serving.common.extra import needing_serve
-from router_model.terminal_tables import print_table
+from router_model.terminal import figures_table, plain_console, print_table
 from router_model.wording import usd
 
 if TYPE_CHECKING:
@@ -123,17 +123,15 @@ def command(artifact: Path, table: Path, *, include_seen: bool, as_json: bool, *
     Changes happen AT a share of the requests, from 0 to 1. Each of their
     options can be repeated.
     """
-    from rich.console import Console  # noqa: PLC0415  (--help stays fast)
-
-    from router_model.features import load_encoder  # noqa: PLC0415
-    from router_model.router import Router  # noqa: PLC0415
-    from router_model.saved.place import Mode  # noqa: PLC0415
+    from router_model.features import load_encoder
+    from router_model.router import Router
+    from router_model.saved.place import Mode
 
     with needing_serve("'simulate'"):
-        from router_model.serving.common.settings import read_settings  # noqa: PLC0415
-        from router_model.serving.simulation import world as worlds  # noqa: PLC0415
-        from router_model.serving.simulation.simulate import Trying, simulate  # noqa: PLC0415
-        from router_model.serving.simulation.traffic import Traffic  # noqa: PLC0415
+        from router_model.serving.common.settings import read_settings
+        from router_model.serving.simulation import world as worlds
+        from router_model.serving.simulation.simulate import Trying, simulate
+        from router_model.serving.simulation.traffic import Traffic
 
     kinds = {name: getattr(worlds, kind) for name, (kind, *_) in _CHANGES.items()}
     changes = [kinds[name](*values) for name in _CHANGES for values in given.pop(name)]
@@ -159,7 +157,7 @@ def command(artifact: Path, table: Path, *, include_seen: bool, as_json: bool, *
         left_out = {"n_prompts": len(read.world.prompts), "n_seen": read.n_seen, "n_incomplete": read.n_incomplete}
         click.echo(json.dumps(left_out | done.as_dict(), ensure_ascii=False))
     else:
-        show(done, read, Console())
+        show(done, read, plain_console())
 
 
 @contextmanager
@@ -211,14 +209,14 @@ def read_world(
     TableError
         If the table lacks a model, or no prompt is left.
     """
-    import numpy as np  # noqa: PLC0415
+    import numpy as np
 
-    from router_model.catalog import Catalog  # noqa: PLC0415
-    from router_model.errors import TableError  # noqa: PLC0415
-    from router_model.serving.simulation.world import Redirect, World  # noqa: PLC0415
-    from router_model.training.measuring.evaluate import near_seen, seen_before  # noqa: PLC0415
-    from router_model.training.table.costs import realised_costs  # noqa: PLC0415
-    from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
+    from router_model.catalog import Catalog
+    from router_model.errors import TableError
+    from router_model.serving.simulation.world import Redirect, World
+    from router_model.training.measuring.evaluate import near_seen, seen_before
+    from router_model.training.table.costs import realised_costs
+    from router_model.training.table.outcomes import read_outcomes
 
     routers = [router] if challenger is None else [router, challenger]
     others = [change.to for change in changes if isinstance(change, Redirect)]
@@ -246,33 +244,28 @@ def read_world(
 
 def show(done: "Simulated", read: Read, console: "Console") -> None:
     """Print the truth about a simulation for people."""
-    from rich.table import Table  # noqa: PLC0415
-
     of, n = done.counts, len(done.rows)
     left_out = [
         (read.n_seen, "left out because the router was trained on them, or nearly"),
         (read.n_incomplete, "left out because an outcome or a cost is missing"),
     ]
     said = "".join(f"; {count:,} {why}" for count, why in left_out if count)
-    console.print(f"[bold]Asked[/] {n:,} times one of {len(read.world.prompts):,} prompts{said}.", highlight=False)
+    console.print(f"[bold]Asked[/] {n:,} times one of {len(read.world.prompts):,} prompts{said}.")
     events = [
         ("explored", "another candidate explored"), ("kept", "model kept by the session"), ("degraded", "default plan"),
         ("fallbacks", "answered by a fallback"), ("refused", "refused, as no model takes the prompt"),
         ("judged", "answers judged"), ("judged_falsely", "of these falsely"), ("judged_twice", "of these twice"),
     ]  # fmt: skip
     said = ", ".join(f"{text} {of[name]:,}" for name, text in events if of.get(name))
-    console.print(f"{said[:1].upper()}{said[1:]}.", style="dim", highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("what is true", overflow="fold")
-    for title in ("quality", "$ per 1k"):
-        table.add_column(title, justify="right")
+    console.print(f"{said[:1].upper()}{said[1:]}.", style="dim")
+    table = figures_table("what is true", "quality", "$ per 1k")
     values = done.values()
     for value in list(values)[:_SHOWN]:
         star = " *" if value is values.singles[0] else ""
         table.add_row(f"{value.label}{star}", f"{value.quality:.3f}", usd(1000 * value.cost_usd))
     print_table(console, table)
     if (n_more := len(list(values)) - _SHOWN) > 0:
-        console.print(f"… and {n_more} other models (--json lists all)", style="dim", highlight=False)
+        console.print(f"… and {n_more} other models (--json lists all)", style="dim")
     console.print(
         "* the best single model. In hindsight: the cheapest of the best answers to each request.", style="dim"
     )
@@ -280,8 +273,8 @@ def show(done: "Simulated", read: Read, console: "Console") -> None:
     for stretch in stretches if len(stretches) > 1 else ():
         what = f" ({', '.join(stretch.changes)})" if stretch.changes else ""
         logged, best = stretch.values.logged, stretch.values.singles[0]
-        console.print(f"From request {stretch.first:,}{what}:", highlight=False)
-        console.print(f"  as logged {_in_words(logged)}; {best.label} {_in_words(best)}", highlight=False)
+        console.print(f"From request {stretch.first:,}{what}:")
+        console.print(f"  as logged {_in_words(logged)}; {best.label} {_in_words(best)}")
 
 
 def _in_words(value: "Value") -> str:

@@ -8,7 +8,7 @@ import click
 
 from router_model.help_pages import Command
 from router_model.progress import working
-from router_model.terminal_tables import print_table
+from router_model.terminal import figures_table, plain_console, print_table
 
 if TYPE_CHECKING:
     from router_model.starter import Starter
@@ -45,10 +45,10 @@ def command(*, catalog: Path, out: Path, quality_value_usd: float | None, as_jso
     else it calls one model, and says so and why. It holds no certificate, and
     a service explores with it, so that its log can teach a router of your own.
     """
-    from router_model.catalog import Catalog  # noqa: PLC0415  (--help stays fast)
-    from router_model.interrupts import after_saving  # noqa: PLC0415
-    from router_model.saved.artifact import save_artifact  # noqa: PLC0415
-    from router_model.starter import start  # noqa: PLC0415
+    from router_model.catalog import Catalog
+    from router_model.interrupts import after_saving
+    from router_model.saved.artifact import save_artifact
+    from router_model.starter import start
 
     with working("making a router from the catalog"):
         started = start(Catalog.load(catalog), quality_value_usd=quality_value_usd)
@@ -76,22 +76,17 @@ def _next(out: Path) -> list[str]:
 
 def _show(started: "Starter") -> None:
     """Print what models are expected to reach, the best first, and whether the router routes."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.markup import escape
 
     levels = started.as_dict()["levels"]
     ranked = sorted(levels, key=lambda model: -levels[model]["mean_quality"])
     shown = [model for n, model in enumerate(ranked) if n < _SHOWN or model == started.always_model]
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("model", overflow="fold")
-    table.add_column("expected quality", justify="right")
-    table.add_column("90 %", justify="right")
+    table = figures_table("model", "expected quality", "90 %")
     for model in shown:
         low, high = levels[model]["interval"]
         table.add_row(escape(model), f"{levels[model]['mean_quality']:.2f}", f"{low:.2f} to {high:.2f}")
-    console = Console()
+    console = plain_console()
     print_table(console, table)
     if len(levels) > len(shown):
-        console.print(f"and {len(levels) - len(shown)} more (--json has all)", style="dim", highlight=False)
-    console.print(escape(f"It {started.why}."), highlight=False)
+        console.print(f"and {len(levels) - len(shown)} more (--json has all)", style="dim")
+    console.print(escape(f"It {started.why}."))

@@ -6,17 +6,13 @@ fifth.
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from router_model.serving.http_edge.error_answers import ErrorAnswer
 
-_CLOSED = ConfigDict(extra="forbid")
 
-
-class PlanStepAnswer(BaseModel):
+class PlanStepAnswer(BaseModel, extra="forbid"):
     """One candidate. null: not known, or nothing predicted it (``degraded``)."""
-
-    model_config = _CLOSED
 
     model: str
     base_model: str = Field(description="What to call: the model itself, or the one that it is with parameters.")
@@ -34,20 +30,16 @@ class PlanStepAnswer(BaseModel):
     )
 
 
-class ExclusionAnswer(BaseModel):
+class ExclusionAnswer(BaseModel, extra="forbid"):
     """A model that was not a candidate, and why."""
-
-    model_config = _CLOSED
 
     model: str
     reason: str
     detail: str
 
 
-class PolicyAnswer(BaseModel):
+class PolicyAnswer(BaseModel, extra="forbid"):
     """The router and policy that made the decision."""
-
-    model_config = _CLOSED
 
     artifact: str = Field(description="Content hash of the router; empty without a router.")
     version: str = Field(description="Changes with the artifact and the settings that change choices.")
@@ -62,10 +54,8 @@ class PolicyAnswer(BaseModel):
     )
 
 
-class DecisionAnswer(BaseModel):
+class DecisionAnswer(BaseModel, extra="forbid"):
     """A decision: the model to call, and the plan to fail over along."""
-
-    model_config = _CLOSED
 
     id: str
     object: Literal["routing.decision"]
@@ -83,49 +73,39 @@ class DecisionAnswer(BaseModel):
     explanation: dict[str, Any] | None = Field(None, description="Present if it was asked for.")
 
 
-class BatchAnswer(BaseModel):
+class BatchAnswer(BaseModel, extra="forbid"):
     """Decisions in the order of the requests; one that failed has an error in its place."""
-
-    model_config = _CLOSED
 
     object: Literal["list"]
     data: list[DecisionAnswer | ErrorAnswer]
 
 
-class AcceptedAnswer(BaseModel):
+class AcceptedAnswer(BaseModel, extra="forbid"):
     """A report was taken; it is written within the log's flush interval."""
-
-    model_config = _CLOSED
 
     id: str = Field(description="The same for the same Idempotency-Key.")
     object: Literal["routing.feedback", "routing.outcome"]
     decision_id: str | None
 
 
-class ArchitectureAnswer(BaseModel):
+class ArchitectureAnswer(BaseModel, extra="forbid"):
     """The modalities of input and output."""
-
-    model_config = _CLOSED
 
     modality: str
     input_modalities: list[str]
     output_modalities: list[str]
 
 
-class TopProviderAnswer(BaseModel):
+class TopProviderAnswer(BaseModel, extra="forbid"):
     """Limits."""
-
-    model_config = _CLOSED
 
     context_length: int | None
     max_completion_tokens: int | None
     is_moderated: bool
 
 
-class ModelAnswer(BaseModel):
+class ModelAnswer(BaseModel, extra="forbid"):
     """A candidate, in OpenAI's list shape with OpenRouter's fields."""
-
-    model_config = _CLOSED
 
     id: str
     object: Literal["model"]
@@ -144,10 +124,8 @@ class ModelAnswer(BaseModel):
     links: dict[str, str]
 
 
-class ModelsAnswer(BaseModel):
+class ModelsAnswer(BaseModel, extra="forbid"):
     """The candidates."""
-
-    model_config = _CLOSED
 
     object: Literal["list"]
     data: list[ModelAnswer]
@@ -163,46 +141,36 @@ class LoggedDecisionAnswer(BaseModel):
     reason: str
 
 
-class NotDiamondChoice(BaseModel):
+class NotDiamondChoice(BaseModel, extra="forbid"):
     """One of the providers that were given."""
-
-    model_config = _CLOSED
 
     provider: str
     model: str
 
 
-class NotDiamondAnswer(BaseModel):
+class NotDiamondAnswer(BaseModel, extra="forbid"):
     """The providers, best first."""
-
-    model_config = _CLOSED
 
     providers: list[NotDiamondChoice]
     session_id: str
 
 
-class PlanoAnswer(BaseModel):
+class PlanoAnswer(BaseModel, extra="forbid"):
     """The model to call."""
-
-    model_config = _CLOSED
 
     model: str
     route: str | None = Field(description="The decision's reason.")
     trace_id: str
 
 
-class HealthAnswer(BaseModel):
+class HealthAnswer(BaseModel, extra="forbid"):
     """Alive."""
-
-    model_config = _CLOSED
 
     status: Literal["ok"]
 
 
-class ReadyAnswer(BaseModel):
+class ReadyAnswer(BaseModel, extra="forbid"):
     """Whether requests should be sent here, and what is missing."""
-
-    model_config = _CLOSED
 
     ready: bool
     checks: dict[str, bool]
@@ -210,10 +178,8 @@ class ReadyAnswer(BaseModel):
     routers: dict[str, bool] | None = Field(None, description="Of several routers: which are loaded.")
 
 
-class ReloadAnswer(BaseModel):
+class ReloadAnswer(BaseModel, extra="forbid"):
     """The artifact and policy that are served after a reload."""
-
-    model_config = _CLOSED
 
     object: Literal["routing.reload"]
     artifact: str
@@ -235,10 +201,8 @@ class StatusAnswer(BaseModel):
     routers: dict[str, Any] | None = Field(None, description="Of several routers: the state of each, by its name.")
 
 
-class AnyAnswer(BaseModel):
+class AnyAnswer(BaseModel, extra="allow"):
     """An answer in another vendor's format; of a call it has `model` and `usage.cost` (USD)."""
-
-    model_config = ConfigDict(extra="allow")
 
 
 class AnthropicErrorAnswer(BaseModel):

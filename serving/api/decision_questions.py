@@ -18,7 +18,7 @@ from functools import partial
 from math import isnan
 from typing import Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -34,22 +34,18 @@ from router_model.serving.http_edge.bodies import validated
 from router_model.serving.http_edge.endpoint import DECISION_HEADERS, SESSION_HEADER, Endpoint
 from router_model.serving.http_edge.json_response import json_response
 from router_model.serving.http_edge.queries import build_query, session_header, some_of
-from router_model.serving.http_edge.requests import RouterOptions, ShortText
+from router_model.serving.http_edge.requests import RouterOptions, ShortText, open_body
 from router_model.serving.providers.config import Alias
 from router_model.serving.proxy.naming import with_options
 
 MOST_QUESTIONS: Final = 128
 _SAID: Final = "Is 2027 prime? Answer yes or no."
-_OPEN: Final = ConfigDict(extra="allow", strict=True)
-_CLOSED: Final = ConfigDict(extra="forbid")
 Options: TypeAlias = Mapping[str, str]
 """The models that options are, by option."""
 
 
-class SystemOneQuestion(BaseModel):
+class SystemOneQuestion(BaseModel, extra="allow", strict=True):
     """A question; a ``choice`` has its options as keys of ``criteria``."""
-
-    model_config = _OPEN
 
     type: ShortText
     criteria: dict[str, Any] | list[Any] | None = None
@@ -58,19 +54,14 @@ class SystemOneQuestion(BaseModel):
 class SystemOneRequest(BaseModel):
     """Questions about a state."""
 
-    model_config = ConfigDict(
-        **_OPEN,
-        json_schema_extra={
-            "example": {
-                "state": _SAID,
-                "model": "jev-latest",
-                "questions": {
-                    "model": {
-                        "type": "choice",
-                        "instructions": "Pick the cheapest model that can answer.",
-                        "criteria": {"small": None, "large": "for hard questions"},
-                    }
-                },
+    model_config = open_body(
+        state=_SAID,
+        model="jev-latest",
+        questions={
+            "model": {
+                "type": "choice",
+                "instructions": "Pick the cheapest model that can answer.",
+                "criteria": {"small": None, "large": "for hard questions"},
             }
         },
     )
@@ -83,18 +74,14 @@ class SystemOneRequest(BaseModel):
     router: RouterOptions | None = None
 
 
-class ChoiceOption(BaseModel):
+class ChoiceOption(BaseModel, extra="allow", strict=True):
     """An option of a ``choice``."""
-
-    model_config = _OPEN
 
     value: str | bool
 
 
-class DecisionQuestion(BaseModel):
+class DecisionQuestion(BaseModel, extra="allow", strict=True):
     """A question; a ``choice`` has ``choices``."""
-
-    model_config = _OPEN
 
     type: ShortText
     name: str | None = None
@@ -104,22 +91,17 @@ class DecisionQuestion(BaseModel):
 class DecisionsRequest(BaseModel):
     """Questions about an input."""
 
-    model_config = ConfigDict(
-        **_OPEN,
-        json_schema_extra={
-            "example": {
-                "input": _SAID,
-                "model": "auto",
-                "questions": [
-                    {
-                        "type": "choice",
-                        "name": "model",
-                        "instructions": "Pick the cheapest model that can answer.",
-                        "choices": [{"value": "small"}, {"value": "large"}],
-                    }
-                ],
+    model_config = open_body(
+        input=_SAID,
+        model="auto",
+        questions=[
+            {
+                "type": "choice",
+                "name": "model",
+                "instructions": "Pick the cheapest model that can answer.",
+                "choices": [{"value": "small"}, {"value": "large"}],
             }
-        },
+        ],
     )
 
     input: str | list[Any] = Field(description="A text, or items as of OpenAI's Responses.")
@@ -128,10 +110,8 @@ class DecisionsRequest(BaseModel):
     router: RouterOptions | None = None
 
 
-class SystemOneChoice(BaseModel):
+class SystemOneChoice(BaseModel, extra="forbid"):
     """The answer to a choice among models."""
-
-    model_config = _CLOSED
 
     type: Literal["choice"]
     choice: str
@@ -140,19 +120,15 @@ class SystemOneChoice(BaseModel):
     decision_id: str = Field(description="What feedback and outcomes name.")
 
 
-class SystemOneUsage(BaseModel):
+class SystemOneUsage(BaseModel, extra="forbid"):
     """Estimated tokens; none of them is paid for."""
-
-    model_config = _CLOSED
 
     input_tokens: int
     output_tokens: int
 
 
-class SystemOneAnswer(BaseModel):
+class SystemOneAnswer(BaseModel, extra="forbid"):
     """Answers by the names of their questions."""
-
-    model_config = _CLOSED
 
     id: str = Field(description="The first question's decision.")
     model: str = Field(description="`router-model-` and the policy's version.")
@@ -160,19 +136,15 @@ class SystemOneAnswer(BaseModel):
     usage: SystemOneUsage
 
 
-class DecisionProbability(BaseModel):
+class DecisionProbability(BaseModel, extra="forbid"):
     """The share of an option."""
-
-    model_config = _CLOSED
 
     value: str
     probability: float
 
 
-class DecisionChoice(BaseModel):
+class DecisionChoice(BaseModel, extra="forbid"):
     """The answer to a choice among models."""
-
-    model_config = _CLOSED
 
     type: Literal["choice"]
     name: str | None
@@ -182,10 +154,8 @@ class DecisionChoice(BaseModel):
     decision_id: str
 
 
-class DecisionsAnswer(BaseModel):
+class DecisionsAnswer(BaseModel, extra="forbid"):
     """Answers in the order of their questions."""
-
-    model_config = _CLOSED
 
     id: str
     model: str

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message as AsgiMessage
@@ -29,7 +29,7 @@ from router_model.serving.formats.shapes import mapping
 from router_model.serving.http_edge.endpoint import EVENTS, Endpoint
 from router_model.serving.http_edge.error_answers import Handler
 from router_model.serving.http_edge.json_response import json_response
-from router_model.serving.http_edge.requests import MESSAGES_EXAMPLE
+from router_model.serving.http_edge.requests import MESSAGES_EXAMPLE, open_body
 from router_model.serving.proxy.counting import count_tokens as counted
 from router_model.serving.proxy.envelope import ProxyEnvelope
 from router_model.serving.proxy.proxy_request import ProxyRequest
@@ -41,14 +41,10 @@ _EVENT: Final = b"data: "
 _NOT_IN_CHAT: Final = ("suffix", "echo", "logprobs", "best_of")
 
 
-def _open(**example: Any) -> ConfigDict:
-    return ConfigDict(extra="allow", strict=True, json_schema_extra={"example": example})
-
-
 class CompletionsRequest(ProxyEnvelope):
     """OpenAI's older body, whose prompt is one text."""
 
-    model_config = _open(model="auto", prompt=_SAID, max_tokens=200)
+    model_config = open_body(model="auto", prompt=_SAID, max_tokens=200)
 
     prompt: Any
 
@@ -56,7 +52,7 @@ class CompletionsRequest(ProxyEnvelope):
 class CountTokensRequest(ProxyEnvelope):
     """Anthropic's Messages body, to be counted."""
 
-    model_config = _open(model="auto", messages=MESSAGES_EXAMPLE)
+    model_config = open_body(model="auto", messages=MESSAGES_EXAMPLE)
 
     messages: list[Any]
 
@@ -64,19 +60,19 @@ class CountTokensRequest(ProxyEnvelope):
 class GoogleCountRequest(BaseModel):
     """Google's body, to be counted."""
 
-    model_config = _open(contents=[{"role": "user", "parts": [{"text": _SAID}]}])
+    model_config = open_body(contents=[{"role": "user", "parts": [{"text": _SAID}]}])
 
 
 class EmbedContentRequest(BaseModel):
     """A text to embed, in Google's words."""
 
-    model_config = _open(content=_CONTENT)
+    model_config = open_body(content=_CONTENT)
 
 
 class BatchEmbedRequest(BaseModel):
     """Texts to embed, in Google's words."""
 
-    model_config = _open(requests=[{"content": _CONTENT}])
+    model_config = open_body(requests=[{"content": _CONTENT}])
 
 
 async def completions(request: Request) -> Response:

@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-from pydantic import ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,6 +19,7 @@ from router_model.serving.formats.format import Surface
 from router_model.serving.formats.shapes import Json
 from router_model.serving.http_edge.endpoint import Endpoint
 from router_model.serving.http_edge.json_response import json_response
+from router_model.serving.http_edge.requests import open_body
 from router_model.serving.proxy.counting import count_tokens
 from router_model.serving.proxy.envelope import ProxyEnvelope
 
@@ -32,9 +32,7 @@ _ORDERS: Final = ("asc", "desc")
 class InputTokensRequest(ProxyEnvelope):
     """OpenAI's Responses body, to be counted."""
 
-    model_config = ConfigDict(
-        extra="allow", strict=True, json_schema_extra={"example": {"model": "auto", "input": "Is 2027 prime?"}}
-    )
+    model_config = open_body(model="auto", input="Is 2027 prime?")
 
     input: str | list[Any] | None = None
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,14 +14,9 @@ from router_model.serving.formats.format import Surface
 from router_model.serving.http_edge.bodies import validated
 from router_model.serving.http_edge.endpoint import SESSION_HEADER, Endpoint, header
 from router_model.serving.http_edge.error_answers import ErrorAnswer, Handler
-from router_model.serving.http_edge.requests import MESSAGES_EXAMPLE, Message, ShortText
+from router_model.serving.http_edge.requests import MESSAGES_EXAMPLE, Message, ShortText, open_body
 from router_model.serving.proxy.envelope import ProxyEnvelope
 from router_model.serving.proxy.proxy_request import GUARD, METADATA, TIMEOUT
-
-
-def _open(**example: Any) -> ConfigDict:
-    return ConfigDict(extra="allow", strict=True, json_schema_extra={"example": example})
-
 
 _SAID: Final = "Is 2027 prime? Answer yes or no."
 
@@ -29,7 +24,7 @@ _SAID: Final = "Is 2027 prime? Answer yes or no."
 class ChatRequest(ProxyEnvelope):
     """OpenAI's chat body; fields that are not named here go to the provider, fitted to its model."""
 
-    model_config = _open(
+    model_config = open_body(
         model="auto", messages=MESSAGES_EXAMPLE, max_tokens=200, router={"quality_bar": 0.5, "session_id": "chat-17"}
     )
 
@@ -39,7 +34,7 @@ class ChatRequest(ProxyEnvelope):
 class MessagesRequest(ProxyEnvelope):
     """Anthropic's Messages body; fields that are not named here go to the provider, fitted to its model."""
 
-    model_config = _open(model="auto", messages=MESSAGES_EXAMPLE, max_tokens=200)
+    model_config = open_body(model="auto", messages=MESSAGES_EXAMPLE, max_tokens=200)
 
     messages: list[Message]
     max_tokens: int | None = Field(None, ge=1)
@@ -48,7 +43,7 @@ class MessagesRequest(ProxyEnvelope):
 class ResponsesRequest(ProxyEnvelope):
     """OpenAI's Responses body; fields that are not named here go to the provider, fitted to its model."""
 
-    model_config = _open(model="auto", input=_SAID, max_output_tokens=200, store=False)
+    model_config = open_body(model="auto", input=_SAID, max_output_tokens=200, store=False)
 
     input: str | list[Any] | None = None
     instructions: str | None = None
@@ -58,7 +53,7 @@ class ResponsesRequest(ProxyEnvelope):
 class GenerateRequest(ProxyEnvelope):
     """Google's body; the model is in the path."""
 
-    model_config = _open(contents=[{"role": "user", "parts": [{"text": _SAID}]}])
+    model_config = open_body(contents=[{"role": "user", "parts": [{"text": _SAID}]}])
 
     contents: list[Any]
 
@@ -66,7 +61,7 @@ class GenerateRequest(ProxyEnvelope):
 class EmbeddingsRequest(ProxyEnvelope):
     """OpenAI's embeddings body; the model is one of the providers', never chosen."""
 
-    model_config = _open(model="text-embedding-3-small", input=_SAID)
+    model_config = open_body(model="text-embedding-3-small", input=_SAID)
 
     model: ShortText
     input: Any

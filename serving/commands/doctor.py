@@ -45,9 +45,9 @@ def command(*, offline: bool, as_json: bool, **options: Any) -> None:
     what to do. The exit status is 0 if all is well, 1 if there are warnings,
     and 2 if there are errors.
     """
-    from router_model.serving.common.service_errors import SettingsError  # noqa: PLC0415  (--help stays fast)
-    from router_model.serving.common.settings import read_settings  # noqa: PLC0415
-    from router_model.serving.doctor.finding import Finding, Level, exit_status  # noqa: PLC0415
+    from router_model.serving.common.service_errors import SettingsError
+    from router_model.serving.common.settings import read_settings
+    from router_model.serving.doctor.finding import Finding, Level, exit_status
 
     import_lightgbm_alone()
     try:
@@ -66,10 +66,10 @@ def command(*, offline: bool, as_json: bool, **options: Any) -> None:
 
 def examine(settings: "Settings", *, offline: bool = False) -> "Iterator[Finding]":
     """Yield the findings about everything that the settings name."""
-    from router_model.serving.doctor.log_checks import log_findings  # noqa: PLC0415
-    from router_model.serving.doctor.machine_checks import machine_findings  # noqa: PLC0415
-    from router_model.serving.doctor.provider_checks import Asked, ask_providers  # noqa: PLC0415
-    from router_model.serving.doctor.router_checks import router_findings  # noqa: PLC0415
+    from router_model.serving.doctor.log_checks import log_findings
+    from router_model.serving.doctor.machine_checks import machine_findings
+    from router_model.serving.doctor.provider_checks import Asked, ask_providers
+    from router_model.serving.doctor.router_checks import router_findings
 
     providers, broken = _providers(settings)
     yield from router_findings(settings, providers)
@@ -82,9 +82,9 @@ def examine(settings: "Settings", *, offline: bool = False) -> "Iterator[Finding
 
 
 def _providers(settings: "Settings") -> "tuple[tuple[Provider, ...], list[Finding]]":
-    from router_model.serving.common.service_errors import SettingsError  # noqa: PLC0415
-    from router_model.serving.doctor.finding import Finding, Level  # noqa: PLC0415
-    from router_model.serving.providers.config import load_providers  # noqa: PLC0415
+    from router_model.serving.common.service_errors import SettingsError
+    from router_model.serving.doctor.finding import Finding, Level
+    from router_model.serving.providers.config import load_providers
 
     if settings.providers is None:
         return (), [Finding("providers", Level.UNKNOWN, "none are named, so nothing is forwarded")]
@@ -95,9 +95,9 @@ def _providers(settings: "Settings") -> "tuple[tuple[Provider, ...], list[Findin
 
 
 def _access(settings: "Settings") -> "Iterator[Finding]":
-    from router_model.serving.access.start import check_access  # noqa: PLC0415
-    from router_model.serving.common.service_errors import SettingsError  # noqa: PLC0415
-    from router_model.serving.doctor.finding import Finding, Level  # noqa: PLC0415
+    from router_model.serving.access.start import check_access
+    from router_model.serving.common.service_errors import SettingsError
+    from router_model.serving.doctor.finding import Finding, Level
 
     try:
         keyring = check_access(settings)

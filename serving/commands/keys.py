@@ -159,7 +159,7 @@ def create(
 
     Only its hash is kept: it cannot be shown again.
     """
-    from router_model.serving.access.issuing import create_key  # noqa: PLC0415  (--help stays fast)
+    from router_model.serving.access.issuing import create_key
 
     key, text = create_key(
         path,
@@ -197,7 +197,7 @@ def rotate(key_id: str, *, overlap: timedelta, path: Path, as_json: bool) -> Non
     Its id, roles, limits, budget and decisions stay. Running services know the
     new text within a second.
     """
-    from router_model.serving.access.issuing import rotate_key  # noqa: PLC0415
+    from router_model.serving.access.issuing import rotate_key
 
     key, text = rotate_key(path, key_id, overlap=overlap)
     _print_key(key, text, path, as_json=as_json)
@@ -224,7 +224,7 @@ def list_(*, path: Path, url: str | None, since: datetime | None, spool: Path, a
     With --log it says when each one last asked for a decision, called a model
     or reported something. What only reads, such as metrics, is not logged.
     """
-    from router_model.serving.access.key_file import read_key_file  # noqa: PLC0415
+    from router_model.serving.access.key_file import read_key_file
 
     if since is not None and url is None:
         # Not otherwise: keys have to be listed where the log cannot be reached, too.
@@ -248,8 +248,8 @@ def list_(*, path: Path, url: str | None, since: datetime | None, spool: Path, a
 def _uses(url: str, spool: Path, since: datetime) -> "Mapping[str, datetime]":
     """Return when keys were last used."""
     with needing_serve("'keys list --log'"):
-        from router_model.serving.decision_log.spend import last_used  # noqa: PLC0415
-        from router_model.serving.decision_log.store import Period  # noqa: PLC0415
+        from router_model.serving.decision_log.spend import last_used
+        from router_model.serving.decision_log.store import Period
 
         with working("looking for the last use of keys"):
             return with_log(url, spool, lambda store: last_used(store, Period(since)))
@@ -271,7 +271,7 @@ def _last_used(key: "Key", uses: "Mapping[str, datetime] | None") -> dict[str, s
 @_FILE
 def revoke(key_id: str, *, path: Path) -> None:
     """Revoke the key ID; running services refuse it within a second."""
-    from router_model.serving.access.issuing import revoke_key  # noqa: PLC0415
+    from router_model.serving.access.issuing import revoke_key
 
     key = revoke_key(path, key_id)
     click.echo(f"Key {key.id} ({key.name}) is revoked since {key.revoked:%Y-%m-%d %H:%M:%S} UTC.")

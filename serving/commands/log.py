@@ -100,8 +100,8 @@ def export(
     regenerated_within: float | None,
 ) -> None:
     """Join decisions, attempts and feedback into an outcome table for 'router-model train'."""
-    from router_model.serving.decision_log.export import export_log  # noqa: PLC0415  (--help stays fast)
-    from router_model.serving.decision_log.store import Period  # noqa: PLC0415
+    from router_model.serving.decision_log.export import export_log
+    from router_model.serving.decision_log.store import Period
 
     if since and until and since >= until:
         raise click.UsageError(f"--since {since:%Y-%m-%dT%H:%MZ} is not earlier than --until {until:%Y-%m-%dT%H:%MZ}")
@@ -139,8 +139,8 @@ def archive(
     Days that are there already are left alone, so it can run every day. The
     commands with --log read such an archive.
     """
-    from router_model.serving.decision_log.archive import archive_log  # noqa: PLC0415  (--help stays fast)
-    from router_model.serving.decision_log.store import Period, StoreError  # noqa: PLC0415
+    from router_model.serving.decision_log.archive import archive_log
+    from router_model.serving.decision_log.store import Period, StoreError
 
     settled = timedelta(days=settled_days)
     try:
@@ -168,8 +168,8 @@ def delete(url: str, spool: Path, user: str | None, session: str | None, before:
 
     Archives and exported tables are not changed.
     """
-    from router_model.serving.decision_log.store import Selection  # noqa: PLC0415
-    from router_model.serving.decision_log.texts import bounded  # noqa: PLC0415
+    from router_model.serving.decision_log.store import Selection
+    from router_model.serving.decision_log.texts import bounded
 
     if sum(given is not None for given in (user, session, before)) != 1:
         raise click.UsageError("give one of --user, --session and --before")
@@ -193,8 +193,8 @@ def prune(url: str, spool: Path, days: float) -> None:
     Days (UTC) are deleted whole, so the oldest record that stays may be up to a
     day older than said.
     """
-    from router_model.serving.decision_log.days import oldest_kept  # noqa: PLC0415
-    from router_model.serving.decision_log.store import Selection  # noqa: PLC0415
+    from router_model.serving.decision_log.days import oldest_kept
+    from router_model.serving.decision_log.store import Selection
 
     _delete(url, spool, Selection(before=oldest_kept(datetime.now(UTC), days)))
 
@@ -210,7 +210,7 @@ def prune(url: str, spool: Path, days: float) -> None:
 @spool_option
 def show(decision_id: str, url: str, spool: Path) -> None:
     """Print one decision as JSON."""
-    from router_model.serving.decision_log.rows import Kind, json_bytes  # noqa: PLC0415
+    from router_model.serving.decision_log.rows import Kind, json_bytes
 
     row = with_log(url, spool, lambda store: store.read(Kind.DECISION, decision_id))
     if row is None:
@@ -234,7 +234,7 @@ def new_key(file: Path) -> None:
     In a FILE that has keys the new one comes first and seals from then on;
     the others stay to open what they sealed.
     """
-    from router_model.features.logged import KEY_VARIABLE, new_key_file  # noqa: PLC0415
+    from router_model.features.logged import KEY_VARIABLE, new_key_file
 
     keys = new_key_file(file)
     click.echo(
@@ -258,7 +258,7 @@ def stats(url: str, spool: Path) -> None:
 
 
 def _delete(url: str, spool: Path, selection: "Selection") -> None:
-    from router_model.serving.decision_log.opening import open_spool  # noqa: PLC0415
+    from router_model.serving.decision_log.opening import open_spool
 
     rejects = open_spool(url, spool).rejects.path
     counts = with_log(url, spool, lambda store: store.delete(selection))
@@ -271,7 +271,7 @@ def _delete(url: str, spool: Path, selection: "Selection") -> None:
 
 def with_log(url: str, spool_folder: Path, work: "Callable[[Store], Awaitable[T]]") -> T:
     """Open a log, take in what dead processes left, and do something with it."""
-    from router_model.serving.decision_log.opening import open_spool, open_store  # noqa: PLC0415
+    from router_model.serving.decision_log.opening import open_spool, open_store
 
     return asyncio.run(_with_store(open_store(url), open_spool(url, spool_folder), work))
 
@@ -288,9 +288,9 @@ async def _with_store(store: "Store", spool: "Spool", work: "Callable[[Store], A
 
 
 async def _take_in(store: "Store", spool: "Spool") -> None:
-    from router_model.serving.decision_log.gate import StoreGate  # noqa: PLC0415
-    from router_model.serving.decision_log.replay import Replayer  # noqa: PLC0415
-    from router_model.serving.decision_log.store import StoreError  # noqa: PLC0415
+    from router_model.serving.decision_log.gate import StoreGate
+    from router_model.serving.decision_log.replay import Replayer
+    from router_model.serving.decision_log.store import StoreError
 
     if n_left := spool.adopt():
         await Replayer(StoreGate(store, spool.rejects), spool).replay()

@@ -111,8 +111,8 @@ def command(**options: Any) -> None:
     keep_little_memory()
     import_lightgbm_if_needed()  # before the router is loaded
     with needing_serve("'serve'"):
-        from router_model.serving.preflight import about  # noqa: PLC0415
-        from router_model.serving.server import claim, in_url, serve  # noqa: PLC0415  (--help stays fast)
+        from router_model.serving.preflight import about
+        from router_model.serving.server import claim, in_url, serve
 
     with claim(settings.host, settings.port) as sock:  # first: what is in use is said before the router is loaded
         with working("reading the router"):

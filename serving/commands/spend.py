@@ -61,9 +61,9 @@ def command(
     decision log: costs are those of calls that were forwarded here, and of reports of other calls.
     """
     with needing_serve("'spend'"):
-        from router_model.serving.access.key_file import read_key_file  # noqa: PLC0415  (--help stays fast)
-        from router_model.serving.decision_log.spend import By, spent  # noqa: PLC0415
-        from router_model.serving.decision_log.store import Period  # noqa: PLC0415
+        from router_model.serving.access.key_file import read_key_file
+        from router_model.serving.decision_log.spend import By, spent
+        from router_model.serving.decision_log.store import Period
 
         if until is not None and since >= until:
             raise click.UsageError(
@@ -85,8 +85,8 @@ def command(
 
 def _left(keys: "KeyFile", budget_file: Path) -> list[dict[str, Any]]:
     """Return what is left of budgets; what nothing was spent of yet is whole."""
-    from router_model.serving.access.budgets import Budgets  # noqa: PLC0415
-    from router_model.serving.access.key_budget import usd_of  # noqa: PLC0415
+    from router_model.serving.access.budgets import Budgets
+    from router_model.serving.access.key_budget import usd_of
 
     with_budget = [(key.id, key.budget) for key in keys.keys.values() if key.budget and key.revoked is None]
     if not budget_file.exists():  # opening it would make it, perhaps as a user that the service is not
@@ -106,11 +106,9 @@ def _budget(key: str, budget: str, limit: float, used: float, left: float) -> di
 
 
 def _show(rows: list[dict[str, Any]], by: tuple[str, ...], names: Mapping[str, str], since: datetime) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.markup import escape
 
-    from router_model.terminal_tables import print_table  # noqa: PLC0415
+    from router_model.terminal import figures_table, plain_console, print_table
 
     if not rows:
         click.echo(f"No calls since {since:%Y-%m-%d %H:%M} UTC.")
@@ -121,17 +119,14 @@ def _show(rows: list[dict[str, Any]], by: tuple[str, ...], names: Mapping[str, s
         click.echo(
             f"The cost of {counted(unpriced, 'call')} is unknown and not in it: the catalog lacks their models' prices."
         )
-    table = Table(box=None, pad_edge=False)
-    table.add_column(", ".join(by), overflow="fold")
-    for name in ("cost", "calls", "tokens in", "out"):
-        table.add_column(name, justify="right")
+    table = figures_table(", ".join(by), "cost", "calls", "tokens in", "out")
     table.add_column("last used (UTC)")
     for row in rows:
         said = [_said(one, row, names) for one in by]
         last = f"{row['last_used']:%Y-%m-%d %H:%M}"
         counts = (f"{row[name]:,}" for name in ("calls", "input_tokens", "output_tokens"))
         table.add_row(escape(", ".join(said)), usd(row["usd"]), *counts, last)
-    print_table(Console(), table)
+    print_table(plain_console(), table)
 
 
 def _show_budgets(budgets: list[dict[str, Any]], names: Mapping[str, str]) -> None:

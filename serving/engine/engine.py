@@ -9,10 +9,8 @@ import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
 from random import Random
-from typing import Any, Final, Self
+from typing import Any
 
 from router_model.catalog import ModelCard
 from router_model.decision import Decision
@@ -25,10 +23,9 @@ from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.common.service_errors import NotReadyError, ServiceError
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog
-from router_model.serving.decision_log.log_records import SessionRecord
-from router_model.serving.decision_log.session_keys import session_key, turn_key
 from router_model.serving.engine.canary import CanaryWatch
 from router_model.serving.engine.challenger import CHALLENGER, CHAMPION, Challenging, Contender, Outcome
+from router_model.serving.engine.conversations import Conversations
 from router_model.serving.engine.deciding import (
     MOST_OF_A_BATCH,
     MOST_TOGETHER,
@@ -38,12 +35,12 @@ from router_model.serving.engine.deciding import (
 )
 from router_model.serving.engine.decision_answers import DecisionAnswers, Seal, takes_rival
 from router_model.serving.engine.exploration import STARTER_SHARE, ByRouter, Exploration, Rival
-from router_model.serving.engine.faults import callers_error
+from router_model.serving.engine.faults import raise_callers_error
 from router_model.serving.engine.following import LevelFollower
 from router_model.serving.engine.lane import SLOW_FACTOR, DeadlineMissedError, Lane
 from router_model.serving.engine.loading import Loader
 from router_model.serving.engine.query import Query, Routed, Trial
-from router_model.serving.engine.read_query import ReadQuery
+from router_model.serving.engine.read_query import ReadQuery, read_query
 from router_model.serving.engine.recording import (
     PendingDecision,
     PromptVolume,
@@ -52,45 +49,54 @@ from router_model.serving.engine.recording import (
     prompt_storage,
 )
 from router_model.serving.engine.reload import Reloaded, Reloader, Served
-from router_model.serving.engine.sessions.sessions import Sessions, open_sessions
 from router_model.serving.engine.shadow import Shadow, Waiting
-from router_model.serving.engine.turn_types import WORK
 
 _log = logging.getLogger(__name__)
 
 Observer = Callable[[Query, Routed], None]
 """Receives every answer, e.g. to count it; its exceptions are logged and do not reach the caller."""
 
-CHALLENGERS_LOAD_S: Final = 10.0
-"""How long a start waits for challengers."""
-_MOST_ON_LOOP = 2000  # parts of one body, in 2 to 5 ms
-_LISTS = ("content", "tool_calls")
-
 
 class Engine:
-    """Decides. Used from one event loop; see `Engine.open`."""
+    """Decides by one router. Used from one event loop; `router_model.serving.engine.engines` starts it.
+
+    Parameters
+    ----------
+    settings : Settings
+    log : takes the records; whoever made it starts and closes it
+    conversations, volume : the service's, which its engines share
+    observers : are shown every answer
+    rng : draws what is explored; default: seeded by the system
+    clock : returns seconds since 1970
+    seal : marks the id of a decision as that of the key that asked
+    name : what the log calls its router
+    neighbours : returns the routers of the service's other engines
+
+    Raises
+    ------
+    SettingsError
+        If features of prompts are to be logged without a key.
+    """
 
     def __init__(
         self,
         settings: Settings,
         *,
         log: DecisionLog,
-        sessions: Sessions,
-        closes_sessions: bool,
-        observers: Sequence[Observer],
-        rng: Random,
-        clock: Callable[[], float],
-        seal: Seal,
+        conversations: Conversations,
         volume: PromptVolume,
-        name: str,
-        neighbours: Callable[[], Iterable[Router]],
+        observers: Sequence[Observer] = (),
+        rng: Random | None = None,
+        clock: Callable[[], float] = time.time,
+        seal: Seal = lambda decision_id, _: decision_id,
+        name: str = DEFAULT_ROUTER,
+        neighbours: Callable[[], Iterable[Router]] = tuple,
     ) -> None:
+        rng = rng or Random()  # noqa: S311 - draws which decisions explore, which need not be unpredictable
         self._settings = settings
         self._decision_log = log
-        self._sessions = sessions
-        self._closes_sessions = closes_sessions
+        self.conversations = conversations
         self._observers = tuple(observers)
-        self._clock = clock
         self._storage = prompt_storage(settings)
         self._keys = log_keys(settings)
         self._volume = volume
@@ -108,61 +114,8 @@ class Engine:
         self._degraded: Counter[str] = Counter()
         self._throttle = LogThrottle()
 
-    @classmethod
-    def open(
-        cls,
-        settings: Settings,
-        *,
-        log: DecisionLog,
-        observers: Sequence[Observer] = (),
-        rng: Random | None = None,
-        clock: Callable[[], float] = time.time,
-        seal: Seal = lambda decision_id, _: decision_id,
-        sessions: Sessions | None = None,
-        volume: PromptVolume | None = None,
-        name: str = DEFAULT_ROUTER,
-        neighbours: Callable[[], Iterable[Router]] = tuple,
-    ) -> Self:
-        """Make an engine; `start` loads the artifact.
-
-        Parameters
-        ----------
-        settings : Settings
-        log : takes the records; whoever made it starts and closes it
-        observers : are shown every answer
-        rng : draws what is explored; default: seeded by the system
-        clock : returns seconds since 1970
-        seal : marks the id of a decision as that of the key that asked
-        sessions, volume : of the service, if other engines have them, too; default: as the settings say
-            Whoever made the sessions closes them.
-        name : what the log calls its router
-        neighbours : returns the routers of the service's other engines
-
-        Raises
-        ------
-        SettingsError
-            If the settings name no session store, or features of prompts are to be logged without a key.
-        """
-        rng = rng or Random()  # noqa: S311 - draws which decisions explore, which need not be unpredictable
-        return cls(
-            settings,
-            log=log,
-            sessions=sessions or open_sessions(settings, log, clock=clock),
-            closes_sessions=sessions is None,
-            observers=observers,
-            rng=rng,
-            clock=clock,
-            seal=seal,
-            volume=volume or PromptVolume(settings.log_prompt_chars_a_minute),
-            name=name,
-            neighbours=neighbours,
-        )
-
-    async def start(self, *, may_wait: bool = False) -> None:
-        """Load the artifact and the challenger that its place names, and begin to watch both.
-
-        The challenger comes before the first request: a worker that has just restarted would else answer the sessions
-        of a canary with the champion. One that is slow to load delays the start by ten seconds and is asked later.
+    async def load(self, *, may_wait: bool = False) -> None:
+        """Load the artifact, the first part of a start.
 
         Parameters
         ----------
@@ -172,25 +125,13 @@ class Engine:
         Raises
         ------
         ArtifactError
-            If it cannot be served, the settings name no default plan, and it may not wait; else the service starts
+            If it cannot be served, the settings name no default plan, and it may not wait; else the engine starts
             degraded, and keeps looking for an artifact.
-        """
-        await self.load(may_wait=may_wait)
-        await asyncio.wait({self.find_challenger(asyncio.Lock())}, timeout=CHALLENGERS_LOAD_S)
-        await self.watch()
-
-    async def load(self, *, may_wait: bool = False) -> None:
-        """Load the artifact, the first part of `start`.
-
-        Raises
-        ------
-        ArtifactError
-            As `start`.
         """
         await self._reloader.start(may_wait=may_wait)
 
     def find_challenger(self, turn: asyncio.Lock) -> asyncio.Task[None]:
-        """Begin to load the challenger, the second part of `start`; of engines with one `turn` one loads at a time."""
+        """Begin to load the challenger, the second part of a start; of engines with one `turn` one loads at a time."""
 
         async def find() -> None:
             async with turn:
@@ -200,9 +141,8 @@ class Engine:
         self._watches.append(found)
         return found
 
-    async def watch(self) -> None:
-        """Begin to watch artifact and challenger, the last part of `start`."""
-        await self._sessions.start()
+    def watch(self) -> None:
+        """Begin to watch artifact and challenger, the last part of a start."""
         watched = [self._reloader.watch(), self.challenging.watch(), self.canary.watch()]
         if self._follower is not None:
             watched.append(self._follow_for_ever())
@@ -214,8 +154,6 @@ class Engine:
             watch.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)
         await self._shadow.close()
-        if self._closes_sessions:
-            await self._sessions.close()
         self._reloader.close()
         self.challenging.close()
         self._fast.close()
@@ -270,7 +208,7 @@ class Engine:
             "default_plan": list(self.default_plan),
             "degraded": dict(self._degraded),
             "breaker_open": self._fast.is_open,
-            "sessions": self._sessions.counts,
+            "sessions": self.conversations.sessions.counts,
             "prompts_left_out": self._volume.n_left_out,
             "challenger": self.challenging.status,
             "canary": self.canary.status,
@@ -288,7 +226,7 @@ class Engine:
             If constraints leave no model.
         """
         arrived = time.perf_counter()
-        served, asked = self._now_served(), await self._with_session(await _read(query))
+        served, asked = self._now_served(), await self.conversations.find(await read_query(query))
         contender = self.challenging.contender
         if contender is not None:
             routed = await self._by_canary(contender, asked, arrived, is_slow=query.explain)
@@ -311,10 +249,10 @@ class Engine:
         read: dict[int, ReadQuery] = {}
         for i, query in enumerate(queries):
             try:
-                read[i] = await _read(query)
+                read[i] = await read_query(query)
             except ServiceError as exc:
                 results[i] = exc
-        found = await asyncio.gather(*map(self._with_session, read.values()))
+        found = await asyncio.gather(*map(self.conversations.find, read.values()))
         read = dict(zip(read, found, strict=True))
         if contender is not None:
             asked = [self._by_canary(contender, one, arrived, is_slow=True) for one in read.values()]
@@ -342,40 +280,14 @@ class Engine:
         NotReadyError
             If there is no decision in time. It takes its turn among batches and explanations.
         """
-        asked = await _read(query)
+        asked = await read_query(query)
         try:
             return await self._slow.run(decide_one, router, asked, caller=query.key_id)
         except DeadlineMissedError as exc:
             raise NotReadyError("the preview was not ready in time; try again, or shorten the prompt") from exc
         except Exception as exc:
-            error = callers_error(exc)
-            if error is None:
-                raise
-            raise error from exc
-
-    def answered(self, routed: Routed, model: str, *, key_id: str | None, session_id: str | None) -> None:
-        """Let the conversation go on with the model that answered, if that is not the model that was decided on.
-
-        Parameters
-        ----------
-        key_id, session_id : as of the query
-        """
-        # A fallback may have answered: then its provider has the conversation in its prompt cache.
-        key = routed.session_id if session_id is None else session_key(key_id, session_id)
-        if key is not None and routed.turn == WORK:
-            now = datetime.fromtimestamp(self._clock(), UTC)
-            self._sessions.remember(SessionRecord(key, model, now, routed.n_input_tokens))
-
-    def heard(self, routed: Routed, mark: str | None, *, key_id: str | None, user_id: str | None) -> None:
-        """Let later turns of a conversation that nobody named be recognised by an answer.
-
-        Parameters
-        ----------
-        mark : of the answer (`router_model.serving.common.turn_marks`); None if it has none
-        key_id, user_id : as of the query
-        """
-        if mark is not None and routed.session_id is not None and routed.turn == WORK:
-            self._sessions.recognise(turn_key(key_id, user_id, mark), routed.session_id)
+            raise_callers_error(exc)
+            raise
 
     async def reload(self) -> Reloaded:
         """Load what the artifact's path names now, and serve it if it is another one; then look for its challenger.
@@ -413,33 +325,6 @@ class Engine:
         if served is None:
             raise NotReadyError("the engine has not been started")
         return served
-
-    async def _with_session(self, asked: ReadQuery) -> ReadQuery:
-        # A conversation that has not begun has no model to keep, so the store is not asked.
-        if not asked.has_begun:
-            return asked
-        session = None if asked.session_key is None else await self._sessions.find(asked.session_key)
-        if session is None and asked.turn_keys:
-            asked = await self._recognised(asked)
-            session = None if asked.session_key is None else await self._sessions.find(asked.session_key)
-        elif asked.turn_keys and asked.session_key is not None:
-            self._sessions.recognise_new(asked.turn_keys[0], asked.session_key)
-        if session is None:
-            return asked
-        return asked.within(session, now=self._clock(), cache_ttl_s=self._settings.session_cache_ttl_s)
-
-    async def _recognised(self, asked: ReadQuery) -> ReadQuery:
-        """Return the request as one of the conversation that its last answers belong to, as nobody knows its beginning.
-
-        A beginning that is known goes before: other conversations may have been answered in the same words.
-        """
-        known = await self._sessions.session_of(asked.turn_keys)
-        if known is not None:
-            return replace(asked, session_key=known)
-        if asked.session_key is not None:
-            # Who only asks for decisions shows answers here alone: from now on they stand for the conversation.
-            self._sessions.recognise(asked.turn_keys[0], asked.session_key)
-        return asked
 
     async def _predicted(self, served: Served, asked: ReadQuery, arrived: float) -> Decision:
         if served.router is None:
@@ -544,25 +429,21 @@ class Engine:
                 routed = self._answers.predicted(served, asked, decided, arrived, rival=rival, trial=trial)
             except Exception as exc:  # noqa: BLE001 - whose fault it is, the next line tells
                 routed = self._fall_back(served, asked, exc, arrived, trial)
-        self._remember(asked, routed)
+        self.conversations.decided(asked, routed)
         self._tell(served, asked, routed, decided, shadow)
         return routed
 
     def _fall_back(
         self, served: Served, asked: ReadQuery, exc: Exception, arrived: float, trial: Trial | None
     ) -> Routed:
-        error = callers_error(exc)
-        if error is not None:
-            raise error from exc
+        raise_callers_error(exc)
         degraded_by = _degraded_by(exc)
         try:
             routed = self._answers.default(served, asked, degraded_by, arrived, trial=trial)
         except Exception as second:
             # The default plan obeys constraints as well, and may find that they leave no model.
-            error = callers_error(second)
-            if error is None:
-                raise
-            raise error from second
+            raise_callers_error(second)
+            raise
         self._degraded[degraded_by] += 1
         count = self._throttle.due(degraded_by)
         if count:
@@ -570,12 +451,6 @@ class Engine:
                 "%d requests were answered by the default plan: %s (%s)", count, degraded_by, error_location(exc)
             )
         return routed
-
-    def _remember(self, asked: ReadQuery, routed: Routed) -> None:
-        if asked.session_key is not None and asked.turn == WORK:
-            self._sessions.remember(
-                SessionRecord(asked.session_key, routed.model, routed.created_at, routed.n_input_tokens)
-            )
 
     def _unsealed(self, served: Served, asked: ReadQuery, decided: Decision | Exception) -> UnsealedFeatures | None:
         """Return the features that the log is to keep; without a prediction there are none."""
@@ -647,23 +522,3 @@ def _degraded_by(exc: Exception) -> str:
     if isinstance(exc, DeadlineMissedError):
         return "deadline"
     return "no_router" if isinstance(exc, _NoRouterError) else "predictor_error"
-
-
-async def _read(query: Query) -> ReadQuery:
-    """Read a request; one of very many parts in another thread, as each of them takes a microsecond or two."""
-    try:
-        return await asyncio.to_thread(ReadQuery.read, query) if _has_many_parts(query.body) else ReadQuery.read(query)
-    except Exception as exc:
-        error = callers_error(exc)
-        if error is None:
-            raise
-        raise error from exc
-
-
-def _has_many_parts(body: Mapping[str, Any]) -> bool:
-    """Tell whether messages, their parts and tool calls are more than the event loop may read."""
-    messages = body.get("messages")
-    if not isinstance(messages, list) or len(messages) > _MOST_ON_LOOP:
-        return isinstance(messages, list)
-    lists = (message.get(name) for message in messages if isinstance(message, dict) for name in _LISTS)
-    return sum(len(one) for one in lists if isinstance(one, list)) > _MOST_ON_LOOP

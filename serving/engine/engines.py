@@ -6,12 +6,11 @@ An engine knows nothing of the others. They share what is the service's and not 
 
 import asyncio
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from itertools import chain
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from router_model.catalog import ModelCard
 from router_model.errors import ArtifactError
@@ -27,15 +26,18 @@ from router_model.serving.common.service_errors import (
 )
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog
+from router_model.serving.engine.conversations import open_conversations
 from router_model.serving.engine.decision_answers import Seal
-from router_model.serving.engine.engine import CHALLENGERS_LOAD_S, Engine, Observer
+from router_model.serving.engine.engine import Engine, Observer
 from router_model.serving.engine.query import Query, Routed
 from router_model.serving.engine.recording import PromptVolume
 from router_model.serving.engine.reload import Reloaded
-from router_model.serving.engine.sessions.sessions import Sessions, open_sessions
+from router_model.serving.engine.sessions.sessions import Sessions
 
 _log = logging.getLogger(__name__)
 
+CHALLENGERS_LOAD_S: Final = 10.0
+"""How long a start waits for challengers."""
 _NAMED = 80  # characters of a name that an error repeats
 
 
@@ -45,7 +47,7 @@ class Engines(Mapping[str, Engine]):
     Parameters
     ----------
     engines : at least one, by the router's name; ``auto`` means the first
-    sessions : that they share, to be closed after them
+    sessions : that they share, started and closed with them
     """
 
     def __init__(self, engines: Mapping[str, Engine], *, sessions: Sessions | None = None) -> None:
@@ -64,20 +66,27 @@ class Engines(Mapping[str, Engine]):
         observers: Sequence[Observer] = (),
         seal: Seal = lambda decision_id, _: decision_id,
     ) -> Self:
-        """Make the engine of each router that the settings name; see `Engine.open`."""
+        """Make the engine of each router that the settings name; see `Engine`."""
         # What a key may do is the service's to limit, however many routers it asks.
-        sessions = open_sessions(settings, log, clock=time.time)
-        common: dict[str, Any] = {"sessions": sessions, "volume": PromptVolume(settings.log_prompt_chars_a_minute)}
+        conversations = open_conversations(settings, log)
+        volume = PromptVolume(settings.log_prompt_chars_a_minute)
         made: dict[str, Engine] = {}
 
         def others(name: str) -> Callable[[], Iterable[Router]]:
             return lambda: chain.from_iterable(one.loaded for other, one in made.items() if other != name)
 
         for name, own in settings.by_router.items():
-            made[name] = Engine.open(
-                own, log=log, observers=observers, seal=seal, name=name, neighbours=others(name), **common
+            made[name] = Engine(
+                own,
+                log=log,
+                conversations=conversations,
+                volume=volume,
+                observers=observers,
+                seal=seal,
+                name=name,
+                neighbours=others(name),
             )
-        return cls(made, sessions=sessions)
+        return cls(made, sessions=conversations.sessions)
 
     def __getitem__(self, name: str) -> Engine:
         """Return the engine of a router that there is."""
@@ -204,7 +213,8 @@ class Engines(Mapping[str, Engine]):
     async def start(self) -> None:
         """Start the engines; they load one after the other, so that they find each other's encoders.
 
-        All challengers together are waited for as long as one is (`Engine.start`).
+        Challengers come before the first request: a worker that has just restarted would else answer the sessions of a
+        canary with the champion. Those that are slow to load delay the start by ten seconds and are asked later.
 
         Raises
         ------
@@ -222,8 +232,10 @@ class Engines(Mapping[str, Engine]):
             raise ArtifactError(f"none of the routers can be served: {reasons}")
         turn = asyncio.Lock()
         await asyncio.wait([one.find_challenger(turn) for one in self._engines.values()], timeout=CHALLENGERS_LOAD_S)
+        if self._sessions is not None:
+            await self._sessions.start()
         for engine in self._engines.values():
-            await engine.watch()
+            engine.watch()
 
     async def close(self) -> None:
         """Stop all engines, whatever happens to one of them; then their sessions."""

@@ -44,6 +44,13 @@ def callers_error(exc: Exception) -> ServiceError | None:
     return None
 
 
+def raise_callers_error(exc: Exception) -> None:
+    """Raise the error for the caller, if the caller is at fault."""
+    error = callers_error(exc)
+    if error is not None:
+        raise error from exc
+
+
 def _named(message: str, fields: Container[str]) -> str | None:
     """Return the field that a message begins with, if it is one of `fields`."""
     found = re.match(r"\w+", message)

@@ -1,5 +1,6 @@
 """A query as the engine has read it, before anything is decided."""
 
+import asyncio
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,9 +9,12 @@ from router_model.features import Prompt
 from router_model.serving.common.turn_marks import marks_of
 from router_model.serving.decision_log.log_records import SessionRecord
 from router_model.serving.decision_log.session_keys import beginning_key, session_key, turn_key
+from router_model.serving.engine.faults import raise_callers_error
 from router_model.serving.engine.query import Query
 from router_model.serving.engine.turn_types import WORK, turn_type
 
+_MOST_ON_LOOP = 2000  # parts of one body, in 2 to 5 ms
+_LISTS = ("content", "tool_calls")
 _TOOL_ROLES = ("tool", "function")
 _TOOL_PARTS = ("tool_result", "tool_use")
 
@@ -118,3 +122,27 @@ def uses_tools_now(messages: Sequence[Mapping[str, Any]]) -> bool:
         if message.get("role") in _TOOL_ROLES or not kinds.isdisjoint(_TOOL_PARTS):
             return True
     return False
+
+
+async def read_query(query: Query) -> ReadQuery:
+    """Read a request; one of very many parts in another thread, as each of them takes a microsecond or two.
+
+    Raises
+    ------
+    InvalidRequestError
+        If its body is not a chat body, or asks nothing.
+    """
+    try:
+        return await asyncio.to_thread(ReadQuery.read, query) if _has_many_parts(query.body) else ReadQuery.read(query)
+    except Exception as exc:
+        raise_callers_error(exc)
+        raise
+
+
+def _has_many_parts(body: Mapping[str, Any]) -> bool:
+    """Tell whether messages, their parts and tool calls are more than the event loop may read."""
+    messages = body.get("messages")
+    if not isinstance(messages, list) or len(messages) > _MOST_ON_LOOP:
+        return isinstance(messages, list)
+    lists = (message.get(name) for message in messages if isinstance(message, dict) for name in _LISTS)
+    return sum(len(one) for one in lists if isinstance(one, list)) > _MOST_ON_LOOP

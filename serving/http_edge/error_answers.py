@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -28,10 +28,8 @@ from router_model.serving.http_edge.json_response import JSON
 from router_model.serving.http_edge.surface_errors import shaped_error
 
 
-class ErrorDetail(BaseModel):
+class ErrorDetail(BaseModel, extra="forbid"):
     """The content of an error."""
-
-    model_config = ConfigDict(extra="forbid")
 
     message: str
     type: str
@@ -40,10 +38,8 @@ class ErrorDetail(BaseModel):
     metadata: dict[str, Any] | None = None
 
 
-class ErrorAnswer(BaseModel):
+class ErrorAnswer(BaseModel, extra="forbid"):
     """An error in OpenAI's shape."""
-
-    model_config = ConfigDict(extra="forbid")
 
     error: ErrorDetail
 

@@ -17,13 +17,15 @@ LongText = Annotated[str, StringConstraints(min_length=1, max_length=1024, patte
 Comment = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00]*$")]
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
-_OPEN = ConfigDict(extra="allow", strict=True)
 
 
-class RouterOptions(BaseModel):
+def open_body(**example: Any) -> ConfigDict:
+    """Let a body hold what else its provider knows, and show an example of it in the document."""
+    return ConfigDict(extra="allow", strict=True, json_schema_extra={"example": example})
+
+
+class RouterOptions(BaseModel, extra="forbid", strict=True):
     """The ``router`` object: what this request asks of the router. All of it is optional."""
-
-    model_config = _STRICT
 
     quality_bar: float | None = Field(None, ge=0, le=1, description="Quality an answer needs to succeed.")
     target_success: float | None = Field(
@@ -65,18 +67,14 @@ CONSTRAINTS: Final = (
 MESSAGES_EXAMPLE: Final[list[JsonValue]] = [{"role": "user", "content": "Is 2027 prime? Answer yes or no."}]
 
 
-class Message(BaseModel):
+class Message(BaseModel, extra="allow", strict=True):
     """A chat message; roles and tool calls pass as they are."""
-
-    model_config = _OPEN
 
     content: str | list[Any] | None = None
 
 
-class Envelope(BaseModel):
+class Envelope(BaseModel, strict=True):
     """The fields that are read from a chat body besides the prompt. Every request is checked, so there are few."""
-
-    model_config = ConfigDict(strict=True)
 
     model: ShortText | None = Field(
         None, description="A model's id; 'auto' or nothing: all candidates; 'auto:NAME': that router's."
@@ -87,18 +85,14 @@ class Envelope(BaseModel):
     user: LongText | None = Field(None, description="Who the request is for, as of OpenAI.")
 
 
-class SessionHeader(BaseModel):
+class SessionHeader(BaseModel, strict=True):
     """The header that names the conversation."""
-
-    model_config = ConfigDict(strict=True)
 
     session_id: HeaderText = Field(alias="x-session-id")
 
 
-class IdempotencyHeader(BaseModel):
+class IdempotencyHeader(BaseModel, strict=True):
     """The header that makes a repeated report the same report."""
-
-    model_config = ConfigDict(strict=True)
 
     key: HeaderText = Field(alias="idempotency-key")
 
@@ -106,15 +100,10 @@ class IdempotencyHeader(BaseModel):
 class RouteRequest(Envelope):
     """A chat body as any provider takes it, and optionally ``router``."""
 
-    model_config = ConfigDict(
-        **_OPEN,
-        json_schema_extra={
-            "example": {
-                "messages": MESSAGES_EXAMPLE,
-                "max_tokens": 200,
-                "router": {"quality_bar": 0.5, "max_cost_usd": 0.01, "session_id": "chat-17"},
-            }
-        },
+    model_config = open_body(
+        messages=MESSAGES_EXAMPLE,
+        max_tokens=200,
+        router={"quality_bar": 0.5, "max_cost_usd": 0.01, "session_id": "chat-17"},
     )
 
     messages: list[Message]
@@ -194,10 +183,8 @@ class OutcomeRequest(BaseModel):
     first_token_s: float | None = Field(None, ge=0, le=1e6)
 
 
-class NotDiamondProvider(BaseModel):
+class NotDiamondProvider(BaseModel, extra="allow", strict=True):
     """One of the candidates of a request in Not Diamond's format."""
-
-    model_config = _OPEN
 
     provider: ShortText
     model: ShortText
@@ -211,18 +198,13 @@ class NotDiamondProvider(BaseModel):
 class NotDiamondRequest(BaseModel):
     """A request in Not Diamond's format."""
 
-    model_config = ConfigDict(
-        **_OPEN,
-        json_schema_extra={
-            "example": {
-                "messages": MESSAGES_EXAMPLE,
-                "llm_providers": [
-                    {"provider": "simulated", "model": "small"},
-                    {"provider": "simulated", "model": "large", "input_price": 5, "output_price": 15},
-                ],
-                "cost_quality_tradeoff": 8,
-            }
-        },
+    model_config = open_body(
+        messages=MESSAGES_EXAMPLE,
+        llm_providers=[
+            {"provider": "simulated", "model": "small"},
+            {"provider": "simulated", "model": "large", "input_price": 5, "output_price": 15},
+        ],
+        cost_quality_tradeoff=8,
     )
 
     messages: list[Message] | str

@@ -2,11 +2,9 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from router_model.serving.http_edge.requests import Envelope, ShortText
-
-_OPEN: Final = ConfigDict(extra="allow", strict=True)
 
 OURS: Final = ("model", "router", "models", "session_id", "provider", "plugins")
 """Fields that do not go out as they came; ``provider`` and ``plugins`` do where the provider is OpenRouter."""
@@ -28,28 +26,22 @@ def _number(value: object) -> object:
 Price = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
 
 
-class MaxPrice(BaseModel):
+class MaxPrice(BaseModel, extra="allow", strict=True):
     """OpenRouter's ``max_price``: numbers in USD per *million* tokens, and per request."""
-
-    model_config = _OPEN
 
     prompt: Price | None = Field(None, description="USD per million tokens in.")
     completion: Price | None = Field(None, description="USD per million tokens out.")
     request: Price | None = Field(None, description="USD per request.")
 
 
-class Sort(BaseModel):
+class Sort(BaseModel, extra="allow", strict=True):
     """OpenRouter's ``sort`` as an object."""
-
-    model_config = _OPEN
 
     by: Literal["price", "throughput", "latency"]
 
 
-class ProviderOptions(BaseModel):
+class ProviderOptions(BaseModel, extra="allow", strict=True):
     """OpenRouter's ``provider``: which providers may be called, and in which order."""
-
-    model_config = _OPEN
 
     order: list[ShortText] | None = Field(None, description="Providers that are tried first, in this order.")
     allow_fallbacks: bool | None = Field(None, description="false: call one candidate only.")
@@ -61,10 +53,8 @@ class ProviderOptions(BaseModel):
     max_price: MaxPrice | None = None
 
 
-class Plugin(BaseModel):
+class Plugin(BaseModel, extra="allow", strict=True):
     """One of OpenRouter's plugins; ``auto-router`` is read, others are the provider's."""
-
-    model_config = _OPEN
 
     id: ShortText
     enabled: bool | None = None
@@ -74,10 +64,8 @@ class Plugin(BaseModel):
     cost_quality_tradeoff: float | None = Field(None, ge=0, le=10)
 
 
-class StreamOptions(BaseModel):
+class StreamOptions(BaseModel, strict=True):
     """The fields that are read from ``stream_options``."""
-
-    model_config = ConfigDict(strict=True)
 
     include_usage: bool | None = None
 

@@ -226,8 +226,8 @@ class Proxy:
             reply = await self.forwarder.forward(self._forward_request(caller, asked, routed, targets, account))
             if routed is not None and reply.target.model != routed.model:
                 model, session_id = reply.target.model, asked.session_id
-                engine = self._engine(caller, asked)
-                engine.answered(routed, model, key_id=caller.key_id, session_id=session_id)
+                conversations = self._engine(caller, asked).conversations
+                conversations.answered(routed, model, key_id=caller.key_id, session_id=session_id)
             account.heard = partial(self._heard, caller, asked, routed)
             return self._respond(reply, routed, account)
         except BaseException as exc:
@@ -262,7 +262,8 @@ class Proxy:
 
     def _heard(self, caller: Caller, asked: ProxyRequest, routed: Routed | None, reply: Reply) -> None:
         if routed is not None and asked.session_id is None:
-            self._engine(caller, asked).heard(routed, reply.facts.mark, key_id=caller.key_id, user_id=asked.user_id)
+            conversations = self._engine(caller, asked).conversations
+            conversations.heard(routed, reply.facts.mark, key_id=caller.key_id, user_id=asked.user_id)
         self.stored.keep(caller, asked, routed)
 
     async def _plan(self, caller: Caller, asked: ProxyRequest) -> tuple[Routed | None, Sequence[Target]]:

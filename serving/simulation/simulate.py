@@ -27,6 +27,7 @@ from router_model.router import Router
 from router_model.saved.place import Challenger, Mode, folder_name
 from router_model.serving.common.ids import IdMaker
 from router_model.serving.common.masking import masked_url
+from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.common.service_errors import ServiceError
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.gate import StoreGate
@@ -37,12 +38,15 @@ from router_model.serving.decision_log.replay import Replayer
 from router_model.serving.decision_log.rows import Kind
 from router_model.serving.decision_log.store import StoreError
 from router_model.serving.engine.challenger import Contender
+from router_model.serving.engine.conversations import open_conversations
 from router_model.serving.engine.deciding import decide_one
 from router_model.serving.engine.decision_answers import SESSION
 from router_model.serving.engine.engine import Engine
+from router_model.serving.engine.engines import Engines
 from router_model.serving.engine.lane import DeadlineMissedError
 from router_model.serving.engine.query import Query, Routed
 from router_model.serving.engine.read_query import ReadQuery
+from router_model.serving.engine.recording import PromptVolume
 from router_model.serving.engine.reload import Served
 from router_model.serving.simulation.traffic import SAME_REPORT, Arrival, Traffic, draw_arrivals
 from router_model.serving.simulation.truth import Simulated
@@ -152,7 +156,7 @@ async def _simulate(
             on_request()
         await replay.report_until(np.inf)
     finally:
-        await replay.engine.close()
+        await replay.engines.close()
         await log.close(_LONG_S)
     stats = log.stats
     if settings.log != NONE and (stats.dropped or stats.spool_depth):
@@ -235,17 +239,21 @@ class _Replay:
             for kind in ("dec", "att", "resp")
         }
         # The seal replaces the engine's id, which the system draws, by one that the seed determines.
-        self.engine = _InstantEngine.open(
+        conversations = open_conversations(settings, log, clock=lambda: self._now)
+        self.engine = _InstantEngine(
             settings,
             log=log,
+            conversations=conversations,
+            volume=PromptVolume(settings.log_prompt_chars_a_minute),
             rng=Random(int(rng.integers(2**63))),  # noqa: S311 - draws what is explored
             clock=lambda: self._now,
             seal=lambda *_: self._new_id["dec"](),
         )
+        self.engines = Engines({DEFAULT_ROUTER: self.engine}, sessions=conversations.sessions)
 
     async def start(self, challenger: Trying | None) -> None:
         """Load the router, and see that the world has its models, and those of the challenger."""
-        await self.engine.start()
+        await self.engines.start()
         router = self.engine.router
         if router is None:
             raise ArtifactError(f"the router cannot be served: {self.engine.status['refused']}")
@@ -299,7 +307,7 @@ class _Replay:
             self._judge(arrival, attempt)
         if answered is not None and failed:
             self._counts["fallbacks"] += 1
-            self.engine.answered(routed, answered, key_id=arrival.key_id, session_id=arrival.session_id)
+            self.engine.conversations.answered(routed, answered, key_id=arrival.key_id, session_id=arrival.session_id)
         # What was drawn comes first in the plan, and the rule's choice behind it.
         by_rule = routed.plan.with_first(1) if routed.explored else routed.plan
         ruled_answered = self._fate(arrival.phase, by_rule)[1]

@@ -6,7 +6,6 @@ import re
 import pytest
 from console_forms import form_token
 from processes import eventually
-from proxied import rows
 
 
 def test_now_counts_what_was_asked(console, visitor):
@@ -14,7 +13,7 @@ def test_now_counts_what_was_asked(console, visitor):
     page = _now(visitor(console.system.key), "5m", n_decisions=5)
     tiles = dict(re.findall(r'<dt>([^<]+)</dt><dd>\s*<span class="value[^"]*">([^<]+)</span>', page))
     assert tiles["Decisions"] == "5"
-    n_failed = sum(call["error_type"] is not None for call in rows(console.system, "attempts"))
+    n_failed = sum(call["error_type"] is not None for call in console.system.rows("attempts"))
     assert int(tiles["Failed calls"]) == n_failed > 0
     assert tiles["Success, as judged"] == "100\N{NO-BREAK SPACE}%"
     assert "and 2 calls of a named model" in page

@@ -4,7 +4,6 @@ import json
 
 import pytest
 from console_forms import form_token
-from proxied import rows
 from simulated_world import POEM, SUM
 
 PROMPT = "Prompt, or a chat body as JSON"
@@ -18,7 +17,7 @@ def chosen(page) -> str:
 
 @pytest.mark.slow
 def test_plan_follows_what_is_typed_and_dragged_and_nothing_is_logged(open_page, console):
-    before = len(rows(console.system, "decisions"))
+    before = len(console.system.rows("decisions"))
     with open_page() as page:
         page.goto(f"{console.url}/playground")
         page.get_by_label(PROMPT).fill(POEM)
@@ -39,7 +38,7 @@ def test_plan_follows_what_is_typed_and_dragged_and_nothing_is_logged(open_page,
         page.get_by_text("Success is a quality of at least 1.").wait_for()
         page.get_by_role("textbox", name="Most that the call may cost").fill("dear")
         page.get_by_text("most: got 'dear'; expected a number").wait_for()
-    assert len(rows(console.system, "decisions")) == before
+    assert len(console.system.rows("decisions")) == before
 
 
 @pytest.mark.slow
@@ -60,7 +59,7 @@ def test_answers_and_bills_stand_beside_each_other(open_page, console, picture):
     assert "large at echo" in found["large"]
     assert "The decision" in found["auto"]
     assert "The decision" not in found["small"]
-    assert {"small", "large"} <= {row["model"] for row in rows(console.system, "attempts")}  # the proxy's own calls
+    assert {"small", "large"} <= {row["model"] for row in console.system.rows("attempts")}  # the proxy's own calls
 
 
 def test_key_without_the_role_sees_plans_and_sends_nothing(visitor, console):

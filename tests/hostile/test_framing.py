@@ -1,9 +1,8 @@
 """What surrounds a body: trailers, chunk extensions, tiny chunks, requests sent ahead; bytes on a real connection."""
 
-import socket
-
 import pytest
-from guarded_app import guarded_app, insecure_app, live, settings_of
+from guarded_app import guarded_app, insecure_app, settings_of
+from http_thread import live, talk
 
 from router_model.serving.access.authentication import Access
 from router_model.serving.access.issuing import create_key
@@ -33,20 +32,6 @@ def keyed(tmp_path_factory):
 def port():
     with live(insecure_app(settings_of()), http=HeadLimitedProtocol) as port:
         yield port
-
-
-def talk(port, *parts):
-    """Send the parts, and return all that comes back until the server hangs up."""
-    answer = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        try:
-            for part in parts:
-                connection.sendall(part)
-            while received := connection.recv(65536):
-                answer += received
-        except ConnectionError:
-            pass  # hung up on while it was still sending
-    return answer
 
 
 @pytest.mark.parametrize("at_once", [True, False])

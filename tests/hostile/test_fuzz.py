@@ -13,7 +13,8 @@ from random import Random
 import lightgbm as lgb
 import pytest
 from fake_service import client_of, fake_parts
-from guarded_app import insecure_app, live, settings_of
+from guarded_app import insecure_app, settings_of
+from http_thread import live
 
 from router_model.prediction.booster_text import BoosterTextError, check_booster, read_booster
 from router_model.serving.http_edge.http_protocol import HeadLimitedProtocol

@@ -29,14 +29,6 @@ from router_model.serving.proxy.proxy_request import read_proxy_request
 PATIENT_S = 20.0
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "parquet"])
-def url(request, tmp_path):
-    """URL of an empty log."""
-    if request.param == "postgresql":
-        return request.getfixturevalue("new_database")()
-    return f"sqlite+aiosqlite:///{tmp_path}/log.db" if request.param == "sqlite" else f"parquet:{tmp_path}/log"
-
-
 def noise(n, alphabet, seed=1):
     """Return text that does not compress: an index sees its whole length."""
     return "".join(Random(seed).choices(alphabet, k=n))
@@ -89,21 +81,21 @@ def _id(record):
     return row[ID_FIELD[kind]]
 
 
-def test_every_record_arrives_whatever_is_in_it(url, tmp_path):
+def test_every_record_arrives_whatever_is_in_it(log_url, tmp_path):
     """Hostile ones between ordinary ones; nothing is dropped, and each is found by its id."""
     records = [decision(900), *hostile_records(), decision(901)]
-    stats, counts, found = asyncio.run(_kept(url, tmp_path, records))
+    stats, counts, found = asyncio.run(_kept(log_url, tmp_path, records))
     assert (stats.dropped, stats.rejected, stats.spool_depth) == (0, 0, 0)
     assert None not in found
     assert sum(counts.values()) == len({(row_of(one)[0], _id(one)) for one in records})
 
 
-async def test_what_is_long_is_kept_by_its_hash_so_that_it_groups(url, tmp_path):
+async def test_what_is_long_is_kept_by_its_hash_so_that_it_groups(log_url, tmp_path):
     """Two decisions of a user whose id has 3,072 bytes, one of another: deleting the first user leaves the other's."""
     other = WIDE[::-1]
     records = [decision(1, user_id=WIDE), decision(2, user_id=WIDE), decision(3, user_id=other)]
-    await _kept(url, tmp_path, records)
-    async with opened(url) as store:
+    await _kept(log_url, tmp_path, records)
+    async with opened(log_url) as store:
         deleted = await store.delete(Selection(user_id=bounded(WIDE)))
     assert deleted[Kind.DECISION] == 2
 

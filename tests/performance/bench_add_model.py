@@ -24,6 +24,7 @@ from router_model.features.featuriser import featurise
 from router_model.model_set import with_column
 from router_model.prediction.predictor import Predictor
 from router_model.saved.artifact import Artifact, load_artifact, save_artifact
+from router_model.training.fitting.preconditioner import Sketch
 from router_model.training.metrics import log_loss, mean_auc
 from router_model.training.new_model.add_model import bank_kernel, fit_column
 from router_model.training.new_model.new_model_outcomes import answers_of
@@ -100,7 +101,7 @@ class World:
             card=self.run.catalog[model],
         )
         matrix = bank_kernel(predictor.evidence_model)
-        return with_column(predictor, model, fit_column(predictor, answers, matrix, prior=prior)[0])
+        return with_column(predictor, model, fit_column(predictor, answers, matrix, Sketch.of(matrix), prior=prior)[0])
 
 
 def curve(world: World, model: str, sizes: list[int], n_draws: int) -> None:

@@ -10,6 +10,7 @@ rounds. The fastest tenth of the decisions says most on a busy machine. No netwo
 import argparse
 import asyncio
 import os
+import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -20,7 +21,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("RAYON_NUM_THREADS", "1")
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
 import numpy as np
+from one_engine import one_engine
 
 from router_model import Router
 from router_model.saved.place import Challenger, Mode
@@ -48,8 +52,11 @@ def main() -> None:
 
 
 async def measure(settings: Settings, prompts: list[str], n_rounds: int) -> None:
-    engine = Engine.open(settings, log=open_log(settings))
-    await engine.start()
+    async with one_engine(settings, log=open_log(settings)) as engine:
+        await compare(engine, settings, prompts, n_rounds)
+
+
+async def compare(engine: Engine, settings: Settings, prompts: list[str], n_rounds: int) -> None:
     await engine.challenging.follow()
     champion = engine.router
     assert champion is not None
@@ -67,7 +74,6 @@ async def measure(settings: Settings, prompts: list[str], n_rounds: int) -> None
             took = await one_round(engine, prompts[start : start + N_A_ROUND], f"{name} {number}")
             if number:  # the first one warms up
                 found[name].append(took)
-    await engine.close()
     alone = np.array(found["alone"])
     for name, rounds in found.items():
         p10, p50, cpu = np.median(np.array(rounds), axis=0)

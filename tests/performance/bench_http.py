@@ -14,14 +14,17 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import orjson
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from click.testing import CliRunner
-from fake_service import FakeLog, fake_parts
+from fake_service import fake_parts
+from memory_log import MemoryLog
 
 from router_model import Router
+from router_model.plan import Plan
 from router_model.serving.access.authentication import Access
 from router_model.serving.access.start import check_access
 from router_model.serving.api.parts import Parts
@@ -30,6 +33,7 @@ from router_model.serving.commands.keys import command as keys_command
 from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.common.settings import Settings
 from router_model.serving.engine.engines import Engines
+from router_model.serving.engine.query import Query
 from router_model.serving.http_edge.bodies import BodyReader
 from router_model.serving.http_edge.body_limits import BodyLimits
 
@@ -47,14 +51,10 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=3000)
     arguments = parser.parse_args()
     router = Router.load(arguments.artifact)
-    routed = asyncio.run(fake_parts(router).engine.decide(make_query()))
-    times = -(-arguments.models // len(routed.plan))
-    routed = replace(
-        routed,
-        plan=(list(routed.plan) * times)[: arguments.models],
-        providers=(list(routed.providers) * times)[: arguments.models],
-        propensities=(list(routed.propensities) * times)[: arguments.models],
-    )
+    routed = asyncio.run(fake_parts(router).engines.default.decide(Query(body=BODY)))
+    rows = np.resize(np.arange(len(routed.plan)), arguments.models).tolist()
+    copied = {name: [getattr(routed, name)[row] for row in rows] for name in ("cards", "propensities")}
+    routed = replace(routed, plan=Plan.of([routed.plan[row] for row in rows]), **copied)
     with tempfile.TemporaryDirectory() as folder:
         made = CliRunner().invoke(
             keys_command,
@@ -64,7 +64,7 @@ def main() -> None:
         settings = Settings(artifact=arguments.artifact, keys=Path(folder) / "keys.toml")
         access, bodies = Access.of(settings, check_access(settings)), BodyReader(BodyLimits.of(settings))
         engines = Engines({DEFAULT_ROUTER: Ready(router, routed)})
-        parts = Parts(settings, engines, FakeLog(), access, bodies)
+        parts = Parts(settings, engines, MemoryLog(), access, bodies)
         seconds = asyncio.run(measure(create_app(parts=parts), key, arguments.requests))
     print(
         f"{arguments.models} candidates: {seconds * 1e6:.0f} microseconds of processor time a request beside deciding"
@@ -81,12 +81,6 @@ class Ready:
 
     async def decide(self, _):
         return self._routed
-
-
-def make_query():
-    from router_model.serving.engine.query import Query
-
-    return Query(body=BODY)
 
 
 async def measure(app, key: str, n: int) -> float:

@@ -42,8 +42,9 @@ class WeightedRun(Run):
     def targets(self) -> Targets:
         targets = super().targets()
         weight = inverse_propensity_weights(self.outcomes.propensity[self.split.train], targets.graded)
-        return replace(targets, weight=targets.weight * np.where(np.arange(targets.weight.shape[2]) < targets.n_bars,
-                                                                 weight[:, :, None], 1).astype(np.float32))  # fmt: skip
+        of_bars = np.arange(targets.weight.shape[2]) < targets.n_bars
+        factor = np.where(of_bars, weight[:, :, None], 1).astype(np.float32)
+        return replace(targets, weight=targets.weight * factor)
 
 
 @dataclass(frozen=True)

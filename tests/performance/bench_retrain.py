@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -35,7 +35,7 @@ from unittest import mock
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from bench_partial_logs import inverse_propensity_weights
+from bench_partial_logs import WeightedRun
 from sklearn.decomposition import PCA
 
 from router_model.catalog import Catalog
@@ -61,8 +61,7 @@ from router_model.training.near_duplicates.groups import join_near_duplicates
 from router_model.training.retrain import retrain
 from router_model.training.table.outcomes import Outcomes, read_outcomes
 from router_model.training.table.split import split_prompts
-from router_model.training.table.targets import Targets
-from router_model.training.train import Run, TrainConfig, train
+from router_model.training.train import TrainConfig, train
 
 N_MODELS, N_BASE, FEEDBACK = 6, 500, 0.3
 SIZES = (0.25, 0.5, 1.0, 2.0, 1 / FEEDBACK)
@@ -73,17 +72,6 @@ CELL_MASS, CELL_CAP = 10.0, 200.0  # LiteLLM's COLD_START_MASS and SAMPLE_CAP
 
 FloatArray = npt.NDArray[np.float64]
 Choices = npt.NDArray[np.intp]
-
-
-class WeightedRun(Run):
-    """A run whose rows are weighted by inverse propensity."""
-
-    def targets(self) -> Targets:
-        targets = super().targets()
-        weight = inverse_propensity_weights(self.outcomes.propensity[self.split.train], targets.graded)
-        of_bars = np.arange(targets.weight.shape[2]) < targets.n_bars
-        factor = np.where(of_bars, weight[:, :, None], 1).astype(np.float32)
-        return replace(targets, weight=targets.weight * factor)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from router_model.training.table.split import split_prompts
 from router_model.training.train import train
 
 SHARES = (1.0, 0.1)
-"""Success values, over the default's."""
+"""Values of quality, over the default's."""
 
 
 def main() -> None:
@@ -30,11 +30,15 @@ def main() -> None:
     measured: dict[str, Robustness] = {}
     for table in options.tables.split(","):
         router, outcomes = prepare(options.data / table, options.routers and options.routers / table)
-        value = router.artifact.operating_point.success_value_usd
+        value = router.artifact.operating_point.quality_value_usd
         for share in SHARES:
             # include_seen: twins of training prompts stay in, as in every figure of these splits
             measured[f"{table}, {share:g} x value"] = measure_robustness(
-                router, outcomes, rule=Rule(None, value * share), include_seen=True, max_prompts=options.prompts
+                router,
+                outcomes,
+                rule=Rule(None, None, quality_value_usd=value * share),
+                include_seen=True,
+                max_prompts=options.prompts,
             )
     print(markdown(measured))
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from router_model.progress import note, working
-from router_model.terminal_tables import print_table
+from router_model.terminal import print_table
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 

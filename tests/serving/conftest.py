@@ -5,17 +5,19 @@ from dataclasses import replace
 
 import pytest
 from fake_service import client_of, fake_parts
-from running_service import running_service
 from starlette.testclient import TestClient
+from system import system
 
 from router_model import Catalog, Router
 from router_model.serving.api.parts import Parts
+from router_model.serving.common.callers import Role
 
 
 @pytest.fixture(scope="session")
 def live_service(trained, tmp_path_factory):
     """The service in a process of its own, deciding with `trained`."""
-    with running_service(tmp_path_factory.mktemp("service"), trained.path) as running:
+    roles = (Role.DECIDE, Role.FEEDBACK)
+    with system(tmp_path_factory.mktemp("service"), trained.path, roles=roles, log_flush_s=0.05) as running:
         yield running
 
 

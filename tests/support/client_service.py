@@ -2,14 +2,12 @@
 
 import contextlib
 import json
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-from http_thread import LocalServer, QuietHandler, answering
+from http_thread import LocalServer, QuietHandler, answering, live
 from processes import free_port
 
 from router_model.serving.app import create_app
@@ -113,14 +111,5 @@ def served(**settings: Any) -> Iterator[str]:
     """Run the service in a thread until the end of the block; yield its address."""
     port = free_port()
     app = create_app(Settings(**({"insecure": True, "port": port, "log": "none"} | settings)))
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive(), "the service did not start"
-            time.sleep(0.01)
+    with live(app, port=port):
         yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(timeout=10)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from fake_proxy import fake_proxy
+from memory_log import MemoryLog
 from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
@@ -25,14 +26,9 @@ from router_model.serving.common.callers import INSECURE, Caller, Role
 from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.common.service_errors import ForbiddenError, ServiceError, UnauthenticatedError
 from router_model.serving.common.settings import Settings
-from router_model.serving.decision_log.log import LogStats
 from router_model.serving.decision_log.log_records import (
-    AttemptRecord,
     DecisionRecord,
     LoggedCandidate,
-    LogRecord,
-    ResponseRecord,
-    SessionRecord,
 )
 from router_model.serving.engine.engines import Engines
 from router_model.serving.engine.faults import callers_error
@@ -47,49 +43,6 @@ NAN = float("nan")
 
 
 @dataclass
-class FakeLog:
-    """Keeps records in a list; what has an id twice is kept once."""
-
-    records: list[LogRecord] = field(default_factory=list)
-    stats: LogStats = field(default_factory=LogStats)
-    writable: bool = True
-    closed: bool = False
-
-    async def start(self) -> None:
-        pass
-
-    async def close(self, deadline_s: float) -> None:
-        assert deadline_s > 0
-        self.closed = True
-
-    def put(self, record: LogRecord) -> None:
-        self.records.append(record)
-
-    async def flush(self, deadline_s: float) -> None:
-        assert deadline_s > 0
-
-    async def decision(self, decision_id: str) -> DecisionRecord | None:
-        found = [one for one in self.records if isinstance(one, DecisionRecord) and one.decision_id == decision_id]
-        return found[0] if found else None
-
-    async def session(self, session_key: str) -> SessionRecord | None:
-        assert session_key
-        return None
-
-    async def attempt(self, response_id: str, key_id: str | None = None) -> AttemptRecord | None:
-        made = [one for one in self.records if isinstance(one, AttemptRecord) and one.response_id == response_id]
-        return next((one for one in made if key_id in (None, one.key_id)), None)
-
-    async def spent_usd(self, key_id: str, since: Sequence[datetime]) -> list[float]:
-        calls = [one for one in self.records if isinstance(one, AttemptRecord) and one.key_id == key_id]
-        return [sum(one.cost_usd or 0.0 for one in calls if one.created_at >= time) for time in since]
-
-    async def responses(self, response_key: str, most: int) -> list[ResponseRecord]:
-        assert most
-        return [one for one in self.records if isinstance(one, ResponseRecord) and one.response_key == response_key]
-
-
-@dataclass
 class FakeReload:
     artifact: str
     changed: bool
@@ -100,7 +53,7 @@ class FakeEngine:
     """Decides with a real router, without sessions, exploration and deadlines; `fails` is raised instead."""
 
     router: Router | None
-    log: FakeLog
+    log: MemoryLog
     default_plan: tuple[str, ...] = ()
     fails: Exception | None = None
     policy_version: str = "p1"
@@ -125,8 +78,13 @@ class FakeEngine:
         assert not turn.locked()
         return asyncio.create_task(asyncio.sleep(0))
 
-    async def watch(self) -> None:
+    def watch(self) -> None:
         pass
+
+    @property
+    def conversations(self) -> "FakeEngine":
+        """Itself: it keeps what it was told of conversations."""
+        return self
 
     async def close(self) -> None:
         self.ready = False
@@ -304,7 +262,7 @@ class FakeAccess:
 
 def fake_parts(router: Router | None, *, keys: dict[str, Caller] | None = None, **changes: Any) -> Parts:
     """Return parts around a router; `changes` are of the engine."""
-    log, telemetry = FakeLog(), Telemetry()
+    log, telemetry = MemoryLog(), Telemetry()
     settings = Settings(artifact="router", insecure=True, max_batch=3)
     engines = Engines({DEFAULT_ROUTER: FakeEngine(router, log, observers=(telemetry.observe,), **changes)})
     access, bodies = FakeAccess(keys), BodyReader(BodyLimits.of(settings))

@@ -1,10 +1,5 @@
-"""A service of three routes behind the real access checks, and what calls it."""
+"""A service of three routes behind the real access checks."""
 
-from contextlib import contextmanager
-from threading import Thread
-from time import sleep
-
-import uvicorn
 from fastapi import FastAPI, Request, Response
 
 from router_model.serving.access.authentication import Access
@@ -56,22 +51,3 @@ def guarded_app(access, settings=None):
 
 def insecure_app(settings=None):
     return guarded_app(Access(None), settings)
-
-
-@contextmanager
-def live(app, **config):
-    """Serve `app` by uvicorn on a free port of loopback; yield the port."""
-    server = uvicorn.Server(uvicorn.Config(app, **{"port": 0, "log_config": None, "ws": "none"} | config))
-    thread = Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        for _ in range(500):
-            if server.started:
-                break
-            sleep(0.01)
-        assert server.started, "the server did not start within 5 s"
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        assert not thread.is_alive(), "the server did not stop within 10 s"

@@ -1,12 +1,16 @@
-"""Servers of the standard library on loopback, in a thread of this process, until the end of a block."""
+"""Servers on loopback, in a thread of this process, until the end of a block."""
 
 import contextlib
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import BaseServer
 from typing import Any
+
+import uvicorn
 
 
 class LocalServer(ThreadingHTTPServer):
@@ -53,3 +57,31 @@ def answering(server: BaseServer) -> Iterator[None]:
         server.shutdown()
         server.server_close()
         thread.join(timeout=5)
+
+
+@contextlib.contextmanager
+def live(app: Any, **config: Any) -> Iterator[int]:
+    """Serve an app by uvicorn, on a free port unless told one, in a thread that ends with the block; yield the port."""
+    server = uvicorn.Server(uvicorn.Config(app, **{"port": 0, "log_config": None, "ws": "none"} | config))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive(), "the service did not start"
+            time.sleep(0.01)
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        assert not thread.is_alive(), "the server did not stop within 10 s"
+
+
+def talk(port: int, *parts: bytes) -> bytes:
+    """Send the parts to a server, and return all that comes back until it hangs up, maybe while they are sent."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection, contextlib.suppress(ConnectionError):
+        for part in parts:
+            connection.sendall(part)
+        while received := connection.recv(65536):
+            answer += received
+    return answer

@@ -1,6 +1,7 @@
 """A decision log that keeps its records in a list."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from router_model.serving.decision_log.log import Loggable, LogStats
@@ -13,18 +14,21 @@ from router_model.serving.decision_log.log_records import (
 )
 
 
+@dataclass
 class MemoryLog:
     """Keeps everything; as a store of sessions it finds what was put."""
 
-    def __init__(self) -> None:
-        self.records: list[LogRecord] = []
-        self.writable = True
+    records: list[LogRecord] = field(default_factory=list)
+    stats: LogStats = field(default_factory=LogStats)
+    writable: bool = True
+    closed: bool = False
 
     async def start(self) -> None:
         """Do nothing."""
 
     async def close(self, deadline_s: float) -> None:
-        """Do nothing."""
+        assert deadline_s > 0
+        self.closed = True
 
     def put(self, record: Loggable) -> None:
         """Keep one."""
@@ -32,11 +36,6 @@ class MemoryLog:
 
     async def flush(self, deadline_s: float) -> None:
         """Do nothing."""
-
-    @property
-    def stats(self) -> LogStats:
-        """Count."""
-        return LogStats(written=len(self.records))
 
     @property
     def decisions(self) -> list[DecisionRecord]:

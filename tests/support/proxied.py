@@ -8,10 +8,8 @@ models of the router `trained` are served, too: each in another format.
 
 import contextlib
 import os
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from scripted_faults import FAULTS, GOOD_KEY
@@ -88,11 +86,3 @@ def proxied(folder: Path, artifact: Path, providers: str, **settings: object) ->
         options = {"providers": folder / "providers.toml", "log_flush_s": 0.05} | settings
         with system(folder, artifact, **options) as running:
             yield running
-
-
-def rows(running: System, table: str) -> list[dict[str, Any]]:
-    """Return the rows of a table of the service's log, oldest first."""
-    path = running.log.partition("///")[2]
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as database:
-        database.row_factory = sqlite3.Row
-        return [dict(row) for row in database.execute(f"SELECT * FROM router_{table} ORDER BY created_at")]

@@ -6,11 +6,12 @@ import json
 import math
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,6 +82,14 @@ class System:
         """Return the sum of a metric over its labels."""
         return sum(value for found, value in self.metrics().items() if found.partition("{")[0] == name)
 
+    def rows(self, table: str, **where: object) -> list[dict]:
+        """Return the rows of ``router_TABLE`` of a log in SQLite that have these values, oldest first."""
+        path = self.log.partition("///")[2]
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as database:
+            database.row_factory = sqlite3.Row
+            found = [dict(row) for row in database.execute(f"SELECT * FROM router_{table} ORDER BY created_at")]
+        return [row for row in found if all(row[name] == value for name, value in where.items())]
+
     def kill(self) -> float:
         """Kill -9; return when."""
         self.process.kill()
@@ -95,7 +104,9 @@ class System:
 
 
 @contextlib.contextmanager
-def system(folder: Path, artifact: Path, *, program: tuple[str, ...] = SERVE, **settings: object) -> Iterator[System]:
+def system(
+    folder: Path, artifact: Path, *, program: tuple[str, ...] = SERVE, roles: Iterable[Role] = Role, **settings: object
+) -> Iterator[System]:
     """Run the service until the end of the block.
 
     Parameters
@@ -104,10 +115,11 @@ def system(folder: Path, artifact: Path, *, program: tuple[str, ...] = SERVE, **
         Where it runs; one that ran there before left its log and its spool.
     artifact : Path
     program : what knows ``serve``
+    roles : of the key; all of them unless said
     settings : changes of the options
     """
     folder.mkdir(exist_ok=True)
-    _, key = create_key(folder / "keys.toml", name=f"tests-{time.time_ns()}", roles=Role)
+    _, key = create_key(folder / "keys.toml", name=f"tests-{time.time_ns()}", roles=roles)
     options = {
         "log": f"sqlite+aiosqlite:///{folder / 'log.db'}",
         "log_spool": folder / "spool",
@@ -249,8 +261,6 @@ def logged_ids(url: str, table: str = "decisions", name: str = "decision_id") ->
     """Return the ids in a log, as often as they are there."""
     query = f"SELECT {name} FROM router_{table}"
     if url.startswith("sqlite"):
-        import sqlite3
-
         with contextlib.closing(sqlite3.connect(url.partition("///")[2], timeout=10)) as database:
             return [row[0] for row in database.execute(query)]
     import asyncpg

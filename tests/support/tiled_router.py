@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from router_model.catalog import Catalog
-from router_model.model_set import ModelColumn, _edited
-from router_model.prediction.predictor import Predictor
+from router_model.model_set import take_columns
 from router_model.saved.artifact import Artifact
 
 
@@ -27,7 +26,7 @@ def tiled(artifact: Artifact, n_models: int) -> Artifact:
     return replace(
         artifact,
         reference=None,  # it has a column for each model that was graded
-        predictor=_with_columns(predictor, columns, models),
+        predictor=replace(take_columns(predictor, columns.tolist()), models=models),
         catalog=Catalog(cards),
         tokens_per_piece=artifact.tokens_per_piece[columns],
         safe_model=artifact.safe_model if artifact.safe_model in models else None,
@@ -35,18 +34,3 @@ def tiled(artifact: Artifact, n_models: int) -> Artifact:
         certificates=(),
         metrics={},
     )
-
-
-def _with_columns(predictor: Predictor, columns: np.ndarray, models: tuple[str, ...]) -> Predictor:
-    evidence = predictor.evidence_model
-    itself = ModelColumn(
-        evidence.embedding.head,
-        evidence.bag.head,
-        evidence.bank,
-        evidence.kernel.weights,
-        predictor.amounts,
-        tokens_per_piece=1.0,
-        level=predictor.calibration.model_intercept,
-    )
-    edited = _edited(predictor, lambda array, _, axis: np.take(array, columns, axis=axis), itself)
-    return replace(edited, models=models)

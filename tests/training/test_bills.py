@@ -1,12 +1,11 @@
 import json
-import urllib.request
 
 import numpy as np
 import polars as pl
 import pytest
 from command_line import run_command
-from running_service import running_service
 from simulated_world import outcomes_in, simulate
+from system import system
 
 from router_model import Router
 from router_model.catalog import FROM_BILLS_ALONE
@@ -108,10 +107,6 @@ def test_a_service_books_no_call_at_a_price_that_nobody_knows(bought):
 @pytest.mark.slow
 def test_a_service_decides_with_it(bought, tmp_path):
     folder, _ = bought
-    body = json.dumps({"messages": [{"role": "user", "content": "add 12 and 45"}]}).encode()
-    with running_service(tmp_path, folder / "router") as service:
-        headers = {"Authorization": f"Bearer {service.key}", "Content-Type": "application/json"}
-        asked = urllib.request.Request(f"{service.url}/v1/route", body, headers)
-        with urllib.request.urlopen(asked, timeout=30) as answer:
-            decided = json.load(answer)
+    with system(tmp_path, folder / "router") as service:
+        decided = service.route(messages=[{"role": "user", "content": "add 12 and 45"}])
     assert decided["model"] in PRICES

@@ -7,6 +7,7 @@ import pytest
 
 from router_model import Catalog, Router
 from router_model.model_set import with_column
+from router_model.training.fitting.preconditioner import Sketch
 from router_model.training.metrics import mean_auc
 from router_model.training.new_model.add_model import bank_kernel, fit_column
 from router_model.training.new_model.new_model_outcomes import answers_of
@@ -39,7 +40,8 @@ def test_a_hundred_prompts_or_one_accuracy_come_near_training(table, real_run):
         seen = np.ones(len(rows), dtype=bool)
         known = without.artifact.predictor
         answers = answers_of(known, graded, features.take(rows), seen=seen, card=catalog[model])
-        column = fit_column(known, answers, bank_kernel(known.evidence_model))[0]
+        matrix = bank_kernel(known.evidence_model)
+        column = fit_column(known, answers, matrix, Sketch.of(matrix))[0]
         p = with_column(known, model, column).predict(test, quality_bar=1.0).p_success[:, [-1]]
         success = outcomes.quality[split.test][:, [outcomes.models.index(model)]]
         assert mean_auc(p, success) >= auc(full, model) - MOST_LOST

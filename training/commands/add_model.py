@@ -61,15 +61,15 @@ def command(
     Certificates and measured figures hold for the old set of models only, so
     they are dropped.
     """
-    from router_model.errors import TrainingError  # noqa: PLC0415
-    from router_model.features import load_encoder  # noqa: PLC0415  (--help stays fast)
-    from router_model.interrupts import after_saving  # noqa: PLC0415
-    from router_model.model_set import announce_model  # noqa: PLC0415
-    from router_model.router import Router  # noqa: PLC0415
-    from router_model.saved.artifact import save_artifact  # noqa: PLC0415
-    from router_model.training.files import file_sha256  # noqa: PLC0415
-    from router_model.training.new_model.add_model import STEPS, add_model, graded_prompts  # noqa: PLC0415
-    from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
+    from router_model.errors import TrainingError
+    from router_model.features import load_encoder
+    from router_model.interrupts import after_saving
+    from router_model.model_set import announce_model
+    from router_model.router import Router
+    from router_model.saved.artifact import save_artifact
+    from router_model.training.files import file_sha256
+    from router_model.training.new_model.add_model import STEPS, add_model, graded_prompts
+    from router_model.training.table.outcomes import read_outcomes
 
     router = Router.load(artifact, encoder=None if encoder is None else load_encoder(encoder))
     if model in router.artifact.predictor.models:
@@ -99,8 +99,8 @@ def command(
 
 def _card(artifact: "Artifact", model: str, catalog: Path | None) -> "ModelCard":
     """Return the new model's card: from the file, else from its announcement, else looked up."""
-    from router_model.catalog import Catalog  # noqa: PLC0415
-    from router_model.training.table.prices import complete_catalog, look_up  # noqa: PLC0415
+    from router_model.catalog import Catalog
+    from router_model.training.table.prices import complete_catalog, look_up
 
     cards = {} if catalog is None else dict(Catalog.load(catalog, look_up=look_up).cards)
     if model in artifact.catalog:
@@ -110,7 +110,7 @@ def _card(artifact: "Artifact", model: str, catalog: Path | None) -> "ModelCard"
 
 def _with_accuracy(card: "ModelCard", accuracy: float | None, n_prompts: int | None) -> "ModelCard":
     """Return the card with what the options say; they are checked like the catalog's keys."""
-    from dataclasses import replace  # noqa: PLC0415
+    from dataclasses import replace
 
     if accuracy is None:
         if n_prompts is not None:
@@ -124,7 +124,7 @@ def _with_accuracy(card: "ModelCard", accuracy: float | None, n_prompts: int | N
 
 def _level(announced: "Artifact", router: "Router", model: str) -> dict[str, float] | None:
     """Return the expected mean quality of an announced model and its 90 % interval; None if nothing tells it."""
-    from router_model.router import Router  # noqa: PLC0415
+    from router_model.router import Router
 
     found = Router.assemble(announced, router.encoder).announced
     if found is None or model not in found.levels:

@@ -11,6 +11,7 @@ import click
 
 from router_model.help_pages import Command
 from router_model.progress import Work, working
+from router_model.terminal import plain_console
 
 if TYPE_CHECKING:
     from router_model.training.benchmark.benchmark import Bench
@@ -88,18 +89,16 @@ def command(
     into the folder OUT. Ends with status 1 if --baseline is given and our
     method became worse by more than noise.
     """
-    from rich.console import Console  # noqa: PLC0415  (--help stays fast)
-
-    from router_model.catalog import Catalog  # noqa: PLC0415
-    from router_model.errors import RequestError  # noqa: PLC0415
-    from router_model.training.benchmark.benchmark import Bench, BenchmarkConfig  # noqa: PLC0415
-    from router_model.training.benchmark.guard import falls  # noqa: PLC0415
-    from router_model.training.benchmark.methods import methods_named  # noqa: PLC0415
-    from router_model.training.benchmark.report.html import write_html  # noqa: PLC0415
-    from router_model.training.benchmark.report.terminal import show_results  # noqa: PLC0415
-    from router_model.training.benchmark.results import Results  # noqa: PLC0415
-    from router_model.training.table.prices import look_up  # noqa: PLC0415
-    from router_model.training.tracking import is_configured, track_benchmark  # noqa: PLC0415
+    from router_model.catalog import Catalog
+    from router_model.errors import RequestError
+    from router_model.training.benchmark.benchmark import Bench, BenchmarkConfig
+    from router_model.training.benchmark.guard import falls
+    from router_model.training.benchmark.methods import methods_named
+    from router_model.training.benchmark.report.html import write_html
+    from router_model.training.benchmark.report.terminal import show_results
+    from router_model.training.benchmark.results import Results
+    from router_model.training.table.prices import look_up
+    from router_model.training.tracking import is_configured, track_benchmark
 
     recorded = None if baseline is None else Results.load(baseline)
     chosen = methods_named(methods)
@@ -137,17 +136,17 @@ def command(
     if as_json:
         click.echo(json.dumps({**results.as_dict(), "fallen": fallen, "tracking": tracked}, ensure_ascii=False))
     else:
-        console = Console()
+        console = plain_console()
         show_results(results, console)
         if left_out is not None:
             console.rule("one task left out")
             show_results(left_out, console)
         names = ", ".join(name for name in ("results.json", "shift.json", "report.html") if (out / name).exists())
-        console.print(f"\n{results.seconds:,.0f} s. In {out}: {names}", highlight=False)
+        console.print(f"\n{results.seconds:,.0f} s. In {out}: {names}")
         if tracked is not None:
-            console.print(f"Benchmark {tracked}", highlight=False, markup=False, soft_wrap=True)
+            console.print(f"Benchmark {tracked}", markup=False, soft_wrap=True)
         for sentence in fallen:
-            console.print(f"[bold red]fallen:[/] {sentence}", highlight=False)
+            console.print(f"[bold red]fallen:[/] {sentence}")
     if fallen:
         raise click.exceptions.Exit(1)
 

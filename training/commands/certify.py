@@ -8,6 +8,7 @@ import click
 
 from router_model.help_pages import Command
 from router_model.progress import working
+from router_model.terminal import plain_console
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,14 +71,14 @@ def command(
     ARTIFACT, which is saved again. Choose targets before you look at results:
     DELTA covers one run, not the best of several.
     """
-    from dataclasses import replace  # noqa: PLC0415  (--help stays fast)
+    from dataclasses import replace
 
-    from router_model.features import load_encoder  # noqa: PLC0415
-    from router_model.interrupts import after_saving  # noqa: PLC0415
-    from router_model.router import Router  # noqa: PLC0415
-    from router_model.saved.artifact import save_artifact  # noqa: PLC0415
-    from router_model.training.measuring.certify import certify, check_targets  # noqa: PLC0415
-    from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
+    from router_model.features import load_encoder
+    from router_model.interrupts import after_saving
+    from router_model.router import Router
+    from router_model.saved.artifact import save_artifact
+    from router_model.training.measuring.certify import certify, check_targets
+    from router_model.training.table.outcomes import read_outcomes
 
     check_targets(targets, delta)
     with working("reading the router and the table") as work:
@@ -103,12 +104,12 @@ def calibration_rows(artifact: "Artifact", table: Path, outcomes: "Outcomes") ->
     The router's own training table is recognised by its hash. Only the calibration side of its split is used, because
     the test side has been measured already.
     """
-    import hashlib  # noqa: PLC0415
+    import hashlib
 
-    import numpy as np  # noqa: PLC0415
+    import numpy as np
 
-    from router_model.training.near_duplicates.groups import join_near_duplicates  # noqa: PLC0415
-    from router_model.training.table.split import split_prompts  # noqa: PLC0415
+    from router_model.training.near_duplicates.groups import join_near_duplicates
+    from router_model.training.table.split import split_prompts
 
     with table.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -133,16 +134,15 @@ def _show_replaced(certificates: "Sequence[Certificate]") -> None:
 
 
 def _show(found: "Certification", source: str, artifact: Path, content_hash: str) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.markup import escape  # noqa: PLC0415
+    from rich.markup import escape
 
-    console = Console()
+    console = plain_console()
     notes = [
         (found.n_seen, "left out because the router was trained on them, or on near duplicates"),
         (found.n_ungraded, "left out because none of their answers is graded"),
     ]
     said = "".join(f"; {n:,} {text}" for n, text in notes if n)
-    console.print(f"[bold]Tested[/] on {found.n_prompts:,} prompts: {source}{said}.", highlight=False)
+    console.print(f"[bold]Tested[/] on {found.n_prompts:,} prompts: {source}{said}.")
     show_certificates(found.certificates, console)
     first = found.certificates[0]
     success = "" if first.quality_bar is None else f"Success: quality >= {first.quality_bar:g}. "
@@ -150,15 +150,14 @@ def _show(found: "Certification", source: str, artifact: Path, content_hash: str
         f"{success}All of this holds together with probability {1 - first.delta:g} "
         f"or more; each target was tested at {first.delta / first.n_targets:.3g}. {first.assumptions}",
         style="dim",
-        highlight=False,
     )
     console.print(f"Saved in [bold]{escape(str(artifact))}[/] ({content_hash[:19]}…)")
 
 
 def show_certificates(certificates: "Sequence[Certificate]", console: "Console") -> None:
     """Print certificates, one per line."""
-    from rich.markup import escape  # noqa: PLC0415
+    from rich.markup import escape
 
     for certificate in certificates:
         style = "green" if certificate.certified else "yellow"
-        console.print(f"[{style}]{escape(certificate.in_words())}[/]", highlight=False)
+        console.print(f"[{style}]{escape(certificate.in_words())}[/]")

@@ -9,7 +9,7 @@ import click
 from router_model.help_pages import Command
 from router_model.pages.command_option import html_option
 from router_model.progress import working
-from router_model.terminal_tables import print_table
+from router_model.terminal import figures_table, plain_console, print_table
 from router_model.wording import percent
 
 if TYPE_CHECKING:
@@ -64,13 +64,11 @@ def command(
     Both decide on the same prompts. Prompts that either was trained on are
     left out. Intervals are at 95 %, by conversation and text.
     """
-    from rich.console import Console  # noqa: PLC0415  (--help stays fast)
-
-    from router_model.features import load_encoder  # noqa: PLC0415
-    from router_model.goal import read_goal  # noqa: PLC0415
-    from router_model.router import Router  # noqa: PLC0415
-    from router_model.training.measuring.compare import compare  # noqa: PLC0415
-    from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
+    from router_model.features import load_encoder
+    from router_model.goal import read_goal
+    from router_model.router import Router
+    from router_model.training.measuring.compare import compare
+    from router_model.training.table.outcomes import read_outcomes
 
     goal = read_goal(**knobs)
     own = None if encoder is None else load_encoder(encoder)
@@ -80,19 +78,19 @@ def command(
         work.step("deciding with both, and measuring the difference")
         comparison = compare(first, second, outcomes, goal=goal, include_seen=include_seen, margin=max_quality_loss)
     if html is not None:
-        from router_model.pages.render import write_page  # noqa: PLC0415
-        from router_model.training.reporting.compare_page import compare_page  # noqa: PLC0415
+        from router_model.pages.render import write_page
+        from router_model.training.reporting.compare_page import compare_page
 
         write_page(compare_page(comparison, first=a.name, second=b.name), html)
     if as_json:
         click.echo(json.dumps({"a": str(a), "b": str(b), **comparison.as_dict()}, ensure_ascii=False))
     else:
-        show_comparison(comparison, Console())
+        show_comparison(comparison, plain_console())
 
 
 def show_comparison(comparison: "Comparison", console: "Console") -> None:
     """Print a comparison for people; the verdict comes last."""
-    from router_model.training.measuring.moves import main_move_in_words  # noqa: PLC0415
+    from router_model.training.measuring.moves import main_move_in_words
 
     notes = [
         (comparison.n_prompts - comparison.n_independent, "in a conversation or text with another, which count as one"),
@@ -102,33 +100,27 @@ def show_comparison(comparison: "Comparison", console: "Console") -> None:
     ]
     said = "".join(f"; {n:,} {text}" for n, text in notes if n)
     console.print(
-        f"[bold]Compared[/] on {comparison.n_prompts:,} prompts{said}. Success: quality >= {comparison.quality_bar:g}.",
-        highlight=False,
+        f"[bold]Compared[/] on {comparison.n_prompts:,} prompts{said}. Success: quality >= {comparison.quality_bar:g}."
     )
     for name, router in (("A", comparison.first), ("B", comparison.second)):
-        console.print(f"{name}: {router.rule}.", highlight=False, markup=False)
+        console.print(f"{name}: {router.rule}.", markup=False)
     assumed = comparison.cost_sources["assumed"]
     if assumed:
         console.print(
             f"[yellow]note:[/] {assumed:,} of {sum(comparison.cost_sources.values()):,} costs are not in the table and "
-            "are expected by the routers, which proves nothing",
-            highlight=False,
+            "are expected by the routers, which proves nothing"
         )
     _show_figures(comparison, console)
     most = main_move_in_words(comparison.main_move)
     said = f"They choose different models for {percent(comparison.share_different)} of the prompts{most}."
-    console.print(said, highlight=False, markup=False)
-    console.print(f"[bold]Verdict:[/] {comparison.verdict.sentence}.", highlight=False)
+    console.print(said, markup=False)
+    console.print(f"[bold]Verdict:[/] {comparison.verdict.sentence}.")
 
 
 def _show_figures(comparison: "Comparison", console: "Console") -> None:
-    from rich.table import Table  # noqa: PLC0415
 
     first, second = comparison.first, comparison.second
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("")
-    for title in ("A", "B", "B minus A", "95 % interval"):
-        table.add_column(title, justify="right")
+    table = figures_table("", "A", "B", "B minus A", "95 % interval")
     for name, mine, theirs, estimate, scale in (
         ("quality", first.quality, second.quality, comparison.difference.quality, 1),
         ("success", first.success, second.success, comparison.success, 1),

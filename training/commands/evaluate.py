@@ -9,7 +9,7 @@ import click
 from router_model.help_pages import Command
 from router_model.progress import working
 from router_model.saving import saving_cell, say_saving
-from router_model.terminal_tables import print_table
+from router_model.terminal import figures_table, plain_console, print_table
 from router_model.training.distributed.options import TablePath, engine_option
 from router_model.wording import percent, usd
 
@@ -65,13 +65,11 @@ def command(
     Prompts that it was trained on are left out, and their near duplicates;
     they are recognised by hashes of their text.
     """
-    from rich.console import Console  # noqa: PLC0415  (--help stays fast)
-
-    from router_model.features import load_encoder  # noqa: PLC0415
-    from router_model.goal import read_goal  # noqa: PLC0415
-    from router_model.router import Router  # noqa: PLC0415
-    from router_model.training.measuring.evaluate import evaluate  # noqa: PLC0415
-    from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
+    from router_model.features import load_encoder
+    from router_model.goal import read_goal
+    from router_model.router import Router
+    from router_model.training.measuring.evaluate import evaluate
+    from router_model.training.table.outcomes import read_outcomes
 
     goal = read_goal(**knobs)
     with working("reading the router and the table") as work:
@@ -81,7 +79,7 @@ def command(
         evaluation = evaluate(router, outcomes, goal=goal, include_seen=include_seen, progress=work.reached)
         measured = None
         if robustness:
-            from router_model.training.measuring.robustness import measure_robustness  # noqa: PLC0415
+            from router_model.training.measuring.robustness import measure_robustness
 
             work.step("deciding on reworded prompts")
             bar, rule = evaluation.quality_bar, router.rule(goal)
@@ -90,7 +88,7 @@ def command(
         extra = {} if measured is None else {"robustness": measured.as_dict()}
         click.echo(json.dumps(evaluation.as_dict() | extra, ensure_ascii=False))
         return
-    console = Console()
+    console = plain_console()
     show_evaluation(evaluation, console)
     if measured is not None:
         show_robustness(measured, console)
@@ -98,9 +96,9 @@ def command(
 
 def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
     """Print an evaluation for people."""
-    from rich.markup import escape  # noqa: PLC0415
+    from rich.markup import escape
 
-    from router_model.training.measuring.verdict import describe  # noqa: PLC0415
+    from router_model.training.measuring.verdict import describe
 
     notes = [
         (evaluation.n_seen, "of them with a text the router was trained on"),
@@ -115,30 +113,26 @@ def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
     unseen = "" if evaluation.n_seen + evaluation.n_near else " the router was not trained on"
     console.print(
         f"[bold]Measured[/] on {evaluation.n_prompts:,} prompts{unseen}{said}. "
-        f"Success: quality >= {evaluation.quality_bar:g}. Rule: {evaluation.rule}.",
-        highlight=False,
+        f"Success: quality >= {evaluation.quality_bar:g}. Rule: {evaluation.rule}."
     )
     assumed = evaluation.cost_sources["assumed"]
     if assumed:
         console.print(
             f"[yellow]note:[/] {assumed:,} of {sum(evaluation.cost_sources.values()):,} costs are not in the table and "
-            "are the router's own expectation; give cost_usd, or input_tokens and output_tokens, to measure savings",
-            highlight=False,
+            "are the router's own expectation; give cost_usd, or input_tokens and output_tokens, to measure savings"
         )
     if not any(single.cost_usd for single in evaluation.singles):
         console.print(
             "[yellow]note:[/] every cost is 0, so routing can save nothing; if calls are not free, import the table "
-            "with --column cost_usd= to count their tokens at list prices",
-            highlight=False,
+            "with --column cost_usd= to count their tokens at list prices"
         )
     if evaluation.unknown:
         console.print(
             f"[yellow]note:[/] no outcome of {escape(', '.join(evaluation.unknown))} is known on these prompts; what "
-            "stands for it is the router's own expectation",
-            highlight=False,
+            "stands for it is the router's own expectation"
         )
     if evaluation.verdict is not None:
-        console.print(f"[bold]Verdict:[/] {escape(evaluation.verdict.sentence)}.", highlight=False)
+        console.print(f"[bold]Verdict:[/] {escape(evaluation.verdict.sentence)}.")
     _show_models(evaluation, console)
     expected, real = evaluation.expected_cost_usd, evaluation.router.cost_usd
     off = (
@@ -150,13 +144,12 @@ def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
     console.print(
         f"Cost of the chosen models for 1,000 prompts: expected {usd(1000 * expected)}, real {usd(1000 * real)}{off}.",
         style="dim",
-        highlight=False,
     )
     if evaluation.cheaper:
         console.print(f"Cheaper settings, by request, against {escape(evaluation.best_single)}:", style="dim")
     for position, difference in evaluation.cheaper.items():
         said = f"--cost-quality-tradeoff {position:<2} {describe(difference)}"
-        console.print(f"  {said}", style="dim", highlight=False)
+        console.print(f"  {said}", style="dim")
     _show_tradeoffs(evaluation, console)
     if evaluation.by_task:
         _show_tasks(evaluation, console)
@@ -165,18 +158,13 @@ def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
         fresh = evaluation.unseen
         console.print(
             f"[yellow]Without[/] prompts it was trained on, or nearly ({fresh.n_prompts:,} are left): quality "
-            f"{fresh.router.quality:.3f}, {say_saving(fresh.router.saving)}, AUC {_number(fresh.metrics['auc'])}.",
-            highlight=False,
+            f"{fresh.router.quality:.3f}, {say_saving(fresh.router.saving)}, AUC {_number(fresh.metrics['auc'])}."
         )
 
 
 def _show_models(evaluation: "Evaluation", console: "Console") -> None:
-    from rich.table import Table  # noqa: PLC0415
 
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("every prompt to", overflow="fold")
-    for title in ("quality", "success", "$ per 1k", "saves", "share"):
-        table.add_column(title, justify="right")
+    table = figures_table("every prompt to", "quality", "success", "$ per 1k", "saves", "share")
     table.add_row(*_cells(evaluation.router, "the router"), "", "", style="bold green")
     for single in evaluation.singles:
         saving = evaluation.savings[single.label]
@@ -198,20 +186,16 @@ def _show_tradeoffs(evaluation: "Evaluation", console: "Console") -> None:
     for tradeoff in evaluation.tradeoffs:
         quality = f"  {percent(tradeoff.share):>6}"
         if tradeoff.saving is None:
-            console.print(f"{quality}: not at any setting", style="dim", highlight=False)
+            console.print(f"{quality}: not at any setting", style="dim")
         else:
             said = f"{say_saving(tradeoff.saving)}  (--quality-value-usd {tradeoff.quality_value_usd:g})"
-            console.print(f"{quality}: {said}", style="dim", highlight=False)
+            console.print(f"{quality}: {said}", style="dim")
 
 
 def _show_tasks(evaluation: "Evaluation", console: "Console") -> None:
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.markup import escape
 
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("task", overflow="fold")
-    for title in ("prompts", "quality", "the best's", "saves"):
-        table.add_column(title, justify="right")
+    table = figures_table("task", "prompts", "quality", "the best's", "saves")
     largest = sorted(evaluation.by_task.items(), key=lambda item: -item[1][0])
     for task, (n, router, single) in largest[:_TASKS_SHOWN]:
         table.add_row(
@@ -235,28 +219,21 @@ def _show_metrics(evaluation: "Evaluation", console: "Console") -> None:
         )
     ]
     parts.insert(4, f"AIQ gain over single models {metrics['aiq_gain']:+.4f} (null {metrics['aiq_null']:+.4f})")
-    console.print("  ".join(parts), style="dim", highlight=False)
+    console.print("  ".join(parts), style="dim")
 
 
 def show_robustness(robustness: "Robustness", console: "Console") -> None:
     """Print how many decisions changed under rewording, and at what cost."""
-    from rich.table import Table  # noqa: PLC0415
-
     console.print(
         f"[bold]Robustness {robustness.robustness:.3f}[/]: {percent(1 - robustness.robustness)} of the decisions on "
-        f"{robustness.n_prompts:,} prompts flip under rewording; {percent(robustness.chance)} would by chance.",
-        highlight=False,
+        f"{robustness.n_prompts:,} prompts flip under rewording; {percent(robustness.chance)} would by chance."
     )
     if robustness.n_without_text:
         console.print(
             f"[yellow]note:[/] {robustness.n_without_text:,} prompts were logged without their texts, which cannot be "
-            "reworded",
-            highlight=False,
+            "reworded"
         )
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("reworded")
-    for title in ("flips", "costly flips", "quality", "cost"):
-        table.add_column(title, justify="right")
+    table = figures_table("reworded", "flips", "costly flips", "quality", "cost")
     n_rewordings = len(robustness.rewordings)
     for row, flips in enumerate((*robustness.rewordings, *robustness.kinds)):
         table.add_row(
@@ -276,7 +253,7 @@ def show_robustness(robustness: "Robustness", console: "Console") -> None:
 
 
 def _cells(realised: "Realised", label: str) -> tuple[str, str, str, str]:
-    from rich.markup import escape  # noqa: PLC0415
+    from rich.markup import escape
 
     return (
         escape(label),

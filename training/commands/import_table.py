@@ -138,8 +138,8 @@ def command(sources: tuple[str, ...], out: str | None, *, preview: bool, as_json
     command that reads them. data/README.md describes the columns and formats.
     """
     # Imported here so that --help needs no polars.
-    from router_model.training.importing import import_sources, make_options, preview_sources  # noqa: PLC0415
-    from router_model.training.importing.partitions import import_partitions, is_folder  # noqa: PLC0415
+    from router_model.training.importing import import_sources, make_options, preview_sources
+    from router_model.training.importing.partitions import import_partitions, is_folder
 
     chosen = _chosen(**options)
     if preview:
@@ -162,8 +162,8 @@ def command(sources: tuple[str, ...], out: str | None, *, preview: bool, as_json
 
 def _chosen(*, format_name: str, columns: tuple[str, ...], values: tuple[str, ...], **others: Any) -> dict[str, Any]:
     """Return the parameters of `import_sources` for the given options."""
-    from router_model.training.importing.columns import parse_columns  # noqa: PLC0415 as above
-    from router_model.training.importing.reading import parse_words  # noqa: PLC0415
+    from router_model.training.importing.columns import parse_columns
+    from router_model.training.importing.reading import parse_words
 
     return {"format": format_name, "columns": parse_columns(columns), "values": parse_words(values), **others}
 

@@ -8,6 +8,7 @@ import click
 
 from router_model.help_pages import Command
 from router_model.progress import Steps, working
+from router_model.terminal import plain_console
 from router_model.training.distributed.options import TablePath, engine_option
 from router_model.wording import percent
 
@@ -98,12 +99,12 @@ def command(
 
     TABLE is a file, or a folder, a pattern or a URI of several.
     """
-    from router_model.catalog import Catalog  # noqa: PLC0415  (--help stays fast)
-    from router_model.interrupts import after_saving  # noqa: PLC0415
-    from router_model.training.config import read_config  # noqa: PLC0415
-    from router_model.training.table.prices import look_up  # noqa: PLC0415
-    from router_model.training.tracking import track_run  # noqa: PLC0415
-    from router_model.training.train import STEPS, train  # noqa: PLC0415
+    from router_model.catalog import Catalog
+    from router_model.interrupts import after_saving
+    from router_model.training.config import read_config
+    from router_model.training.table.prices import look_up
+    from router_model.training.tracking import track_run
+    from router_model.training.train import STEPS, train
 
     overrides: dict[str, Any] = {
         "encoder": encoder,
@@ -155,33 +156,32 @@ def _dominance(report: "TrainingReport") -> str:
 
 def show_report(report: "TrainingReport", tracked: str) -> None:
     """Print what was learned, how good it is, and where it was recorded."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.markup import escape  # noqa: PLC0415
+    from rich.markup import escape
 
-    from router_model.training.commands.certify import show_certificates  # noqa: PLC0415
-    from router_model.training.commands.evaluate import show_evaluation  # noqa: PLC0415
+    from router_model.training.commands.certify import show_certificates
+    from router_model.training.commands.evaluate import show_evaluation
 
-    console = Console()
+    console = plain_console()
     console.print(
         f"[bold]Learned[/] from {report.n_train:,} prompts and {len(report.models)} models; "
         f"{report.n_calibration:,} set aside for certificates, {report.n_test:,} to measure on."
     )
     trusted = sorted(report.trust.items(), key=lambda item: -item[1])
     said = ", ".join(f"{name.replace('_', ' ')} {percent(share)}" for name, share in trusted if share >= 0.05)  # noqa: PLR2004
-    console.print(f"Prediction rests on: {said}.", highlight=False)
-    console.print(escape(_dominance(report)), highlight=False)
+    console.print(f"Prediction rests on: {said}.")
+    console.print(escape(_dominance(report)))
     if report.near_duplicates.n_groups:
-        console.print(f"{report.near_duplicates}.", highlight=False)
+        console.print(f"{report.near_duplicates}.")
     show_certificates(report.certificates, console)
     if report.held_out is None:
         console.print("No held-out prompts could be measured.")
     else:
         show_evaluation(report.held_out, console)
     for finding in report.findings:
-        console.print(f"[yellow]left out:[/] {escape(str(finding))}", highlight=False)
+        console.print(f"[yellow]left out:[/] {escape(str(finding))}")
     if report.moves is not None and report.moves.is_supported:
-        console.print(f"Against the former router: {escape(str(report.moves))}.", highlight=False)
+        console.print(f"Against the former router: {escape(str(report.moves))}.")
     for warning in report.warnings:
-        console.print(f"[yellow]note:[/] {escape(warning)}", highlight=False)
+        console.print(f"[yellow]note:[/] {escape(warning)}")
     console.print(f"Router saved to [bold]{escape(str(report.artifact))}[/] ({report.content_hash[:19]}…)")
-    console.print(escape(f"Run {tracked}"), highlight=False, soft_wrap=True)  # it may contain a command to copy
+    console.print(escape(f"Run {tracked}"), soft_wrap=True)  # it may contain a command to copy

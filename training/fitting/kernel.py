@@ -25,7 +25,7 @@ from router_model.prediction.kernel import Kernel
 from router_model.prediction.similarity import Vectors, comparer, on_grid
 from router_model.prediction.threads import in_parallel
 from router_model.training.fitting.conjugate_gradients import solve
-from router_model.training.fitting.preconditioner import preconditioner
+from router_model.training.fitting.preconditioner import Sketch, preconditioner
 
 FloatArray = npt.NDArray[np.float32]
 DoubleArray = npt.NDArray[np.float64]
@@ -82,7 +82,13 @@ def compare_all(
 
 
 def fit_weights(
-    matrix: FloatArray, bank: Bank, penalties: Sequence[float], *, sharing: float = 0.0, tolerance: float = _TOLERANCE
+    matrix: FloatArray,
+    bank: Bank,
+    penalties: Sequence[float],
+    *,
+    sharing: float = 0.0,
+    tolerance: float = _TOLERANCE,
+    sketch: Sketch | None = None,
 ) -> FloatArray:
     """Fit the weights of a bank's prompts, float32, shape (n_bank, n_models, n_targets, n_penalties).
 
@@ -91,6 +97,7 @@ def fit_weights(
     matrix : shape (n_bank, n_bank), kernel of the bank's prompts with each other
     penalties : factors of the squared norm of f
     sharing : share of the variance that all models have in common, from 0 to below 1
+    sketch : of the matrix; whoever fits several banks on it makes one for all
     """
     n_penalties, (n_bank, n_models, n_targets) = len(penalties), bank.outcome.shape
     shape = (n_bank, n_models, n_targets * n_penalties)
@@ -113,8 +120,7 @@ def fit_weights(
 
     # One system for each target and penalty: its unknowns are the pairs of prompts and models.
     start = right.reshape(n_bank * n_models, shape[2])
-    found = solve(
-        product, start, tolerance=tolerance, precondition=preconditioner(matrix, root, penalty, sharing)
-    ).reshape(shape)
+    precondition = preconditioner(matrix, root, penalty, sharing, sketch)
+    found = solve(product, start, tolerance=tolerance, precondition=precondition).reshape(shape)
     found *= root
     return np.asarray(between(found).reshape(*bank.outcome.shape, n_penalties), dtype=np.float32)

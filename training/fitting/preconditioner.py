@@ -71,7 +71,9 @@ class Sketch:
         return inside[-1], inside - inside[-1]
 
 
-def preconditioner(matrix: FloatArray, root: FloatArray, penalty: FloatArray, sharing: float) -> Product:
+def preconditioner(
+    matrix: FloatArray, root: FloatArray, penalty: FloatArray, sharing: float, sketch: Sketch | None = None
+) -> Product:
     """Return the product with about the inverse of ``D (K x B) D + penalty``, where D has the roots of the weights.
 
     B says how models share strength (`router_model.training.fitting.kernel`), and pairs without an outcome have the
@@ -83,8 +85,9 @@ def preconditioner(matrix: FloatArray, root: FloatArray, penalty: FloatArray, sh
     root : shape (n_bank, n_models, n_outputs)
     penalty : shape (n_outputs,)
     sharing : from 0 to below 1
+    sketch : of K, if it was made before
     """
-    sketch = Sketch.of(matrix)
+    sketch = sketch or Sketch.of(matrix)
     if np.all(root == 1):
         return _of_all_pairs(sketch, root.shape, penalty, sharing)
     made: list[_SomePairs] = []

@@ -35,6 +35,7 @@ from router_model.spend_curve import SpendCurve
 from router_model.training.fitting.amounts import residual_quantiles, smearing
 from router_model.training.fitting.heads import Design, fit_head
 from router_model.training.fitting.kernel import fit_weights, kernel_matrix
+from router_model.training.fitting.preconditioner import Sketch
 from router_model.training.metrics import mean_auc
 from router_model.training.near_duplicates.sketches import add_sketches
 from router_model.training.new_model.carry_over import CarriedOver, carry_over
@@ -146,11 +147,14 @@ def add_model(
     seen = np.isin(hashes, router.artifact.seen_prompts)
     answers = answers_of(router.artifact.predictor, graded, features, seen=seen, card=card)
     matrix = bank_kernel(router.artifact.predictor.evidence_model)
+    sketch = Sketch.of(matrix)
     prior = _prior(router, card)
     advance(STEPS[1])
-    column, carried = fit_column(router.artifact.predictor, answers, matrix, prior=prior)
+    column, carried = fit_column(router.artifact.predictor, answers, matrix, sketch, prior=prior)
     advance(STEPS[2])
-    p_success, amount_scores = _cross_fitted(router.artifact.predictor, answers, matrix, prior, advance)
+    p_success, amount_scores = _cross_fitted(
+        router.artifact.predictor, answers, matrix, sketch, prior=prior, advance=advance
+    )
     column = replace(
         column,
         amounts=_amounts(router.artifact.predictor, answers, column, amount_scores),
@@ -231,13 +235,14 @@ def graded_prompts(router: Router, outcomes: Outcomes, model: str) -> Outcomes:
 
 
 def fit_column(
-    predictor: Predictor, answers: Answers, matrix: FloatArray, *, prior: Level | None = None
+    predictor: Predictor, answers: Answers, matrix: FloatArray, sketch: Sketch, *, prior: Level | None = None
 ) -> tuple[ModelColumn, list[CarriedOver]]:
     """Fit the new model's arrays from answers to some prompts, except the spread of amounts and the input tokens.
 
     Parameters
     ----------
     matrix : kernel of the bank's prompts with each other, see `bank_kernel`
+    sketch : of the matrix
     prior : what is known of its mean quality beside the answers
 
     Returns
@@ -273,7 +278,7 @@ def fit_column(
     heads = {label: _head(model, label, bank, answers, mean_log) for label in ("embedding", "bag")}
     amounts = _mean_amounts(predictor, dict(zip(learned_amounts(predictor), mean_log, strict=True)))
     intercept = np.zeros((1, len(predictor.grid)), dtype=np.float32)
-    weights = fit_weights(matrix, bank, model.kernel.penalties)
+    weights = fit_weights(matrix, bank, model.kernel.penalties, sketch=sketch)
     return ModelColumn(heads["embedding"], heads["bag"], bank, weights, amounts, 1.0, intercept), carried
 
 
@@ -361,6 +366,8 @@ def _cross_fitted(
     predictor: Predictor,
     answers: Answers,
     matrix: FloatArray,
+    sketch: Sketch,
+    *,
     prior: Level | None,
     advance: Callable[[str], None],
 ) -> tuple[Float64Array, dict[str, Float64Array]]:
@@ -378,7 +385,7 @@ def _cross_fitted(
     logs = {name: np.empty(len(answers)) for name in learned_amounts(predictor)}
     for fold in range(_N_FOLDS):
         inside = np.flatnonzero(folds == fold)
-        column, _ = fit_column(predictor, answers.take(np.flatnonzero(folds != fold)), matrix, prior=prior)
+        column, _ = fit_column(predictor, answers.take(np.flatnonzero(folds != fold)), matrix, sketch, prior=prior)
         extended = with_column(predictor, "new", column)
         expected = expected_outcomes(extended, answers.features.take(inside))[:, -1]
         p_success[inside] = expected[:, : len(predictor.grid)]

@@ -61,7 +61,6 @@ class Sessions:
         self._pending: set[asyncio.Task[SessionRecord | None]] = set()
         self._misses: OrderedDict[str, float] = OrderedDict()
         self._failures = self._timeouts = 0
-        self._is_open = False
 
     @property
     def counts(self) -> dict[str, int]:
@@ -70,9 +69,8 @@ class Sessions:
         return counts | ({} if self._store is None else self._store.counts)
 
     async def start(self) -> None:
-        """Start the store, once: several engines may have the same sessions."""
-        if self._store is not None and not self._is_open:
-            self._is_open = True
+        """Start the store."""
+        if self._store is not None:
             await self._store.start()
 
     async def close(self) -> None:

@@ -5,7 +5,8 @@ import logging
 import httpx2
 import pytest
 from canary import PASSWORD, PROVIDER_KEY, QUERY_TOKEN, Canaries
-from guarded_app import guarded_app, live, settings_of
+from guarded_app import guarded_app, settings_of
+from http_thread import live
 
 from router_model.serving.access.authentication import Access
 from router_model.serving.access.start import check_access

@@ -1,4 +1,4 @@
-"""Every kind of store, each test with an empty one."""
+"""What is in a store of any kind."""
 
 import asyncio
 
@@ -8,14 +8,6 @@ from router_model.serving.decision_log.opening import open_store
 from router_model.serving.decision_log.rows import FIELDS, Kind, record_of
 from router_model.serving.decision_log.segments import rows_of, scan
 from router_model.serving.decision_log.store import Period
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "parquet"])
-def log_url(request, tmp_path):
-    """URL of an empty log."""
-    if request.param == "postgresql":
-        return request.getfixturevalue("new_database")()
-    return f"sqlite+aiosqlite:///{tmp_path}/log.db" if request.param == "sqlite" else f"parquet:{tmp_path}/log"
 
 
 @pytest.fixture

@@ -29,13 +29,6 @@ NOW = BEGAN + timedelta(hours=2, minutes=20)
 """The hours of `BEGAN` and the next one are over for more than a quarter of an hour, the third one is not."""
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def log_url(request, tmp_path):
-    if request.param == "postgresql":
-        return request.getfixturevalue("new_database")()
-    return f"sqlite+aiosqlite:///{tmp_path}/log.db"
-
-
 async def rolled(store):
     """Sum up all hours; return how many."""
     n = 0
@@ -84,8 +77,8 @@ def test_summary_worked_by_hand():
     assert found[ALL]["n_called"] == 2
 
 
-async def test_hours_are_summed_up_once_and_say_what_their_records_do(log_url):
-    async with opened(log_url) as store:
+async def test_hours_are_summed_up_once_and_say_what_their_records_do(database_url):
+    async with opened(database_url) as store:
         await put(store, *(one(n) for n in (0, 10, HOUR_S, 2 * HOUR_S) for one in (decision, attempt, feedback)))
         before = await total(store)
         n_hours, again = await rolled(store), await rolled(store)
@@ -99,8 +92,8 @@ async def test_hours_are_summed_up_once_and_say_what_their_records_do(log_url):
     assert other == ({}, 0)
 
 
-async def test_half_days_of_a_month_are_kept_until_an_hour_is_summed_up_again(log_url):
-    async with opened(log_url) as store:
+async def test_half_days_of_a_month_are_kept_until_an_hour_is_summed_up_again(database_url):
+    async with opened(database_url) as store:
 
         def month():
             return store.reader.summaries(NOW - timedelta(days=30), now=NOW)
@@ -119,9 +112,9 @@ async def test_half_days_of_a_month_are_kept_until_an_hour_is_summed_up_again(lo
     assert {begin.hour % 12 for begin, _ in last.parts if begin < NOW - timedelta(hours=3)} <= {0}
 
 
-async def test_reports_of_calls_that_were_measured_do_not_count_again(log_url):
+async def test_reports_of_calls_that_were_measured_do_not_count_again(database_url):
     """An hour later a gateway reports one call by its answer and one by its decision; a third was not made here."""
-    async with opened(log_url) as store:
+    async with opened(database_url) as store:
         reports = [
             attempt(100, attempt_id="r0", decision_id=None, response_id="resp_0", cost_usd=1.0, authority="own"),
             attempt(101, attempt_id="r1", decision_id=decision(10).decision_id, response_id=None, authority="own"),
@@ -137,8 +130,8 @@ async def test_reports_of_calls_that_were_measured_do_not_count_again(log_url):
     assert tree["spend"]["k1"]["small"]["usd"] == pytest.approx(0.006)
 
 
-async def test_late_and_deleted_records_have_their_hour_summed_up_again(log_url):
-    async with opened(log_url) as store:
+async def test_late_and_deleted_records_have_their_hour_summed_up_again(database_url):
+    async with opened(database_url) as store:
         await put(store, decision(0), decision(1, user_id="gone"), decision(HOUR_S))
         await rolled(store)
         await put(store, decision(2))
@@ -156,9 +149,9 @@ async def test_late_and_deleted_records_have_their_hour_summed_up_again(log_url)
     assert tree["n_decisions"] == 1
 
 
-async def test_deleting_a_person_forgets_the_hours_of_later_judgements_too(log_url):
+async def test_deleting_a_person_forgets_the_hours_of_later_judgements_too(database_url):
     """The decision is of the first hour, and what was said of it of the second, which has nothing else."""
-    async with opened(log_url) as store:
+    async with opened(database_url) as store:
         later = BEGAN + timedelta(hours=1, minutes=1)
         await put(store, decision(0, user_id="gone"), attempt(0, created_at=later), feedback(0, created_at=later))
         await put(store, decision(1, user_id="stays"))
@@ -172,9 +165,9 @@ async def test_deleting_a_person_forgets_the_hours_of_later_judgements_too(log_u
     assert after.keys().isdisjoint({"n_calls", "judged"})
 
 
-async def test_hours_before_the_first_record_are_not_missing(log_url):
+async def test_hours_before_the_first_record_are_not_missing(database_url):
     """A log of two hours has a month without records before it, which nobody has to wait for."""
-    async with opened(log_url) as store:
+    async with opened(database_url) as store:
         empty = await store.reader.summaries(NOW - timedelta(days=30), now=NOW)
         await put(store, decision(0), decision(HOUR_S))
         young = await store.reader.summaries(NOW - timedelta(days=30), now=NOW)
@@ -191,8 +184,8 @@ def test_hour_that_another_machine_may_sum_up_at_any_moment_counts_as_late():
     assert rolled_hours.late_hours(batch, BEGAN + rolled_hours.HOUR) == set()
 
 
-async def test_records_that_come_while_an_hour_is_summed_up_are_not_missed(log_url):
-    async with opened(log_url) as store:
+async def test_records_that_come_while_an_hour_is_summed_up_are_not_missed(database_url):
+    async with opened(database_url) as store:
         await put(store, decision(0))
         async with store.writing() as connection:
             claimed = await rolled_hours.claim(connection, BEGAN)
@@ -266,7 +259,7 @@ async def test_minute_that_is_still_filling_is_read_again(tmp_path):
         assert counts == [1, 1, 3]
 
 
-def test_search_goes_from_the_newest_to_the_oldest_and_skips_none(log_url):
+def test_search_goes_from_the_newest_to_the_oldest_and_skips_none(database_url):
     """Several decisions have the same time, so the place in the list is a time and an id."""
     times = [BEGAN + timedelta(seconds=n // 3) for n in range(10)]
     records = [decision(n, created_at=time) for n, time in enumerate(times)]
@@ -281,10 +274,10 @@ def test_search_goes_from_the_newest_to_the_oldest_and_skips_none(log_url):
             if place is None:
                 return found
 
-    assert asked(log_url, question) == [f"dec_{n:032x}" for n in reversed(range(10))]
+    assert asked(database_url, question) == [f"dec_{n:032x}" for n in reversed(range(10))]
 
 
-def test_search_by_each_filter(log_url):
+def test_search_by_each_filter(database_url):
     plain = '[{"role":"user","content":"50% of _all_ Prompts"}]'
     records = (
         decision(0, messages=plain), decision(1, model="large", reason="explored", explored=True, key_id="k2"),
@@ -302,7 +295,7 @@ def test_search_by_each_filter(log_url):
         found = {name: await store.reader.find(one, None, 10) for name, one in wanted.items()}
         return {name: [int(row["decision_id"][4:], 16) for row in page.rows] for name, page in found.items()}
 
-    assert asked(log_url, question) == {
+    assert asked(database_url, question) == {
         "text": [0], "wildcard": [], "model": [1], "key": [1], "reason": [1], "session": [2], "since": [2],
         "until": [0], "answered": [0], "failed": [1], "uncalled": [2], "judged": [0], "explored": [1], "degraded": [2],
     }  # fmt: skip
@@ -320,8 +313,8 @@ async def test_search_that_looks_at_too_many_says_where_it_stopped(tmp_path, mon
     assert (second.next, second.is_cut) == (None, False)
 
 
-async def test_decision_comes_with_its_calls_and_judgements(log_url):
-    async with opened(log_url) as store:
+async def test_decision_comes_with_its_calls_and_judgements(database_url):
+    async with opened(database_url) as store:
         await put(store, decision(0), attempt(0), attempt(1), feedback(0), feedback(1))
         calls, judgements = await store.reader.belonging("dec_" + 32 * "0")
     assert [call["attempt_id"] for call in calls] == ["att_0"]
@@ -336,17 +329,17 @@ def test_candidates_without_predictions_are_not_compared():
     assert "compared" not in tree
 
 
-async def test_decisions_of_one_router_are_found(log_url):
-    async with opened(log_url) as store:
+async def test_decisions_of_one_router_are_found(database_url):
+    async with opened(database_url) as store:
         await put(store, decision(0), decision(1, router="default"), decision(2, router="code"))
         names = ("default", "code", None)
         assert [len((await store.reader.find(Wanted(router=name), None, 9)).rows) for name in names] == [2, 1, 3]
 
 
-def test_what_was_judged_lately_is_of_one_router_and_its_artifact(log_url):
+def test_what_was_judged_lately_is_of_one_router_and_its_artifact(database_url):
     """The limit of one report leaves neither out: it is of the router's own reports."""
     records = [decision(0), decision(1, router="code"), decision(2, router="code", artifact="sha256:other")]
-    written(log_url, *records, *(feedback(n, 1.0) for n in range(3)))
+    written(database_url, *records, *(feedback(n, 1.0) for n in range(3)))
     for router, n in (("default", 0), ("code", 1)):
-        lately = judged_lately(log_url, artifact="sha256:abc", since=BEGAN - DAY, most=1, router=router)
+        lately = judged_lately(database_url, artifact="sha256:abc", since=BEGAN - DAY, most=1, router=router)
         assert lately.calls["decision_id"].to_list() == [decision(n).decision_id]

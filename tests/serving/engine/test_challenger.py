@@ -11,6 +11,7 @@ from random import Random
 import pytest
 from scipy.stats import chisquare
 from simulated_world import POEM, SUM
+from waiting import until
 
 from router_model import RequestError
 from router_model.saved.artifact import read_manifest
@@ -18,15 +19,9 @@ from router_model.saved.place import Mode, Place
 from router_model.serving.engine.challenger import position_of_session
 from router_model.serving.engine.shadow import MOST_WAITING
 
+pytestmark = pytest.mark.usefixtures("untried")
+
 CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "f"}}]}
-
-
-@pytest.fixture(autouse=True)
-def quickly_loaded(monkeypatch):
-    """Nothing is tried in another process, which takes seconds: `test_trial` has that."""
-    monkeypatch.setattr(
-        "router_model.serving.engine.loading.try_artifact", lambda folder, **_: read_manifest(folder)["content_hash"]
-    )
 
 
 @pytest.fixture(scope="module")
@@ -265,30 +260,19 @@ async def test_a_challenger_that_fails_costs_no_request(contest, query, fault):
         free.set()
 
 
-async def test_a_service_follows_the_pointer_and_outlives_a_damaged_one(bench, query, place, valued, until):
+async def test_a_service_follows_the_pointer_and_outlives_a_damaged_one(bench, query, place, valued):
     async with bench(artifact=place.folder / "current", reload_every_s=0.01) as b:
         assert b.engine.status["challenger"] is None
         pointer = place.challenge(valued["cheap"], Mode.CANARY, 1.0)
-
-        async def is_loaded():
-            return b.engine.challenging.contender is not None
-
-        async def is_gone():
-            return b.engine.challenging.contender is None
-
-        await until(is_loaded)
+        await until(lambda: b.engine.challenging.contender is not None)
         assert (await b.engine.decide(query(POEM))).model == "small"
         (place.folder / "challenger").write_text("{")
-        await until(is_gone)
+        await until(lambda: b.engine.challenging.contender is None)
         assert "is damaged" in b.engine.status["challenger"]["refused"]
         place.challenge(valued["cheap"], Mode.CANARY, 0.5)
-        await until(is_loaded)
+        await until(lambda: b.engine.challenging.contender is not None)
         (place.folder / pointer.router / "arrays.safetensors").write_bytes(b"short")
-        await until(is_gone)
+        await until(lambda: b.engine.challenging.contender is None)
         assert (await b.engine.decide(query(POEM))).model == "large"
         place.stop_challenge()
-
-        async def is_forgotten():
-            return b.engine.status["challenger"] is None
-
-        await until(is_forgotten)
+        await until(lambda: b.engine.status["challenger"] is None)

@@ -5,6 +5,7 @@ import threading
 from dataclasses import replace
 
 from simulated_world import CATALOG, SUM
+from waiting import until
 
 from router_model.serving.engine.read_query import ReadQuery
 
@@ -22,7 +23,7 @@ def of_lanes():
     return {thread for thread in threading.enumerate() if thread.name.startswith("router")}
 
 
-async def test_a_predictor_that_hangs_costs_a_deadline_once_and_is_asked_again_later(bench, query, until):
+async def test_a_predictor_that_hangs_costs_a_deadline_once_and_is_asked_again_later(bench, query):
     free = threading.Event()
     async with bench(decision_deadline_s=0.05) as b:
         router = b.engine.router
@@ -45,7 +46,7 @@ async def test_a_predictor_that_hangs_costs_a_deadline_once_and_is_asked_again_l
         assert not b.engine.status["breaker_open"]
 
 
-async def test_a_new_router_gets_a_thread_of_its_own_where_the_old_ones_hangs(bench, query, until, tmp_path):
+async def test_a_new_router_gets_a_thread_of_its_own_where_the_old_ones_hangs(bench, query, tmp_path):
     """The settings' catalog changes, so that the same artifact is another policy."""
     free, catalog = threading.Event(), tmp_path / "catalog.toml"
     catalog.write_text(CATALOG)

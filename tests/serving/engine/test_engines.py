@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from memory_log import MemoryLog
 from simulated_world import SUM
+from waiting import until
 
 from router_model.catalog import FROM_BILLS_ALONE, ModelCard
 from router_model.errors import ArtifactError
@@ -63,7 +64,7 @@ async def test_each_router_decides_and_is_loaded_anew_alone_and_equal_encoders_a
         assert engines["code"].router.encoder is engines["support"].router.encoder
 
 
-async def test_a_router_that_cannot_be_loaded_keeps_none_of_the_others_back(trained, tmp_path, until):
+async def test_a_router_that_cannot_be_loaded_keeps_none_of_the_others_back(trained, tmp_path):
     gone = tmp_path / "code"
     async with opened(f"support={trained.path}", f"code={gone}", reload_every_s=0.05) as (engines, _):
         assert (engines.ready, engines.unready) == (True, ["code"])
@@ -74,11 +75,7 @@ async def test_a_router_that_cannot_be_loaded_keeps_none_of_the_others_back(trai
         assert isinstance(first, NotReadyError)
         assert second.predicted
         shutil.copytree(trained.path, gone)
-
-        async def loaded():
-            return engines.unready == []
-
-        await until(loaded)
+        await until(lambda: engines.unready == [])
         assert (await engines.decide(asking("code"))).predicted
     async with opened(f"support={trained.path}", f"code={tmp_path / 'x'}", default_plan=("spare",)) as (engines, _):
         assert (await engines.decide(asking("code"))).model == "spare"
@@ -168,7 +165,7 @@ async def test_all_challengers_are_waited_for_under_one_deadline_and_batches_are
             self.task = asyncio.create_task(asyncio.Event().wait())
             return self.task
 
-        async def watch(self):
+        def watch(self):
             self.watched = True
 
         async def decide_batch(self, queries):

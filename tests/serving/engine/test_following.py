@@ -4,20 +4,18 @@ import asyncio
 import sqlite3
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
-from typing import Any
 
 import numpy as np
 import pytest
+from one_engine import Bench, Clock, one_engine
 from simulated_world import CATALOG, POEM, SUM
 
 from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log_records import ANY, OWN, AttemptRecord, FeedbackRecord
 from router_model.serving.decision_log.opening import open_log
-from router_model.serving.engine.engine import Engine
 from router_model.serving.engine.following import (
     ALARM,
     Judged,
@@ -29,25 +27,6 @@ from router_model.serving.engine.following import (
 )
 
 HALF = 0.5
-
-
-@dataclass
-class Clock:
-    """Time that passes when told."""
-
-    now: float = 1_790_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Bench:
-    """An engine with its log."""
-
-    engine: Engine
-    log: Any
-    clock: Clock
 
 
 def judged(*grades, predicted=HALF, judge=None):
@@ -128,13 +107,11 @@ def following(trained, tmp_path):
             **{"log": f"sqlite:///{tmp_path / 'log.db'}", "follow_levels": 1.5, "follow_every_s": 3600.0} | changes,
         )
         log, clock = open_log(settings), Clock()
-        engine = Engine.open(settings, log=log, clock=clock, rng=rng)
         await log.start()
-        await engine.start()
         try:
-            yield Bench(engine, log, clock)
+            async with one_engine(settings, log=log, clock=clock, rng=rng) as engine:
+                yield Bench(engine, log, clock)
         finally:
-            await engine.close()
             await log.close(10)
 
     return opened
@@ -211,10 +188,8 @@ async def test_levels_stay_as_trained_by_default_and_by_one_keys_word(following,
         assert (b.engine.status["levels"] is not None) is follows
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-async def test_feedback_by_the_answers_id_counts_for_the_model_that_answered(following, query, database, request):
-    log = {} if database == "sqlite" else {"log": request.getfixturevalue("new_database")()}
-    async with following(**log) as b:
+async def test_feedback_by_the_answers_id_counts_for_the_model_that_answered(following, query, database_url):
+    async with following(log=database_url) as b:
         for i in range(20):
             routed = await b.engine.decide(query(SUM, target_success=0.6))
             told = {"key_id": "admin", "authority": ANY, "status": 200, "response_id": f"r{i}"}

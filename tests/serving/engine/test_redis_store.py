@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from simulated_world import SUM
+from waiting import until
 
 from router_model.serving.decision_log.log_records import SessionRecord
 from router_model.serving.decision_log.session_keys import session_key
@@ -70,7 +71,7 @@ def sessions_of(port):
     return store, Sessions(memory, store, clock=lambda: NOW, patience_s=5.0)
 
 
-async def test_workers_share_sessions(port, tmp_path, until):
+async def test_workers_share_sessions(port, tmp_path):
     with redis_server(port, tmp_path):
         (store, one), (_, other) = sessions_of(port), sessions_of(port)
         await one.start()
@@ -94,7 +95,7 @@ async def test_workers_share_sessions(port, tmp_path, until):
         await other.close()
 
 
-async def test_a_corrupt_value_is_ignored_counted_and_overwritten(port, tmp_path, until):
+async def test_a_corrupt_value_is_ignored_counted_and_overwritten(port, tmp_path):
     with redis_server(port, tmp_path):
         store, sessions = sessions_of(port)
         await sessions.start()
@@ -124,14 +125,14 @@ async def test_what_waits_is_written_on_closing(port, tmp_path):
         assert store.counts == {"store_corrupt": 0, "store_dropped": 0}
 
 
-async def test_decisions_go_on_when_redis_is_killed_and_comes_back(bench, query, until, port, tmp_path):
+async def test_decisions_go_on_when_redis_is_killed_and_comes_back(bench, query, port, tmp_path):
     url = f"redis://127.0.0.1:{port}/0"
     async with bench(session_store=url) as one, bench(session_store=url) as other:
         with redis_server(port, tmp_path) as server:
             await one.engine.decide(query(TURNS[:1], target_success=0.6))
 
             async def is_written():
-                return await one.engine._sessions._store._redis.dbsize() == 1
+                return await one.engine.conversations.sessions._store._redis.dbsize() == 1
 
             await until(is_written)
             found = await other.engine.decide(query(TURNS, target_success=0.6))
@@ -153,7 +154,7 @@ async def test_decisions_go_on_when_redis_is_killed_and_comes_back(bench, query,
                 await one.engine.decide(query(TURNS[:1], session_id="back", target_success=0.6))
                 await asyncio.sleep(0.05)
                 key = session_key(query(TURNS).key_id, "back")
-                return await other.engine._sessions._store.read(key) is not None
+                return await other.engine.conversations.sessions._store.read(key) is not None
 
             await until(shared)
 

@@ -5,11 +5,14 @@ from dataclasses import replace
 
 import pytest
 from simulated_world import CATALOG, POEM, SUM
+from waiting import until
 
 from router_model import ArtifactError, Router
 from router_model.policy import OperatingPoint
-from router_model.saved.artifact import read_manifest, save_artifact
+from router_model.saved.artifact import save_artifact
 from router_model.serving.common.service_errors import ReloadRefusedError
+
+pytestmark = pytest.mark.usefixtures("untried")
 
 
 @pytest.fixture(scope="session")
@@ -50,14 +53,6 @@ def damaged(folder, kind):
     return bad
 
 
-@pytest.fixture(autouse=True)
-def untried(monkeypatch):
-    """Artifacts are not tried in another process, which takes seconds: `test_trial` has that."""
-    monkeypatch.setattr(
-        "router_model.serving.engine.loading.try_artifact", lambda folder, **_: read_manifest(folder)["content_hash"]
-    )
-
-
 async def test_a_changed_pointer_is_served(bench, query, pointer, other):
     """With a success worth nothing the cheapest model is chosen, for a poem, too."""
     async with bench(artifact=pointer) as b:
@@ -72,15 +67,11 @@ async def test_a_changed_pointer_is_served(bench, query, pointer, other):
         assert not (await b.engine.reload()).changed
 
 
-async def test_the_watch_finds_a_new_artifact_by_itself(bench, until, pointer, other):
+async def test_the_watch_finds_a_new_artifact_by_itself(bench, pointer, other):
     async with bench(artifact=pointer, reload_every_s=0.01) as b:
         before = b.engine.policy_version
         point(pointer, other)
-
-        async def has_changed():
-            return b.engine.policy_version != before
-
-        await until(has_changed)
+        await until(lambda: b.engine.policy_version != before)
         assert b.engine.status["swaps"] == 2
 
 
@@ -185,7 +176,7 @@ async def test_without_an_artifact_the_service_does_not_start(bench, tmp_path):
             pass
 
 
-async def test_with_a_default_plan_it_starts_degraded_and_keeps_trying(bench, query, until, pointer):
+async def test_with_a_default_plan_it_starts_degraded_and_keeps_trying(bench, query, pointer):
     path = pointer.with_name("later")
     async with bench(artifact=path, default_plan=["large", "small"], reload_every_s=0.01) as b:
         assert not b.engine.ready
@@ -194,11 +185,7 @@ async def test_with_a_default_plan_it_starts_degraded_and_keeps_trying(bench, qu
             assert (one.degraded_by, one.artifact, one.quality_bar) == ("no_router", "", 0.5)
             assert [step.model for step in one.plan] == ["large", "small"]
         path.symlink_to("good")
-
-        async def is_ready():
-            return b.engine.ready
-
-        await until(is_ready)
+        await until(lambda: b.engine.ready)
         assert not (await b.engine.decide(query(SUM))).degraded
 
 

@@ -236,7 +236,7 @@ async def test_a_clock_in_the_system_prompt_does_not_lose_the_conversation(bench
         first = await b.engine.decide(query(at(0, TURNS[0]), **cheap))
         unknown = await b.engine.decide(query(at(1, POEM, ASKED, READ), **cheap))
         b.clock.now += 60
-        b.engine.heard(first, MARK, key_id="key", user_id=None)
+        b.engine.conversations.heard(first, MARK, key_id="key", user_id=None)
         loop = await b.engine.decide(query(at(2, POEM, ASKED, READ), **cheap))
         assert (first.model, unknown.model) == ("small", "large")
         assert (loop.model, loop.reason, loop.session_id) == ("small", "session", first.session_id)
@@ -257,7 +257,7 @@ async def test_two_conversations_that_were_answered_in_the_same_words_stay_two(b
         poems = await b.engine.decide(query([POEM], **cheap))
         for routed in (sums, poems):
             b.clock.now += 1
-            b.engine.heard(routed, marks_of([refusal])[0], key_id="key", user_id=None)
+            b.engine.conversations.heard(routed, marks_of([refusal])[0], key_id="key", user_id=None)
         again = await b.engine.decide(query([TURNS[0], refusal, {"role": "user", "content": "ok"}], **cheap))
         assert sums.session_id != poems.session_id
         assert again.session_id == sums.session_id

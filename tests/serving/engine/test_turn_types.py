@@ -61,8 +61,8 @@ async def test_a_background_call_is_routed_by_itself_and_leaves_the_session_alon
         await b.engine.decide(query(**named))
         aside = await b.engine.decide(query(**background, **named))
         assert (aside.model, aside.reason == "session", aside.session_id) == ("large", False, "s")
-        b.engine.answered(aside, "coder", key_id="key", session_id="s")
-        b.engine.heard(aside, "call:8f0a2b1c", key_id="key", user_id=None)
+        b.engine.conversations.answered(aside, "coder", key_id="key", session_id="s")
+        b.engine.conversations.heard(aside, "call:8f0a2b1c", key_id="key", user_id=None)
         loop = await b.engine.decide(query([POEM, *LOOP, user("Two minutes are left.")], **named))
         assert (loop.model, loop.reason) == ("small", "session")
         assert b.engine.status["sessions"]["in_memory"] == 1

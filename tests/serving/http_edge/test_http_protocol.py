@@ -1,10 +1,9 @@
 """The guard behind uvicorn, as bytes on a connection."""
 
-import socket
-
 import httpx2
 import pytest
-from guarded_app import insecure_app, live, settings_of
+from guarded_app import insecure_app, settings_of
+from http_thread import live, talk
 
 from router_model.serving.http_edge.http_protocol import HeadLimitedProtocol
 
@@ -27,17 +26,6 @@ def port():
 def impatient():
     with live(insecure_app(settings_of(body_deadline_s=0.2)), http=Impatient) as port:
         yield port
-
-
-def talk(port, *parts):
-    """Send the parts, and return all that comes back until the server closes the connection."""
-    answer = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        for part in parts:
-            connection.sendall(part)
-        while received := connection.recv(65536):
-            answer += received
-    return answer
 
 
 def post(port, *lines, target=b"/v1/route", version=b"1.1", body=b"{}"):
@@ -134,11 +122,8 @@ def test_a_second_head_that_never_ends_is_hung_up_on(impatient):
 
 
 def test_headers_without_end_are_not_collected(impatient):
-    try:
-        answer = talk(impatient, b"GET /healthz HTTP/1.1\r\n" + HOST, *[b"X-A: " + b"a" * 1000 + b"\r\n"] * 500)
-    except ConnectionError:
-        return  # closed while it was being sent
-    assert answer.startswith(b"HTTP/1.1 400 ")
+    answer = talk(impatient, b"GET /healthz HTTP/1.1\r\n" + HOST, *[b"X-A: " + b"a" * 1000 + b"\r\n"] * 500)
+    assert answer[:13] in (b"", b"HTTP/1.1 400 ")  # nothing: closed while it was being sent
 
 
 def test_a_connection_that_is_kept_serves_many_requests(port):

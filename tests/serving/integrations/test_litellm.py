@@ -10,7 +10,7 @@ from documents import blocks
 from litellm_proxy import MASTER_KEY, litellm_proxy
 from processes import eventually
 from relay import relay
-from running_service import running_service
+from system import system
 
 pytestmark = pytest.mark.slow  # installs LiteLLM on first use
 
@@ -155,7 +155,7 @@ def test_auto_router_takes_the_tier_of_a_decision(trained, provider, tmp_path):
     (aliases,), (entry,) = blocks("toml", section), blocks("yaml", section)
     (tmp_path / "tiers.toml").write_text(aliases)
     settings = entry.removeprefix("model_list:\n") + "general_settings:\n"
-    with running_service(tmp_path, trained.path, ROUTER_PROVIDERS=str(tmp_path / "tiers.toml")) as service:
+    with system(tmp_path / "service", trained.path, providers=tmp_path / "tiers.toml", log_flush_s=0.05) as service:
         environment = {"ROUTER_URL": service.url, "ROUTER_API_KEY": service.key}
         proxied = litellm_proxy(
             tmp_path, "true", provider=provider.url, models=MODELS, settings=settings, **environment

@@ -59,6 +59,20 @@ def saying(*answers: bytes) -> Callable:
     return serve
 
 
+def once(said: bytes, *, stays: bool = False, heard: list | None = None) -> Callable:
+    """Answer one request of a connection, and then close it, unless it `stays`; put the request into `heard`."""
+
+    async def serve(connection: Connection) -> None:
+        request = await connection.request()
+        if heard is not None:
+            heard.append(request)
+        await connection.say(said)
+        if stays:
+            await connection.wait_until_left()
+
+    return serve
+
+
 async def ask_once(*answers: bytes) -> tuple[int, bytes]:
     async with playing(saying(*answers)) as (transport, server):
         return await ask(transport, server.url)
@@ -70,11 +84,7 @@ async def ask_once(*answers: bytes) -> tuple[int, bytes]:
 async def test_request_arrives_as_it_is_given():
     heard = []
 
-    async def serve(connection):
-        heard.append(await connection.request())
-        await connection.say(answer())
-
-    async with playing(serve) as (transport, server):
+    async with playing(once(answer(), heard=heard)) as (transport, server):
         response = await transport.send(
             HttpRequest(f"{server.url}/v1/models/a%2Fb:go?alt=sse", {"authorization": "Bearer k"}, b'{"a": 1}')
         )
@@ -133,11 +143,7 @@ async def test_long_body_is_sent_whole():
 
 
 async def test_body_without_length_ends_with_the_connection():
-    async def serve(connection):
-        await connection.request()
-        await connection.say(b"HTTP/1.1 200 OK\r\n\r\nuntil the end")
-
-    async with playing(serve) as (transport, server):
+    async with playing(once(b"HTTP/1.1 200 OK\r\n\r\nuntil the end")) as (transport, server):
         assert await ask(transport, server.url) == (200, b"until the end")
 
 
@@ -193,11 +199,7 @@ async def test_configured_proxy_is_asked():
 async def test_headers_of_the_connection_are_not_the_callers(name):
     heard = []
 
-    async def serve(connection):
-        heard.append(await connection.request())
-        await connection.say(answer(b"ok"))
-
-    async with playing(serve) as (transport, server):
+    async with playing(once(answer(b"ok"), heard=heard)) as (transport, server):
         response = await transport.send(HttpRequest(server.url, {name: "chunked"}, b"{}"))
         await response.close()
     assert heard[0][1] == b"{}"
@@ -237,11 +239,7 @@ async def test_header_that_would_be_two_is_refused():
     ids=["length too long", "no last chunk", "within a chunk"],
 )
 async def test_body_that_ends_early_is_a_broken_connection(said):
-    async def serve(connection):
-        await connection.request()
-        await connection.say(said)
-
-    async with playing(serve) as (transport, server):
+    async with playing(once(said)) as (transport, server):
         with pytest.raises(UpstreamFailure, match="the connection broke in the middle of the answer") as caught:
             await ask(transport, server.url)
     assert (caught.value.kind, caught.value.status) == (FailureKind.CONNECTION, 200)
@@ -295,11 +293,7 @@ async def test_head_that_is_no_answer_is_malformed(said):
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\ncontent-le"], ids=["silent", "within the head"])
 async def test_connection_that_breaks_before_an_answer_is_said_and_not_asked_again(said):
-    async def serve(connection):
-        await connection.request()
-        await connection.say(said)
-
-    async with playing(serve) as (transport, server):
+    async with playing(once(said)) as (transport, server):
         with pytest.raises(UpstreamFailure, match="the connection broke before an answer") as caught:
             await ask(transport, server.url)
         assert (caught.value.kind, len(server.connections)) == (FailureKind.CONNECTION, 1)
@@ -351,11 +345,7 @@ async def test_handshake_that_never_ends_is_bounded():
 async def test_key_is_in_no_failure(said):
     """Not in what is printed of it either, with all that caused it."""
 
-    async def serve(connection):
-        await connection.request()
-        await connection.say(said)
-
-    async with playing(serve) as (transport, server):
+    async with playing(once(said)) as (transport, server):
         with pytest.raises(UpstreamFailure, match="127.0.0.1") as caught:
             await transport.send(request(server.url, authorization="Bearer sk-canary"))
     chain, failure = [], caught.value
@@ -366,11 +356,7 @@ async def test_key_is_in_no_failure(said):
 
 
 async def test_proxy_that_refuses_is_said():
-    async def serve(connection):
-        await connection.request()
-        await connection.say(answer(b"", status="407 Proxy Authentication Required"))
-
-    async with playing(serve) as (_, server):
+    async with playing(once(answer(b"", status="407 Proxy Authentication Required"))) as (_, server):
         transport = AiohttpTransport(Connecting(proxy_url=server.url))
         with pytest.raises(UpstreamFailure, match="models.invalid: the proxy answered 407") as caught:
             await ask(transport, "https://models.invalid")
@@ -459,11 +445,7 @@ async def test_kept_connection_that_breaks_at_work_is_not_asked_again(monkeypatc
 
 
 async def test_connection_that_was_closed_while_idle_is_not_used():
-    async def serve(connection):
-        await connection.request()
-        await connection.say(answer(b"ok"))
-
-    async with playing(serve) as (transport, server):
+    async with playing(once(answer(b"ok"))) as (transport, server):
         for _ in range(2):
             assert (await ask(transport, server.url))[0] == 200
             await asyncio.sleep(0.05)
@@ -471,17 +453,12 @@ async def test_connection_that_was_closed_while_idle_is_not_used():
 
 
 async def test_response_that_is_not_read_to_its_end_ends_its_connection():
-    async def serve(connection):
-        await connection.request()
-        await connection.say(chunked(b"data: 1\n\n")[:-5])
-        await connection.wait_until_left()
-
     async def first(pieces):
         async for piece in pieces:
             yield piece
             return
 
-    async with playing(serve) as (transport, server):
+    async with playing(once(chunked(b"data: 1\n\n")[:-5], stays=True)) as (transport, server):
         for n in range(2):
             response = await transport.send(request(server.url))
             assert [piece async for piece in first(response.chunks())] == [b"data: 1\n\n"]
@@ -528,12 +505,7 @@ async def test_cancelling_ends_the_connection_while_the_body_is_sent():
 
 
 async def test_abandoned_streams_leave_nothing_open():
-    async def serve(connection):
-        await connection.request()
-        await connection.say(chunked(b"data: 1\n\n")[:-5])
-        await connection.wait_until_left()
-
-    async with playing(serve, Connecting(50)) as (transport, server):
+    async with playing(once(chunked(b"data: 1\n\n")[:-5], stays=True), Connecting(50)) as (transport, server):
 
         async def abandon():
             response = await transport.send(request(server.url))
@@ -568,11 +540,7 @@ async def test_closing_ends_calls_under_way():
 
 
 async def test_retired_transport_serves_on_and_keeps_no_connection():
-    async def serve(connection):
-        while (await connection.request())[0]:
-            await connection.say(answer(b"ok"))
-
-    async with playing(serve) as (transport, server):
+    async with playing(saying(answer(b"ok"))) as (transport, server):
         await ask(transport, server.url)
         response = await transport.send(request(server.url))
         await transport.retire()

@@ -9,7 +9,7 @@ from http.client import HTTPConnection
 
 import pytest
 from fake_service import fake_parts
-from guarded_app import live
+from http_thread import live
 
 from router_model.serving.app import create_app
 from router_model.serving.http_edge.http_protocol import Client, HeadLimitedProtocol

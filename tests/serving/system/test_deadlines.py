@@ -5,7 +5,7 @@ from collections import Counter
 
 import httpx2
 import pytest
-from proxied import KINDS, proxied, rows, silent_toml
+from proxied import KINDS, proxied, silent_toml
 from proxy_calls import ask, heard
 from waiting import until
 
@@ -107,7 +107,7 @@ def test_what_outlasts_the_drain_ends_by_the_book(service, upstream):
         assert "send the request again" in error["message"]
         assert {"chat": "server_error", "messages": "overloaded_error"}.get(surface) == error.get("type")
         assert surface != "generate" or (error["code"], error["status"]) == (503, "UNAVAILABLE")
-    logged = rows(service, "attempts")
+    logged = service.rows("attempts")
     assert Counter(row["error_type"] for row in logged) == {"shutdown": N_UNDER_WAY}
     assert all(row["first_token_s"] and row["input_tokens"] and row["output_tokens"] for row in logged)
     assert "Traceback" not in service.output

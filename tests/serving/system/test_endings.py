@@ -72,16 +72,9 @@ def test_the_drain_has_an_end(trained, tmp_path):
     assert asked.ids <= set(logged)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def log_url(request, tmp_path):
-    return (
-        request.getfixturevalue("new_database")() if request.param == "postgresql" else f"sqlite:///{tmp_path}/log.db"
-    )
-
-
-def test_killed_under_load_loses_the_last_flush_interval_at_most(trained, tmp_path, log_url):
+def test_killed_under_load_loses_the_last_flush_interval_at_most(trained, tmp_path, database_url):
     """What was answered before the last flush interval is in the log once the next start has taken the spool over."""
-    settings = {"log": log_url, "log_flush_s": FLUSH_S}
+    settings = {"log": database_url, "log_flush_s": FLUSH_S}
     with system(tmp_path / "service", trained.path, **settings) as service, load(service, per_second=100) as asked:
         asked.wait_for(150)
         killed_s = service.kill()
@@ -89,7 +82,7 @@ def test_killed_under_load_loses_the_last_flush_interval_at_most(trained, tmp_pa
     with system(tmp_path / "service", trained.path, **settings) as service:
         eventually(lambda: service.status()["log"]["spool_depth"] == 0, "the spool is replayed")
         assert service.end() == 0
-    logged = Counter(logged_ids(log_url))
+    logged = Counter(logged_ids(database_url))
     assert len(kept) > 50
     assert kept <= set(logged)
     assert set(logged.values()) == {1}

@@ -31,7 +31,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from proxied import KEYS, KINDS, TRAINED, rows
+from proxied import KEYS, KINDS, TRAINED
 from proxy_calls import PROMPT, body_of
 
 from router_model import serving
@@ -84,7 +84,7 @@ def test_a_locked_log_delays_nobody(proxy):
         database.execute("BEGIN IMMEDIATE")
         answers = [chat(proxy, "openai/locked") for _ in range(20)]
         assert {answer.status_code for answer in answers} == {200}
-        assert not [row for row in rows(proxy, "attempts") if row["model"] == "openai/locked"]
+        assert not proxy.rows("attempts", model="openai/locked")
         database.execute("ROLLBACK")
 
 

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from http_load import post
 from processes import eventually
-from proxied import KINDS, providers_toml, proxied, rows, silent_toml
+from proxied import KINDS, providers_toml, proxied, silent_toml
 from proxy_calls import ask, body_of, heard
 from waiting import until
 
@@ -58,7 +58,7 @@ async def test_a_client_that_leaves_hangs_up_on_the_provider(proxy, upstream, ki
     ]
     eventually(lambda: received.gone_s, "the provider saw it", limit_s=5)
     assert received.gone_s - left_s < WITHIN_S
-    (row,) = eventually(lambda: [row for row in rows(proxy, "attempts") if row["model"] == model], "it is in the log")
+    (row,) = eventually(lambda: proxy.rows("attempts", model=model), "it is in the log")
     assert row["error_type"] == "client_gone"
 
 
@@ -74,7 +74,7 @@ async def test_a_client_that_leaves_a_whole_answer_hangs_up_too(proxy, upstream,
     (received,) = [one for one in upstream.received if asks("whole-leaver", one) and one.kind == kind]
     eventually(lambda: received.gone_s, "the provider saw it", limit_s=5)
     assert received.gone_s - left_s < WITHIN_S
-    (row,) = eventually(lambda: [row for row in rows(proxy, "attempts") if row["model"] == model], "it is in the log")
+    (row,) = eventually(lambda: proxy.rows("attempts", model=model), "it is in the log")
     assert (row["error_type"], row["usage_estimated"], row["output_tokens"]) == ("client_gone", "input_missing", 0)
     assert row["input_tokens"] > 0  # the provider has read it, and charges for it
 
@@ -137,7 +137,7 @@ def test_abandoned_streams_leave_nothing(proxy, upstream):
     eventually(lambda: n_descriptors(proxy) <= descriptors + 5, "no descriptor is left", limit_s=10)
 
     def logged():
-        found = [row["error_type"] for row in rows(proxy, "attempts") if ".slow.left-" in row["model"]]
+        found = [row["error_type"] for row in proxy.rows("attempts") if ".slow.left-" in row["model"]]
         return found if len(found) == LEAVERS else None
 
     assert set(eventually(logged, "all are in the log")) == {"client_gone"}
@@ -164,7 +164,7 @@ def test_sigterm_drains_streams(trained, upstream, tmp_path):
     for outcome in outcomes:
         assert (outcome.status, outcome.errors, outcome.ends, outcome.is_complete) == (200, [], 1, True)
         assert outcome.text == heard("chat").text()
-    assert [row["error_type"] for row in rows(service, "attempts")] == [None] * 12
+    assert [row["error_type"] for row in service.rows("attempts")] == [None] * 12
     assert "Traceback" not in service.output
 
 
@@ -195,5 +195,5 @@ def test_a_further_ctrl_c_ends_streams_at_once_and_loses_nothing(trained, upstre
         assert service.process.wait(timeout=30) == 0, service.output
     assert (status, events.count(b'"error"')) == (200, 1)
     assert events.endswith(b"data: [DONE]\n\n")
-    assert [row["error_type"] for row in rows(service, "attempts")] == ["shutdown"]
+    assert [row["error_type"] for row in service.rows("attempts")] == ["shutdown"]
     assert "Traceback" not in service.output

@@ -15,7 +15,7 @@ import pytest
 from google.genai import errors as google_errors
 from off_spec import ANSWERS, STREAMS
 from processes import eventually
-from proxied import ALL_KINDS, KINDS, rows
+from proxied import ALL_KINDS, KINDS
 from sdk_cases import CASES, SURFACES, Chat
 
 IMPOSSIBLE = {  # what a provider cannot do is refused, not left out
@@ -177,7 +177,7 @@ def test_auto_decides_for_responses_and_says_who_answered(proxy, clients):
     logged = {}
     for table in ("decisions", "attempts"):
         (logged[table],) = eventually(
-            lambda table=table: [one for one in rows(proxy, table) if one["decision_id"] == decision_id], "it is logged"
+            lambda table=table: [one for one in proxy.rows(table) if one["decision_id"] == decision_id], "it is logged"
         )
     assert logged["decisions"]["surface"] == "responses"
     assert logged["attempts"]["response_id"] == answer.id

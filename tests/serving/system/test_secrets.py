@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from canary import Canaries, Sinks
 from click.testing import CliRunner
-from guarded_app import live
+from http_thread import live
 from processes import deaf_port, eventually
 from route_audit import open_operations
 from starlette.testclient import TestClient

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import httpx2
 import pytest
 from processes import eventually
-from proxied import KEYS, KINDS, rows
+from proxied import KEYS, KINDS
 from proxy_calls import ask, heard
 from scripted_faults import FAULTS
 
@@ -152,7 +152,7 @@ def attempts(outcomes, proxy):
 
     def all_there():
         found.clear()
-        for row in rows(proxy, "attempts"):
+        for row in proxy.rows("attempts"):
             found.setdefault(row["model"], []).append(row)
         return {case.model for case in outcomes} <= set(found)
 
@@ -258,5 +258,5 @@ def test_a_refused_key_is_put_aside_by_a_second_refusal(proxy, upstream, kind):
     body = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
     attempts = [int(proxy.call("POST", "/v1/chat/completions", body).headers["x-router-attempts"]) for _ in range(4)]
     assert attempts == [2, 2, 1, 1]
-    eventually(lambda: len([row for row in rows(proxy, "attempts") if row["model"] == model]) == 6, "all are logged")
+    eventually(lambda: len(proxy.rows("attempts", model=model)) == 6, "all are logged")
     assert sum(not one.is_answered for one in upstream.of("keys")) == 0

@@ -37,7 +37,6 @@ def show_results(results: Results, console: Console) -> None:
         "Saving, quality kept: of the configuration chosen on validation, against the best single model; all else "
         "is best on test. (null): the gain that shows without any knowledge of quality.",
         style="dim",
-        highlight=False,
     )
     for metric in HEADLINE:
         if comparisons(results, metric):
@@ -48,7 +47,7 @@ def show_results(results: Results, console: Console) -> None:
     for sentence in (*summary(results), *(shift_summary(results) if is_shift(results) else ())):
         console.print(Text(sentence))
     for method, reason in results.not_run.items():
-        console.print(f"[yellow]not run:[/] {escape(method)}: {escape(reason)}", highlight=False)
+        console.print(f"[yellow]not run:[/] {escape(method)}: {escape(reason)}")
     for note in notes_of_first_trial(results):
         console.print(Text(f"note: {note}", style="dim"))
     console.print(Text(leakage_line(results), style="dim"))
