@@ -17,7 +17,7 @@ from router_model.help_pages import Command
 from router_model.progress import working
 from router_model.serving.common.extra import needing_serve
 from router_model.terminal_tables import print_table
-from router_model.wording import usd
+from router_model.wording import counted, sentence, usd
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -254,14 +254,18 @@ def show(done: "Simulated", read: Read, console: "Console") -> None:
         (read.n_incomplete, "left out because an outcome or a cost is missing"),
     ]
     said = "".join(f"; {count:,} {why}" for count, why in left_out if count)
-    console.print(f"[bold]Asked[/] {n:,} times one of {len(read.world.prompts):,} prompts{said}.", highlight=False)
+    console.print(
+        f"[bold]Asked[/] {n:,} requests, drawn from {counted(len(read.world.prompts), 'prompt')}{said}.",
+        highlight=False,
+    )
     events = [
         ("explored", "another candidate explored"), ("kept", "model kept by the session"), ("degraded", "default plan"),
         ("fallbacks", "answered by a fallback"), ("refused", "refused, as no model takes the prompt"),
         ("judged", "answers judged"), ("judged_falsely", "of these falsely"), ("judged_twice", "of these twice"),
     ]  # fmt: skip
     said = ", ".join(f"{text} {of[name]:,}" for name, text in events if of.get(name))
-    console.print(f"{said[:1].upper()}{said[1:]}.", style="dim", highlight=False)
+    if said:
+        console.print(sentence(said), style="dim", highlight=False)
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("what is true", overflow="fold")
     for title in ("quality", "$ per 1k"):
