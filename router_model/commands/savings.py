@@ -122,7 +122,7 @@ def show_ledger(ledger: "Ledger", console: "Console") -> None:
     for title in ("quality", "per 1k", *(["cache saves"] * caches), "routed saves"):
         table.add_column(title, justify="right")
     routed = ledger.routed
-    for name, value, cached, saving in (
+    for name, value, cached, cell in (
         ("routed, as it ran", routed, ledger.routed_cache_usd, ""),
         *(
             (f"{model}{' *' if model == ledger.best else ''}", value, ledger.cache_usd[model],
@@ -131,8 +131,8 @@ def show_ledger(ledger: "Ledger", console: "Console") -> None:
         ),
     ):  # fmt: skip
         quality, cost = value.quality, value.cost_usd
-        cells = [number(quality.value, quality.half_width, digits=3), usd(1000 * cost.value, 1000 * cost.half_width)]
-        table.add_row(name, *cells, *([usd(1000 * cached)] * caches), saving)
+        figures = [number(quality.value, quality.half_width, digits=3), usd(1000 * cost.value, 1000 * cost.half_width)]
+        table.add_row(name, *figures, *([usd(1000 * cached)] * caches), cell)
     print_table(console, table)
     console.print("Models: always called. * The best one, by the lower end of its interval.", highlight=False)
     if caches:
@@ -147,8 +147,8 @@ def show_ledger(ledger: "Ledger", console: "Console") -> None:
         )
     for model, why in ledger.unknown.items():
         predicted = ledger.predicted_usd.get(model)
-        cost = "" if predicted is None else f" By prediction it alone costs {usd(1000 * predicted)} per 1k."
-        console.print(f"Nothing can be said of {model}: {why}.{cost}", highlight=False, markup=False)
+        alone = "" if predicted is None else f" By prediction it alone costs {usd(1000 * predicted)} per 1k."
+        console.print(f"Nothing can be said of {model}: {why}.{alone}", highlight=False, markup=False)
     reference, n = ledger.verdict.reference, ledger.n_decisions
     saved = ledger.against[reference].saved_usd
     if saved is not None:

@@ -118,9 +118,7 @@ def _show(rows: list[dict[str, Any]], by: tuple[str, ...], names: Mapping[str, s
     n_calls, total = sum(row["calls"] for row in rows), sum(row["usd"] for row in rows)
     click.echo(f"{usd(total)} for {counted(n_calls, 'call')} since {since:%Y-%m-%d %H:%M} UTC.")
     if unpriced := sum(row["unpriced"] for row in rows):
-        click.echo(
-            f"The cost of {counted(unpriced, 'call')} is unknown and not in it: the catalog lacks their models' prices."
-        )
+        click.echo(f"Without {counted(unpriced, 'call')} of unknown cost: the catalog lacks a price.")
     table = Table(box=None, pad_edge=False)
     table.add_column(", ".join(by), overflow="fold")
     for name in ("cost", "calls", "tokens in", "out"):
