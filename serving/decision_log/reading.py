@@ -373,7 +373,7 @@ async def _judgements(connection: AsyncConnection, since: datetime, until: datet
         _is_of_answer(feedback.c, calls),
         calls.created_at.between(shifted(since, -_JUDGED_WITHIN), shifted(until, _SLACK)),
     )
-    by_answer = dict((await connection.execute(of_answers)).tuples().all())
+    by_answer = {row.feedback_id: row.decision_id for row in await connection.execute(of_answers)}
     judgements = [(when, score, of or by_answer.get(one)) for one, when, score, of in given]
     ids = sorted({decision_id for *_, decision_id in judgements if decision_id is not None})
     about: dict[str | None, Sequence[Any]] = {}
