@@ -113,7 +113,7 @@ def put(text: str, name: str, content: str) -> str:
 
 def quickstart(log: str) -> str:
     """Keep what a newcomer sees, from the first command on."""
-    start = log.find("1. Two outcome tables")
+    start = log.find("1. No outcomes yet?")
     lines = [line.rstrip() for line in log[max(start, 0) :].strip().splitlines()]
     return "\n".join(line for line in lines if not line.startswith(("make", "real", "user", "sys")))
 

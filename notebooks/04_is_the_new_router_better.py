@@ -56,7 +56,7 @@ for reason, n in found.left_out.items():
 # | the heading says | do |
 # |---|---|
 # | *better*, or *cheaper and not worse* | `router-model promote NEW --to PLACE --log LOG`: a canary first, then all traffic |
-# | *too few prompts* | let it run: `--explore-share 0.05` explores without being noticed, and feedback on every answer counts |
+# | *too few prompts* | let it run: `--explore-share 0.05` tries another model in one call of twenty, and feedback on every answer counts |
 # | *this log cannot tell* | the same; it says how many more requests it takes |
 # | *cheaper and worse* | train with a smaller `--max-quality-loss`, or accept the loss for the saving |
 # | *worse* | keep the old one, and look [where the new one goes wrong](03_where_does_it_go_wrong.ipynb) |

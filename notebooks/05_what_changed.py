@@ -42,7 +42,7 @@ changed.plot()
 before = watch(router, older)
 known = {(one.check, one.subject) for one in before.drifted}
 new = [one for one in changed.drifted if (one.check, one.subject) not in known]
-print(f"{len(changed.drifted)} changes in the newer half; {len(new)} of them are new:")
+print(f"Changes in the newer half: {len(changed.drifted)}. New, so not in the older half: {len(new)}.")
 for one in new:
     print(f"- {one.check} {one.subject}: {one.says}. {one.advice[:1].upper()}{one.advice[1:]}.")
 

@@ -554,8 +554,9 @@ def learnable(outcomes: Outcomes) -> tuple[Outcomes, list[str]]:
         advice = (
             "join it with a table of others: 'router-model import a.parquet b.parquet --out c.parquet'"
             if kept
-            else "name the field with the grades ('router-model import --column quality=FIELD'), have a sample of the "
-            "prompts answered and graded ('router-model label'), or begin without grades ('router-model start')"
+            else "grade answers that you collected ('router-model grade'), name the field with the grades "
+            "('router-model import --column quality=FIELD'), have a sample of a log's prompts answered and graded "
+            "('router-model label'), or begin without grades ('router-model start')"
         )
         raise TrainingError(
             f"a router needs graded answers of at least 2 models; the table has them of {', '.join(kept) or 'none'}; "

@@ -74,7 +74,7 @@ def show_plan(
         lines.append(f"Known from earlier runs, which spent {usd(spent_usd)}: {counted(n_known, 'pair')}.")
     if budget_usd is not None:
         left = budget_usd - spent_usd
-        fits = "is enough" if float(total.usd) <= left else "is expected to end before all are asked"
+        fits = "is expected to be enough" if float(total.usd) <= left else "is expected to end before all are asked"
         lines.append(f"Budget: {usd(budget_usd)}, with {usd(max(left, 0.0))} left; it {fits}.")
     if unset_keys:
         lines.append(f"Set {', '.join(unset_keys)} before you ask: the providers need it.")
@@ -273,7 +273,8 @@ class CollectReport:
             Why.FAILING: "Not all models answered",
             None: "Not all pairs were asked",
         }[self.why]
-        lines = [f"{why}: still {counted(self.n_left, 'pair')} to ask, for {usd(self.left_usd)} as expected."]
+        in_all = f", {usd(self.spent_usd + self.left_usd)} in all" if self.why is Why.BUDGET else ""
+        lines = [f"{why}: still {counted(self.n_left, 'pair')} to ask, for {usd(self.left_usd)} as expected{in_all}."]
         raised = " with a larger --budget-usd" if self.why is Why.BUDGET else ""
         if self.why is Why.BUDGET and self.left_usd < self.budget_usd - self.spent_usd:
             lines.append(

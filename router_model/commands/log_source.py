@@ -100,7 +100,7 @@ class LogSource:
             report = with_log(self.log, self.spool, lambda store: export_log(store, out, period, router=self.router))
         if not report.n_rows:
             whose = "" if self.router is None else f" of router {self.router!r}"
-            raise TableError(f"the log has no call{whose} of this time. {report.lines()[1]}")
+            raise TableError(". ".join([f"the log has no call{whose} of this time", *report.lines()[1:]]))
         for line in report.lines()[1:]:  # the first line names a file that the user never sees
             note(line)
 

@@ -17,7 +17,7 @@ from router_model.help_pages import Command
 from router_model.progress import working
 from router_model.serving.common.extra import needing_serve
 from router_model.terminal import figures_table, plain_console, print_table
-from router_model.wording import usd
+from router_model.wording import counted, sentence, usd
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -250,14 +250,15 @@ def show(done: "Simulated", read: Read, console: "Console") -> None:
         (read.n_incomplete, "left out because an outcome or a cost is missing"),
     ]
     said = "".join(f"; {count:,} {why}" for count, why in left_out if count)
-    console.print(f"[bold]Asked[/] {n:,} times one of {len(read.world.prompts):,} prompts{said}.")
+    console.print(f"[bold]Asked[/] {n:,} requests, drawn from {counted(len(read.world.prompts), 'prompt')}{said}.")
     events = [
         ("explored", "another candidate explored"), ("kept", "model kept by the session"), ("degraded", "default plan"),
         ("fallbacks", "answered by a fallback"), ("refused", "refused, as no model takes the prompt"),
         ("judged", "answers judged"), ("judged_falsely", "of these falsely"), ("judged_twice", "of these twice"),
     ]  # fmt: skip
     said = ", ".join(f"{text} {of[name]:,}" for name, text in events if of.get(name))
-    console.print(f"{said[:1].upper()}{said[1:]}.", style="dim")
+    if said:
+        console.print(sentence(said), style="dim")
     table = figures_table("what is true", "quality", "$ per 1k")
     values = done.values()
     for value in list(values)[:_SHOWN]:

@@ -1,6 +1,7 @@
 """The command ``router-model start``: make a router from a catalog alone, before there are any outcomes."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,12 +66,13 @@ def command(*, catalog: Path, out: Path, quality_value_usd: float | None, as_jso
 
 def _next(out: Path) -> list[str]:
     """Say how the router is used, and how its log becomes a router of one's own."""
+    folder = shlex.quote(str(out))
     return [
-        f"serve it:    router-model serve {out} --insecure --providers providers.toml",
+        f"serve it:    router-model serve {folder} --insecure --providers providers.toml",
         "             One decision in ten is drawn among the models (--explore-share).",
         "then train:  send feedback to some hundred answers (docs/api.md), and",
         "             router-model retrain --log sqlite:///router-log.db \\",
-        f"               --base {out} --out my-router",
+        f"               --base {folder} --out my-router",
     ]
 
 

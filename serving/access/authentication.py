@@ -30,7 +30,7 @@ KEY_ID: Final = "router.key_id"
 """In the ASGI scope: the id of the key that asks, once it is known."""
 
 _CHALLENGE: Final = {"www-authenticate": "Bearer"}
-_HOW: Final = "send 'Authorization: Bearer rm_…', 'x-api-key: rm_…' or 'x-goog-api-key: rm_…'"
+_HOW: Final = "send 'Authorization: Bearer rm_...', 'x-api-key: rm_...' or 'x-goog-api-key: rm_...'"
 _KEY_HEADERS: Final = frozenset({b"x-api-key", b"x-goog-api-key", b"api-key"})
 """The headers in which Anthropic's, Google's and Azure's SDKs send the key."""
 CREDENTIALS: Final = _KEY_HEADERS | {b"authorization"}

@@ -308,7 +308,7 @@ def _described(key: "Key") -> dict[str, Any]:
 
 
 def _show(keys: "list[Key]", now: datetime, uses: "Mapping[str, datetime] | None", since: datetime) -> None:
-    """Print a table."""
+    """Print a table; without the limits that no key has."""
     has_routers = any(key.router is not None for key in keys)
     head = ["id", "name", "roles", "created", "requests/min", "feedback/day", "concurrent", "budget"]
     head += [*(["router"] if has_routers else []), *([] if uses is None else ["last used (UTC)"]), "state"]
@@ -328,8 +328,11 @@ def _show(keys: "list[Key]", now: datetime, uses: "Mapping[str, datetime] | None
         )
         for key in keys
     ]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for row in (head, *rows):
+    # A limit that no key has takes a column from a terminal of 80.
+    unset = {"requests/min": "default", "feedback/day": "default", "concurrent": "any", "budget": "none"}
+    columns = [column for column in zip(head, *rows, strict=True) if {*column[1:]} != {unset.get(column[0])}]
+    widths = [max(map(len, column)) for column in columns]
+    for row in zip(*columns, strict=True):
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     if uses is not None:
         click.echo(f"-: nothing of it is in the log since {since:%Y-%m-%d %H:%M} UTC.")

@@ -26,6 +26,7 @@ from router_model.serving.decision_log.days import DAY, shifted
 from router_model.serving.decision_log.rows import Kind
 from router_model.serving.decision_log.segments import scan
 from router_model.serving.decision_log.store import Period, Store
+from router_model.wording import counted
 
 _ROWS_A_GROUP: Final = 20_000
 _TYPES: Final = {
@@ -80,7 +81,7 @@ class ExportReport:
     routers: set[str] = field(default_factory=set)
 
     def lines(self) -> list[str]:
-        """Format the summary in two lines; a third one warns of rows of several routers."""
+        """Say what was written; what was left out, if anything; and warn of rows of several routers."""
         reasons = {
             "whose prompt is not stored (see log_prompts)": self.n_without_prompt,
             "whose prompt cannot be read": self.n_unreadable,
@@ -93,7 +94,7 @@ class ExportReport:
         known += f", {self.n_features:,} as sealed features" if self.n_features else ""
         return [
             f"Wrote {self.out}: {rows}, {known}",
-            f"Left out of {self.n_decisions:,} decisions: {left_out or 'none'}",
+            *([f"Left out of {counted(self.n_decisions, 'decision')}: {left_out}"] if left_out else []),
             *(
                 [f"Rows of several routers: {', '.join(sorted(self.routers))}; --router NAME takes those of one"]
                 if len(self.routers) > 1

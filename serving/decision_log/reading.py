@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.decision_log.database_errors import database_failures
 from router_model.serving.decision_log.days import DAY, day_of, near, near_all, shifted
+from router_model.serving.decision_log.log_records import ANY
 from router_model.serving.decision_log.rolled_hours import (
     HOUR,
     claim,
@@ -52,6 +53,8 @@ _FIRST_WINDOW: Final = 500
 _SLACK: Final = timedelta(minutes=5)
 """For clocks of several machines that differ."""
 _REPORTED_WITHIN: Final = timedelta(days=1)
+_JUDGED_WITHIN: Final = 7 * DAY
+"""A judgement that names an answer is placed in sums for so long: its call has to be looked for in every day."""
 _MINUTES_AHEAD: Final = 5
 """Minutes that are read in one go in the background."""
 
@@ -163,12 +166,18 @@ class SqlReader:
 
     async def belonging(self, decision_id: str) -> tuple[list[Row], list[Row]]:
         """Return the calls of a decision and what was said of its answer, oldest first."""
-        found, times = [], near(decision_id)
+        found: list[list[Row]] = []
+        times = near(decision_id)
         with database_failures("read"):
             async with self._reading() as connection:
+                calls = TABLES[Kind.ATTEMPT].c
                 for kind in (Kind.ATTEMPT, Kind.FEEDBACK):
                     table = TABLES[kind]
                     own = [table.c.decision_id == decision_id]
+                    if kind is Kind.FEEDBACK:
+                        answers = [row["response_id"] for row in found[0]]
+                        of_call = exists().where(calls.decision_id == decision_id, _is_of_answer(table.c, calls))
+                        own = [or_(own[0], and_(table.c.response_id.in_(answers), of_call))]
                     if times is not None:  # they are not older, and partitions that are need not be looked into
                         own.append(table.c.created_at >= times[0])
                     chosen = select(table).where(*own).order_by(table.c.created_at).limit(_AT_ONCE)
@@ -296,7 +305,10 @@ def _conditions(wanted: Wanted, row: Any, times: Period) -> list[ColumnElement[b
         "answered": answered,
         "failed": and_(called, ~answered),
         "uncalled": ~called,
-        "judged": exists().where(judged.decision_id == row.decision_id, *_around(judged, times, latest=False)),
+        "judged": or_(
+            exists().where(judged.decision_id == row.decision_id, *_around(judged, times, latest=False)),
+            exists().where(*of_row, _is_of_answer(judged, calls), *_around(judged, times, latest=False)),
+        ),
     }
     if wanted.status in by_status:
         found.append(by_status[wanted.status])
@@ -338,15 +350,31 @@ def _counts(since: datetime, until: datetime) -> ColumnElement[bool]:
     return or_(table.c.authority.is_(None), ~or_(is_measured("decision_id"), is_measured("response_id")))
 
 
+def _is_of_answer(judged: Any, calls: Any) -> ColumnElement[bool]:
+    """Return that a judgement names the answer of a call that was made here, and that its sender may judge it."""
+    may_speak = or_(judged.key_id == calls.key_id, judged.authority == ANY)
+    return and_(
+        judged.decision_id.is_(None), judged.response_id == calls.response_id, calls.authority.is_(None), may_speak
+    )
+
+
 async def _judgements(connection: AsyncConnection, since: datetime, until: datetime) -> list[FeedbackRow]:
     """Return the judgements of a period with what they are about.
 
     A join would look for each decision in all partitions, or read all decisions; the ids say where they are.
     """
     feedback, decisions = TABLES[Kind.FEEDBACK], TABLES[Kind.DECISION].c
-    chosen = select(feedback.c.created_at, feedback.c.score, feedback.c.decision_id)
-    chosen = chosen.where(*_within(feedback, since, until), feedback.c.metric == QUALITY)
-    judgements = (await connection.execute(chosen)).all()
+    chosen = select(feedback.c.feedback_id, feedback.c.created_at, feedback.c.score, feedback.c.decision_id)
+    in_time = (*_within(feedback, since, until), feedback.c.metric == QUALITY)
+    given = (await connection.execute(chosen.where(*in_time))).all()
+    calls = TABLES[Kind.ATTEMPT].c
+    of_answers = select(feedback.c.feedback_id, calls.decision_id).where(
+        *in_time,
+        _is_of_answer(feedback.c, calls),
+        calls.created_at.between(shifted(since, -_JUDGED_WITHIN), shifted(until, _SLACK)),
+    )
+    by_answer = {row.feedback_id: row.decision_id for row in await connection.execute(of_answers)}
+    judgements = [(when, score, of or by_answer.get(one)) for one, when, score, of in given]
     ids = sorted({decision_id for *_, decision_id in judgements if decision_id is not None})
     about: dict[str | None, Sequence[Any]] = {}
     for start in range(0, len(ids), _AT_ONCE):

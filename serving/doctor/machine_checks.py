@@ -121,8 +121,8 @@ def _free_mb() -> int | None:
 def _processors(workers: int) -> Finding:
     n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if workers <= n:
-        return Finding("processors", Level.GOOD, f"{n} for {workers} workers")
-    said = f"{n} for {workers} workers, which slow each other down"
+        return Finding("processors", Level.GOOD, f"{n} for {counted(workers, 'worker')}")
+    said = f"{n} for {counted(workers, 'worker')}, which slow each other down"
     return Finding("processors", Level.WARNING, said, f"take --workers {n}")
 
 

@@ -67,7 +67,7 @@ def test_every_page_is_in_the_navigation(hooks):
 
 def test_the_figures_of_the_comparison_are_those_that_were_measured():
     """Where this fails, copy the rows anew, and read the sentences below them."""
-    measured = "\n".join(path.read_text("utf-8") for path in (ROOT / "README.md", DOCS / "speed.md"))
+    measured = (DOCS / "speed.md").read_text("utf-8")
     rows = [line for line in (DOCS / "comparison.md").read_text("utf-8").splitlines() if line.startswith("| ")]
-    assert len(rows) > 8
+    assert rows
     assert [row for row in rows if row not in measured] == []

@@ -1,4 +1,5 @@
 import importlib
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -49,3 +50,7 @@ def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(given, exp
     policies = re.findall(r"OMP_WAIT_POLICY = '(\w+)'", shown.decode())
     assert policies
     assert set(policies) == {expected}
+
+
+def test_the_version_is_that_of_the_package():
+    assert importlib.import_module("router_model").__version__ == importlib.metadata.version("router-model")

@@ -1,6 +1,8 @@
 """The command ``router-model import``: convert outcome tables and logs of other tools into one table to train on."""
 
 import json
+import os
+import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -192,7 +194,7 @@ def summary_text(report: "ImportReport") -> str:
     if report.unread:
         facts.append(("not read", f"{len(report.unread):,} files of other kinds: {_listed(report.unread)}"))
     facts += _formats(report.formats)
-    lines = [f"Wrote {report.out}", *(f"  {label:<14} {value}" for label, value in facts)]
+    lines = [f"Wrote {report.out}", *(_line(label, value) for label, value in facts)]
     lines += [
         f"{', '.join(models)} count as different models; if they are one, give them one name before the import."
         for models in report.alike
@@ -246,6 +248,22 @@ def _cut(line: str) -> str:
 
 def _share(part: int, whole: int) -> str:
     return f"{part:,}" if part == whole else f"{part:,} ({percent(part / whole)})"
+
+
+def _line(label: str, value: str) -> str:
+    """Write a fact on a line of 80 characters; a list of names on several. What has a path stays whole, to be copied.
+
+    >>> print(_line("models", ", ".join(["claude-sonnet-4.5"] * 4)))
+      models         claude-sonnet-4.5, claude-sonnet-4.5, claude-sonnet-4.5,
+                     claude-sonnet-4.5
+    """
+    first = f"  {label:<14} "
+    if os.sep in value:
+        return first + value
+    rest = " " * len(first)
+    return textwrap.fill(
+        value, 80, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from typing import Final, Protocol, TypeVar
 
 from router_model.errors import EngineError
+from router_model.install_line import install_line
 
 Shared = TypeVar("Shared")
 Piece = TypeVar("Piece")
@@ -118,6 +119,6 @@ def _started(address: str) -> Iterator[Engine]:
     try:
         from router_model.training.distributed.dask_engine import connected  # noqa: PLC0415  (takes a second)
     except ImportError as exc:
-        raise EngineError(f"engine {address!r} needs Dask ({exc}): pip install 'router-model[dask]'") from exc
+        raise EngineError(f"engine {address!r} needs Dask ({exc}): {install_line('dask')}") from exc
     with connected(int(local[1]) if local else address) as engine:
         yield engine

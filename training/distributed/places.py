@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from router_model.errors import TableError
+from router_model.install_line import install_line
 
 _PATTERN: Final = frozenset("*?[")
 
@@ -79,9 +80,9 @@ def _file_system(uri: str) -> tuple[Any, str]:
     try:
         import fsspec  # noqa: PLC0415  (only URIs need it)
     except ImportError as exc:
-        raise TableError(f"{uri} needs fsspec: pip install 'router-model[s3]', or fsspec and its package") from exc
+        raise TableError(f"{uri} needs fsspec: {install_line('s3')}, or fsspec and its package") from exc
     try:
         files, root = fsspec.url_to_fs(uri)
     except (ImportError, ValueError) as exc:
-        raise TableError(f"{uri}: {exc}. For s3://: pip install 'router-model[s3]'") from exc
+        raise TableError(f"{uri}: {exc}. For s3://: {install_line('s3')}") from exc
     return files, root

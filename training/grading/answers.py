@@ -186,7 +186,7 @@ def read_answers(path: Path, *, reference: str | None = None, references: Path |
 
 def _joined(table: pl.DataFrame, references: Path, name: str) -> pl.DataFrame:
     """Add references of another table by the prompts' ids."""
-    others = read_table(references)
+    others = read_table(references, f"a table with the columns prompt_id and {name}")
     missing = [column for column in ("prompt_id", name) if column not in others.columns]
     if missing:
         raise TableError(f"{references}: column {', '.join(missing)} missing; got {', '.join(others.columns)}")
@@ -197,8 +197,13 @@ def _joined(table: pl.DataFrame, references: Path, name: str) -> pl.DataFrame:
     return table.drop(name, strict=False).join(found, on="prompt_id", how="left", maintain_order="left")
 
 
-def read_table(path: Path) -> pl.DataFrame:
+def read_table(path: Path, expected: str = "the answers that 'router-model collect' wrote") -> pl.DataFrame:
     """Read a Parquet, JSON lines or CSV file; ids are read as text.
+
+    Parameters
+    ----------
+    path : Path
+    expected : what should be there, for the error
 
     Raises
     ------
@@ -211,7 +216,7 @@ def read_table(path: Path) -> pl.DataFrame:
         ".csv": lambda file: pl.read_csv(file, infer_schema=False),
     }
     if not path.is_file():
-        raise TableError(f"{no_such(path)} Expected the answers that 'router-model collect' wrote")
+        raise TableError(f"{no_such(path)} Expected {expected}")
     if path.suffix not in readers:
         raise TableError(f"{path}: expected a file that ends with {', '.join(readers)}")
     try:

@@ -31,7 +31,7 @@ def read_labels(path: Path, answers: pl.DataFrame) -> dict[tuple[str, str], floa
     TableError
         If the file cannot be read, a label is not from 0 to 1, or no label is of an answer in the table.
     """
-    table = read_table(path)
+    table = read_table(path, "labels of people: a table with the columns prompt_id, model and label")
     name = next((one for one in _NAMES if one in table.columns), _NAMES[0])
     missing = [one for one in ("prompt_id", "model", name) if one not in table.columns]
     if missing:

@@ -210,7 +210,8 @@ def known_costs(outcomes: Outcomes, catalogs: Sequence[Catalog]) -> Float64Array
 
 def nothing_known(name: str, n: int) -> TableError:
     """Return the error of a log in which no quality, or no cost, of n answers is known."""
-    return TableError(
-        f"no {name} is known of any of {n:,} answers, so nothing can be estimated; report feedback and outcomes to the "
-        "service (docs/api.md), or name a catalog with prices"
-    )
+    todo = {
+        "quality": "send feedback to the service (docs/api.md), or have a sample graded ('router-model label')",
+        "cost": "report outcomes to the service (docs/api.md), or name a catalog with prices",
+    }[name]
+    return TableError(f"no {name} is known of any of {n:,} answers, so nothing can be estimated; {todo}")

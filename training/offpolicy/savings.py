@@ -91,6 +91,7 @@ class Ledger:
     shares : model -> the share of the decisions that the router that is judged gives it, and that the log gave it
     against_log : the router that is judged minus the policy that wrote the log; None if no router is judged
     unknown : model -> why nothing can be said about it
+    predicted_usd : these models -> mean cost of a decision by the router's predictions; empty without a router
     best : the best single model
     verdict : Verdict
     """
@@ -112,12 +113,13 @@ class Ledger:
     against_log: Difference | None = None
     cheaper: Mapping[int, tuple[PolicyValue, Difference]] = field(default_factory=dict)
     shares: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    predicted_usd: Mapping[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the ledger as plain JSON types."""
         names = (
             "n_logged", "n_decisions", "left_out", "spent_usd", "n_without_cost", "router_cost_usd", "routed_cache_usd",
-            "unknown", "best",
+            "unknown", "predicted_usd", "best",
         )  # fmt: skip
         return {
             **{name: getattr(self, name) for name in names},
@@ -239,6 +241,11 @@ def savings(
         verdict=_verdict(against, best, requests_a_decision=n_logged / len(log), margin=margin),
         against_log=_difference(routed, ran, quality, cost, log) if judge_router else None,
         shares=shares,
+        predicted_usd={
+            model: float(view.cost_usd[:, log.outcomes.models.index(model)].mean())
+            for model in unknown
+            if view is not None and router is not None and model in router.models
+        },
         cheaper={
             position: (_value(parts, quality, cost, log), _difference(parts, singles[best], quality, cost, log))
             for position, parts in cheaper.items()
@@ -385,6 +392,7 @@ def _verdict(against: Mapping[str, Difference], best: str, *, requests_a_decisio
         )
     if verdict.finding not in (Finding.TIE, Finding.WORSE):
         return verdict
-    costs = "costs less" if against[verdict.reference].saving.value < 0 else "costs as much"
+    difference = against[verdict.reference]
+    costs = "costs less" if difference.saving.value < 0 else "costs as much"
     said = f"route nothing: {verdict.reference} alone is as good and {costs}"
-    return replace(verdict, sentence=f"{said} ({verdict.sentence})")
+    return replace(verdict, sentence=f"{said} (the router {describe(difference)})")

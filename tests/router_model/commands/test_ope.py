@@ -3,6 +3,7 @@
 import json
 import re
 
+import polars as pl
 import pytest
 from asked_log import written
 from command_line import run_command
@@ -87,3 +88,29 @@ def test_savings_of_a_table_need_prices_or_a_router(trained, log, tmp_path):
     found = json.loads(run_command("savings", "--log", log, "--artifact", trained.path, "--json").stdout)
     assert set(found["singles"]) == {"small", "coder", "large"}
     assert found["verdict"]["sentence"]
+
+
+@pytest.mark.parametrize("explored", [True, False])
+def test_savings_of_a_log_that_cannot_tell_are_predicted(trained, log, tmp_path, explored):
+    """No grades, or no exploration: what each model alone would cost is said, and that quality is not known."""
+    table = pl.read_parquet(log).with_columns(cost_usd=pl.lit(0.001))
+    if explored:
+        table = table.with_columns(quality=pl.lit(None, pl.Float64))
+    else:
+        alone = [json.dumps({"propensities": {model: 1.0}, "preferred": model}) for model in table["model"]]
+        table = table.with_columns(pl.Series("extra", alone), propensity=pl.lit(1.0))
+    table.write_parquet(tmp_path / "log.parquet")
+    arguments = ("savings", "--log", tmp_path / "log.parquet")
+    without = run_command(*arguments)
+    assert (without.returncode, "With --artifact" in without.stderr) == (2, True)
+    done = run_command(*arguments, "--artifact", trained.path)
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "Spent $0.60 on 600 decisions." in done.stdout
+    assert "Verdict: by prediction, routing" in done.stdout
+    assert ("no answer is graded" in done.stdout) == explored
+    found = json.loads(run_command(*arguments, "--artifact", trained.path, "--json").stdout)
+    assert set(found["predicted"]) == {"small", "coder", "large"}
+    assert found["n_graded"] == (0 if explored else table["quality"].count())
+    shares = [1 - found["spent_usd"] / one["cost_usd"] for one in found["predicted"].values()]
+    assert shares == pytest.approx([one["saving"]["value"] for one in found["predicted"].values()])

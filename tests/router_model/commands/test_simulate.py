@@ -45,7 +45,7 @@ def test_the_truth_in_words_and_as_json(trained, unseen, tmp_path):
     again = run_command(*asked)
     assert (again.returncode, "holds 80 decisions already" in again.stderr) == (2, True)
     shown = run_command(*asked, "--append").stdout
-    assert "Asked 80 times one of 60 prompts." in shown
+    assert "Asked 80 requests, drawn from 60 prompts." in shown
     assert "From request 40 (quality of large -0.2, small answered by huge): as logged 0." in " ".join(shown.split())
     with sqlite3.connect(tmp_path / "sim.db") as connection:
         assert connection.execute("SELECT count(*) FROM router_decisions").fetchone() == (160,)

@@ -343,3 +343,21 @@ def test_what_was_judged_lately_is_of_one_router_and_its_artifact(database_url):
     for router, n in (("default", 0), ("code", 1)):
         lately = judged_lately(database_url, artifact="sha256:abc", since=BEGAN - DAY, most=1, router=router)
         assert lately.calls["decision_id"].to_list() == [decision(n).decision_id]
+
+
+async def test_a_judgement_that_names_an_answer_is_of_its_decision(log_url):
+    """An SDK knows the answer's id alone. The second sender is neither the caller nor one who may judge all answers."""
+    by_answer = {"decision_id": None, "response_id": "resp_0"}
+    judgements = [
+        feedback(0, 1.0, **by_answer), feedback(1, 0.0, **by_answer, key_id="k2", authority="own"),
+        feedback(2, 0.0, **by_answer, key_id="k3", authority="any"),
+    ]  # fmt: skip
+    async with opened(log_url) as store:
+        await put(store, decision(0), decision(1), attempt(0), attempt(1), *judgements)
+        _, said = await store.reader.belonging(decision(0).decision_id)
+        judged = await store.reader.find(Wanted(status="judged"), None, 9)
+        await rolled(store)
+        tree, _ = await total(store)
+    assert [one["feedback_id"] for one in said] == ["fb_0", "fb_2"]
+    assert [row["decision_id"] for row in judged.rows] == [decision(0).decision_id]
+    assert (tree["judged"], tree["n_unplaced"]) == ({"small": {"n": 2, "won": 1, "score": 1.0}}, 1)

@@ -144,7 +144,7 @@ def test_a_log_by_its_url(trained, tmp_path):
     spool = ("--spool", tmp_path / "spool")
     done = run_command("drift", trained.path, "--log", url, *spool, "--json")
     assert json.loads(done.stdout)["n_calls"] == 40
-    assert "Left out of 40 decisions: none" in done.stderr
+    assert "Left out" not in done.stderr
     none = run_command("drift", trained.path, "--log", url, *spool, "--since", "2027-01-01")
     assert (none.returncode, "the log has no call of this time" in none.stderr) == (2, True)
 
