@@ -155,7 +155,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def no_earlier_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no test record into the MLflow of whoever runs it: their variable, or a file of earlier runs in this folder."""
+    """Let no test record into the MLflow of whoever runs it, by their variable or a file of earlier runs here."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr(tracking, "DEFAULT_FILE", Path("no-mlflow.db"))
 

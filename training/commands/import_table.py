@@ -185,6 +185,7 @@ def summary_text(report: "ImportReport") -> str:
     if report.n_with_effort is not None:
         facts.append(("with effort", f"{report.n_with_effort:,} became a candidate's of the catalog"))
     facts += [("skipped", f"{number:,} {what}") for what, number in report.skipped.items()]
+    facts += [("noted", f"{number:,} {what}") for what, number in report.told.items()]
     if report.n_rejected:
         facts.append(("rejected", f"{report.n_rejected:,}, see {report.rejects}"))
     if report.unknown_columns:

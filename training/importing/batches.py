@@ -12,8 +12,9 @@ from typing import Any, Final, NamedTuple
 
 from router_model.training.importing.adapters import ADAPTERS, Adapter, Around, adapter_of, layout_of
 from router_model.training.importing.bodies import read_whole
-from router_model.training.importing.conversion import Row, Source, is_missing
+from router_model.training.importing.conversion import TOLD, Conversion, Row, Source, is_missing
 from router_model.training.importing.efforts import give_to_candidates
+from router_model.training.importing.failures import is_failed_call
 from router_model.training.importing.items import Item, Record, Unreadable
 from router_model.training.importing.notes import Note, Notes
 from router_model.training.importing.options import ImportOptions
@@ -43,6 +44,7 @@ class Batch:
     places: list[int] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
+    told: Counter[str] = field(default_factory=Counter)
     n_with_effort: int = 0
     n_records: int = 0
     n_bytes: int = 0
@@ -55,19 +57,28 @@ class Batch:
 class BatchReader:
     """Reads one source.
 
+    Parameters
+    ----------
+    source, options, survey, notes
+    for_prompts : bool, default False
+        Whether calls that failed are read, too, because only what was asked matters.
+
     Attributes
     ----------
     adapter : Adapter or None
         The adapter of the source, once a record has shown which it is.
     """
 
-    def __init__(self, source: SourceFile, options: ImportOptions, survey: Survey, notes: Notes) -> None:
+    def __init__(
+        self, source: SourceFile, options: ImportOptions, survey: Survey, notes: Notes, *, for_prompts: bool = False
+    ) -> None:
         self.adapter = ADAPTERS.get(options.format)
         self._source = source
         self._options = options
         self._mapping = options.mapping
         self._survey = survey
         self._notes = notes
+        self._for_prompts = for_prompts
 
     def batches(self) -> Iterator[Batch]:
         """Yield the whole source."""
@@ -94,6 +105,7 @@ class BatchReader:
         if self._options.efforts:
             batch.n_with_effort += give_to_candidates(rows, item.value, self._options.efforts)
         batch.rejected += [Rejected(item.row, [problem], part) for problem, part in failed]
+        batch.told.update(_told(rows))
         batch.rows += rows
         batch.places += [item.row] * len(rows)
         batch.n_bytes += _repeated_chars(rows)
@@ -105,6 +117,8 @@ class BatchReader:
         if self.adapter is _OWN:
             own = self._own_record(item.value)
             self._survey.see_own(own, is_known=True)
+            if not self._for_prompts and is_failed_call(own):
+                return Conversion([], {"failed calls": 1})
             return _OWN.convert(own, Around(self._source.path, item.context, self._notes.of))
         around = Around(self._source.path, self._context(item), self._notes.of)
         rows, skipped, failed = self.adapter.convert(item.value, around)
@@ -174,6 +188,14 @@ def _notes_of(record: Record, adapter: Adapter | None, path: Path, notes: Notes)
         return list(adapter.notes(record.value, Around(path, record.context, notes.of)))
     except RecordError:
         return []  # `convert` raises it again in the second pass
+
+
+def _told(rows: Sequence[Row]) -> Iterator[str]:
+    """Take what the summary should say off the rows, and yield it."""
+    for row in rows:
+        for name, sentence in TOLD.items():
+            if name in row:
+                yield sentence.format(row.pop(name))
 
 
 def _repeated_chars(rows: Sequence[Row]) -> int:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from router_model.features.tools import chat_tools
 from router_model.training.importing.conversion import ADVICE, Row, Source, first_present, is_missing
 from router_model.training.importing.problems import RecordError, shown
+from router_model.training.importing.variables import is_request, joined_variables
 
 _ROLES: Final = {"human": "user", "ai": "assistant", "model": "assistant", "function": "tool"}
 _PAIR_ROLES: Final = frozenset({*_ROLES, "user", "assistant", "system", "developer", "tool"})
@@ -27,6 +28,9 @@ _PROMPT_KEYS: Final = (
     "messages", "input", "contents", "prompt", "prompts", "request", "body", "inputs", "question", "query", "text",
 )  # fmt: skip
 """Keys at which an object may hold its prompt, the surest first."""
+_VARIABLES: Final = frozenset(("input", "prompt", "inputs", "question", "query", "text"))
+"""Keys at which a template may have its main variable."""
+_SYSTEMS: Final = ("system", "instructions", "system_instruction", "systemInstruction", "systemPrompt", "system_prompt")
 _LIMITS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens")
 _PLACEHOLDERS: Final = frozenset(
     {
@@ -42,7 +46,7 @@ _ANSWER_PARTS: Final = frozenset({"tool_call_response", "tool-result", "tool_res
 
 
 def chat_fields(value: Any) -> Row:
-    """Convert the input of a tool's record to ``{"messages": …}`` or ``{"prompt": …}``; empty if there is none.
+    r"""Convert the input of a tool's record to ``{"messages": …}`` or ``{"prompt": …}``; empty if there is none.
 
     JSON text is decoded, and the prompt is looked for inside request bodies.
 
@@ -50,6 +54,8 @@ def chat_fields(value: Any) -> Row:
     {'messages': [{'role': 'user', 'content': 'Hi'}]}
     >>> chat_fields({"input": "Hi", "instructions": "Be brief."})
     {'messages': [{'role': 'system', 'content': 'Be brief.'}, {'role': 'user', 'content': 'Hi'}]}
+    >>> chat_fields({"question": "Who?", "context": "Ann did."})
+    {'prompt': 'question: Who?\n\ncontext: Ann did.', 'joined': 'question, context'}
     >>> chat_fields("Hi"), chat_fields("[1, 2]"), chat_fields("{}")
     ({'prompt': 'Hi'}, {'prompt': '[1, 2]'}, {})
     """
@@ -61,6 +67,20 @@ def chat_fields(value: Any) -> Row:
     if isinstance(inner, list):
         return _of_list(inner) or {"prompt": value}
     return {"prompt": inner}
+
+
+def input_fields(value: Any) -> Row:
+    r"""Convert what a tool calls the input of a call: as `chat_fields`, or the variables of a template by any names.
+
+    >>> input_fields({"topic": "cats", "tone": "dry"})
+    {'prompt': 'topic: cats\n\ntone: dry', 'joined': 'topic, tone'}
+    >>> input_fields({"k": 5}), input_fields({"model": "m", "stream": "yes"})
+    ({}, {})
+    """
+    fields, inner = chat_fields(value), decoded(value)
+    if fields or not isinstance(inner, Mapping) or is_request(inner):
+        return fields
+    return _of_template(inner) if any(isinstance(one, str) and one.strip() for one in inner.values()) else {}
 
 
 def decoded(value: Any) -> Any:
@@ -84,15 +104,28 @@ def _of_object(body: Source) -> Row:
     if _is_message(body):
         return {"messages": [chat_message(body)]}
     given = first_present(body, *_PROMPT_KEYS)
-    fields = chat_fields(given)
+    key = next((key for key in _PROMPT_KEYS if not is_missing(body.get(key))), "")
+    is_template = key in _VARIABLES and isinstance(decoded(given), str) and not is_request(body)
+    fields = _of_template(body) if is_template else chat_fields(given)
     if not fields:
         return {}
     beside = request_parts(body)
-    system = first_present(body, "system", "instructions", "system_instruction", "systemInstruction", "systemPrompt")
+    system = first_present(body, *_SYSTEMS)
     if is_missing(system):
         return fields | beside
     messages = fields.pop("messages", None) or [{"role": "user", "content": fields.pop("prompt")}]
     return {"messages": [system_message(system), *messages], **fields, **beside}
+
+
+def _of_template(body: Source) -> Row:
+    """Read all variables of a template: a list of messages, such as a history, stands before the others."""
+    past = {key: said for key, value in body.items() if isinstance(value, list) and (said := _of_list(value))}
+    rest = {key: value for key, value in body.items() if key not in past and key not in _SYSTEMS}
+    prompt, names = joined_variables(rest)
+    before = [message for said in past.values() for message in said["messages"]]
+    fields: Row = {"messages": [*before, {"role": "user", "content": prompt}]} if before else {"prompt": prompt}
+    told = [*past, *names]
+    return {**fields, "joined": ", ".join(told)} if len(told) > 1 else fields
 
 
 def request_parts(body: Source) -> Row:

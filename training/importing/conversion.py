@@ -11,6 +11,12 @@ from router_model.training.importing.problems import Problem, RecordError, shown
 Source: TypeAlias = Mapping[str, Any]
 Row: TypeAlias = dict[str, Any]
 
+TOLD: Final = {
+    "joined": "prompts are the variables of a template together: {}",
+    "free": "costs of 0 {} count as unknown",
+}
+"""Fields of a row that are no columns: what the summary says of the rows that have one, with its value."""
+
 
 class Conversion(NamedTuple):
     """The rows that one source record was converted to.

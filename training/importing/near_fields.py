@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 from router_model.training.importing import values
+from router_model.training.importing.bodies import read_whole
 from router_model.training.importing.chat import decoded
 from router_model.training.importing.checks import EXPECTED_ONE_DATE, EXPECTED_ONE_NUMBER, check_batch
 from router_model.training.importing.columns import NAMEABLE, ColumnMapping, unit_in_name
@@ -184,7 +185,10 @@ def _fits(ours: str, theirs: str, unit: str, samples: list[Any]) -> bool:
 
 def _problems(ours: str, theirs: str, unit: str, samples: list[Any], reading: Reading = AS_WRITTEN) -> list[Problem]:
     mapping = ColumnMapping({ours: [f"{theirs}:{unit}" if unit else theirs]}, reading.decimal)
-    rows = [{"prompt": "-", "model": "-"} | mapping.values({theirs: value}) for value in samples]
+    rows = [
+        {"prompt": "-", "model": "-"} | dict(read_whole(mapping.values(one), one, mapping.paths))
+        for one in ({theirs: value} for value in samples)
+    ]
     return [problem for problem in check_batch(frame_of_rows(rows), reading)[1] if problem.column == ours]
 
 

@@ -16,7 +16,7 @@ _NAMES: Final[Mapping[str, str]] = {
         "question query user_input input instruction user_prompt prompt_text input_text user_query user_message "
         "user_question request problem text content"
     ),
-    "messages": "conversation chat chat_history input_messages chat_messages request_messages dialogue",
+    "messages": "contents conversation chat chat_history input_messages chat_messages request_messages dialogue",
     "model": (
         "model_name model_id llm engine llm_model llm_name model_slug model_used deployment deployment_name "
         "request_model response_model"
@@ -61,7 +61,12 @@ _LOWER_IS_BETTER: Final = frozenset({
     "penalty", "regret", "toxicity", "toxic", "bias", "hallucination", "hallucinations", "hallucinated", "harm",
     "harmful", "harmfulness", "risk", "leak", "leakage", "violation", "violations", "failed", "failure", "failures",
     "wrong", "incorrect", "mistake", "mistakes", "bug", "bugs", "flagged", "refusal", "refused", "latency",
-    "duration", "cost", "price", "spend",
+    "duration", "cost", "price", "spend", "unsafe", "insult", "insults", "threat", "threats", "profanity", "offensive",
+    "abuse", "abusive", "hate", "severity", "complaint", "complaints", "defect", "defects", "retries", "escalated",
+    "escalation", "escalations", "contradiction", "contradictions", "misinformation", "deviation", "fails",
+    "unfaithful", "unhelpful", "ungrounded", "inaccuracy", "inaccurate", "invalid", "spam", "nsfw", "obscene", "danger", "dangerous",
+    "refusals", "frustration", "dissatisfaction", "repetition", "redundancy", "verbosity", "unfairness", "jailbreak",
+    "jailbroken", "fabrication", "fabricated", "misleading",
 })  # fmt: skip
 _TURNED_ROUND: Final = frozenset(("no", "not", "non", "without", "free", "avoided", "resistance", "reduction"))
 """Words that turn such a name round: `no_error`, `bias_free`."""
@@ -88,8 +93,8 @@ def near_column(name: str) -> tuple[str, int] | None:
 
     >>> [near_column(name) for name in ("modelName", "latency_ms", "Prompt", "qualty", "usage.prompt_tokens")]
     [('model', 1), ('latency_s', 1), ('prompt', 0), ('quality', 99), ('input_tokens', 2)]
-    >>> near_column("retrieved_contexts"), near_column("cost_eur"), near_column("model")
-    (None, None, None)
+    >>> near_column("retrieved_contexts"), near_column("cost_eur"), near_column("model"), near_column("max_output")
+    (None, None, None, None)
     """
     if name in NAMEABLE or len(name) > _LONGEST_NAME:
         return None
@@ -110,7 +115,9 @@ def _mistyped(name: str) -> tuple[str, int] | None:
     key = _key(name)
     is_short = _SHORTEST_MISTYPED <= len(key) <= _LONGEST_MISTYPED
     near = difflib.get_close_matches(key, _OWN_KEYS, n=1, cutoff=_LIKENESS) if is_short else []
-    return (_OWN_KEYS[near[0]], 99) if near else None
+    # One more word makes another thing: max_output_tokens is a limit, and cached_input_tokens are a part.
+    is_typo = bool(near) and len(words_of(name)) <= len(words_of(_OWN_KEYS[near[0]]))
+    return (_OWN_KEYS[near[0]], 99) if is_typo else None
 
 
 @lru_cache(maxsize=1024)

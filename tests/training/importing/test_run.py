@@ -349,9 +349,11 @@ def test_a_system_prompt_beside_the_messages_is_a_part_of_the_prompt(tmp_path):
         {"messages": [{"role": "system", "content": "Be brief."}, *asked], "model": "a", "system": "linux"},
         {"prompt": "Hi", "model": "a", "system": "linux"},
         {"messages": asked, "model": "a", "system": "linux", "prompt_id": "own"},
+        {"messages": asked, "model": "a", "systemInstruction": {"parts": [{"text": "Be kind."}]}},
+        {"prompt": "Hi", "model": "a", "system_prompt": "Be terse."},
     ]
     import_sources([jsonl(tmp_path / "t.jsonl", rows)], tmp_path / "o.parquet")
     table = pl.read_parquet(tmp_path / "o.parquet")
-    first = [json.loads(one)[0] if one else None for one in table["messages"]]
-    assert [one and one["content"] for one in first] == ["Answer in French.", "Write SQL.", "Be brief.", None, "Hi"]
-    assert table["extra"].is_not_null().to_list() == [False, False, True, True, True]
+    first = [json.loads(one)[0]["content"] if one else None for one in table["messages"]]
+    assert first == ["Answer in French.", "Write SQL.", "Be brief.", None, "Hi", "Be kind.", "Be terse."]
+    assert table["extra"].is_not_null().to_list() == [False, False, True, True, True, False, False]

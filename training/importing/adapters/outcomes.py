@@ -8,10 +8,14 @@ from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 from router_model.training.importing.adapter import Adapter, Around
 from router_model.training.importing.chat import decoded, system_message
 from router_model.training.importing.checks import PROMPT_FORMS
-from router_model.training.importing.conversion import Conversion, Row, Source, as_object, is_missing, present
+from router_model.training.importing.conversion import TOLD, Conversion, Row, Source, as_object, is_missing, present
 
-_KNOWN: Final = frozenset(OUTCOME_COLUMN_NAMES)
-_SYSTEM: Final = ("system", "system_prompt", "systemPrompt", "system_instruction", "systemInstruction")
+_KNOWN: Final = frozenset((*OUTCOME_COLUMN_NAMES, *TOLD))
+_SYSTEM_PROMPTS: Final = (
+    "system_prompt", "systemPrompt", "system_instruction", "systemInstruction", "system_instructions",
+    "systemInstructions", "system_message", "systemMessage",
+)  # fmt: skip
+_SYSTEM: Final = ("system", *_SYSTEM_PROMPTS)
 
 
 def _recognises(record: Source) -> bool:
@@ -36,17 +40,22 @@ def outcomes(record: Source, around: Around) -> Conversion:
 
 
 def _take_system(row: Row) -> None:
-    """Put a system prompt that stands beside the messages in front of them; some providers' requests have it there.
+    """Put a system prompt that stands beside the messages or the prompt in front of them.
 
     Else requests that differ in nothing but this would become one prompt. A table with ids of its own is left as it is.
+    A field ``system`` beside a text may be anything, such as the name of an operating system.
     """
-    beside = next((name for name in _SYSTEM if isinstance(row.get(name), str | list) and row[name]), None)
-    messages = None if beside is None else decoded(row.get("messages"))
-    if beside is None or not is_missing(row.get("prompt_id")) or not isinstance(messages, list):
+    messages, prompt = decoded(row.get("messages")), row.get("prompt")
+    names = _SYSTEM if isinstance(messages, list) else _SYSTEM_PROMPTS
+    beside = next((name for name in names if isinstance(row.get(name), str | list | Mapping) and row[name]), None)
+    if beside is None or not is_missing(row.get("prompt_id")):
         return
-    roles = {one.get("role") for one in messages if isinstance(one, Mapping)}
-    if roles.isdisjoint(("system", "developer")):
-        row["messages"] = [system_message(row.pop(beside)), *messages]
+    if is_missing(messages) and isinstance(prompt, str) and prompt:
+        row["messages"] = [system_message(row.pop(beside)), {"role": "user", "content": row.pop("prompt")}]
+    elif isinstance(messages, list):
+        roles = {one.get("role") for one in messages if isinstance(one, Mapping)}
+        if roles.isdisjoint(("system", "developer")):
+            row["messages"] = [system_message(row.pop(beside)), *messages]
 
 
 def _cut_answer(row: Row) -> int:

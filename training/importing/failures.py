@@ -1,0 +1,150 @@
+"""Tell calls that failed in a user's own tables: they say nothing of how well a model answers.
+
+Such tables often have a column with the status or the error of a call, and some give failed calls the worst grade. But
+a column ``error`` may also hold why a grader did not like an answer. So three kinds of evidence are told apart:
+
+- The status of HTTP, or a word that only a call can have (``timeout``). The call failed, unless it wrote tokens.
+- Words that a grader might have written, too (``failed``, the text of an error), for a call without a grade. It failed,
+  unless an answer is there.
+- The same for a call with a grade. It failed only if the answer is there and empty, or if the error is one of calls.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final, Literal
+
+from router_model.training.importing.chat import decoded
+from router_model.training.importing.columns import words_of
+from router_model.training.importing.conversion import Source, is_missing
+
+_STATUS: Final = frozenset(
+    (
+        "status", "statuscode", "callstatus", "requeststatus", "responsestatus", "httpstatus", "httpstatuscode",
+        "httpcode", "responsecode", "apistatus", "runstatus", "finishreason",
+    )
+)  # fmt: skip
+_ERROR: Final = frozenset(
+    (
+        "error", "errors", "errormessage", "errormsg", "errortext", "errorstr", "errortype", "errorcode", "errorclass",
+        "errordetail", "errordetails", "exception", "exceptiontype", "exceptionmessage", "failurereason", "traceback",
+        "iserror", "haserror",
+    )
+)  # fmt: skip
+_ANSWER: Final = frozenset(
+    (
+        "response", "answer", "output", "completion", "responsetext", "outputtext", "answertext", "reply", "generation",
+        "generatedtext", "modeloutput", "llmoutput", "modelresponse", "llmresponse", "modelanswer", "responsebody",
+    )
+)  # fmt: skip
+_OF_CALLS: Final = frozenset(
+    (
+        "error", "errored", "timeout", "timedout", "exception", "cancelled", "canceled", "aborted", "ratelimited",
+        "ratelimit", "throttled", "crashed", "servererror", "internalerror", "apierror", "networkerror",
+    )
+)  # fmt: skip
+_OF_CALLS_OR_GRADERS: Final = frozenset(("failed", "failure", "fail"))
+_NO_ERROR: Final = frozenset(
+    (
+        "none",
+        "null",
+        "nan",
+        "n/a",
+        "na",
+        "-",
+        "false",
+        "no",
+        "no error",
+        "ok",
+        "success",
+        "{}",
+        "[]",
+        "nil",
+        "undefined",
+    )
+)
+_ERROR_OF_CALL: Final = re.compile(
+    r"time[ds]?[ _-]?out|rate[ _-]?limit|too many requests|\b(?:4\d\d|5\d\d)\b|connection|network|overloaded|quota|"
+    r"unavailable|unauthori[sz]ed|api|http|server|gateway|context[ _-]?(?:length|window)|content[ _-]?filter",
+    re.IGNORECASE,
+)
+_HTTP_FAILURES: Final = range(400, 600)
+
+_Kind = Literal["", "status", "error", "answer"]
+
+
+def is_failed_call(own: Source) -> bool:
+    """Whether a record, with the user's columns under our names, describes a call that failed.
+
+    >>> asked = {"prompt": "Hi", "model": "a"}
+    >>> is_failed_call({**asked, "quality": 0, "status_code": 503}), is_failed_call({**asked, "status": "ok"})
+    (True, False)
+    >>> is_failed_call({**asked, "error": "KeyError"}), is_failed_call({**asked, "error": "KeyError", "quality": 0})
+    (True, False)
+    """
+    fields = [(kind, value) for name, value in own.items() if (kind := _kind_of(name))]
+    if not any(kind in ("status", "error") for kind, _ in fields) or _counted(own.get("output_tokens")):
+        return False
+    if any(kind == "status" and _is_of_call(value) for kind, value in fields):
+        return True
+    said = [_error_text(value) for kind, value in fields if kind == "error"]
+    said += [str(value) for kind, value in fields if kind == "status" and _word(value) in _OF_CALLS_OR_GRADERS]
+    said = [text for text in said if text]
+    answers = [value for kind, value in fields if kind == "answer"]
+    if not said or any(map(_is_answer, answers)):
+        return False
+    is_empty = bool(answers) or _is_zero(own.get("output_tokens"))
+    return is_missing(own.get("quality")) or is_empty or any(map(_ERROR_OF_CALL.search, said))
+
+
+@lru_cache(maxsize=4096)
+def _kind_of(name: str) -> _Kind:
+    key = "".join(words_of(name))
+    return "status" if key in _STATUS else "error" if key in _ERROR else "answer" if key in _ANSWER else ""
+
+
+def _word(value: Any) -> str:
+    return "".join(words_of(value.rpartition(".")[2])) if isinstance(value, str) else ""
+
+
+def _is_of_call(value: Any) -> bool:
+    """Whether a status can be that of a failed call alone: 429, "503 Service Unavailable", "timeout"."""
+    if isinstance(value, str):
+        first = value.split(maxsplit=1)[:1]
+        return _word(value) in _OF_CALLS or (bool(first) and _is_http_failure(first[0].removesuffix(".0")))
+    return not isinstance(value, bool) and isinstance(value, int | float) and value in _HTTP_FAILURES
+
+
+def _is_http_failure(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and int(text) in _HTTP_FAILURES
+
+
+def _error_text(value: Any) -> str:
+    """Return what a field says about an error; empty if it says that there was none. Numbers say nothing here."""
+    if isinstance(value, bool):
+        return "error" if value else ""
+    value = decoded(value)
+    if isinstance(value, str):
+        text = value.strip()
+        return "" if text.lower() in _NO_ERROR or text.replace(".", "", 1).isdecimal() else text
+    if isinstance(value, Mapping):
+        return " ".join(filter(None, map(_error_text, value.values())))
+    if isinstance(value, list):
+        return " ".join(filter(None, map(_error_text, value)))
+    return ""
+
+
+def _is_answer(value: Any) -> bool:
+    value = decoded(value)
+    if isinstance(value, Mapping):
+        return bool(value) and not value.get("error")
+    return bool(value.strip()) if isinstance(value, str) else not is_missing(value) and value != []
+
+
+def _counted(tokens: Any) -> bool:
+    """Whether the model wrote tokens."""
+    return not is_missing(tokens) and not _is_zero(tokens)
+
+
+def _is_zero(tokens: Any) -> bool:
+    return str(tokens).strip() in ("0", "0.0")

@@ -1,0 +1,86 @@
+"""Make one prompt of the variables of a template, such as ``{"question": …, "context": …}``.
+
+Tools that log the input of a template keep its variables and not the text that the model saw. The model saw all of
+them, so all of them become the prompt, each behind its name and in their order. What cannot have been in the prompt is
+left out: ids, settings of a run, and the right answer, which would give away what is to be predicted.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from router_model.training.importing.columns import words_of
+from router_model.training.importing.conversion import Source, is_missing
+
+_OF_REQUESTS: Final = frozenset(
+    (
+        "model", "temperature", "stream", "stop", "seed", "n", "tools", "tool_choice", "response_format", "parameters",
+        "options", "generationConfig", "inferenceConfig", "textGenerationConfig", "anthropic_version", "store",
+        "stopSequences", "stop_sequences", "presence_penalty", "frequency_penalty",
+    )
+)  # fmt: skip
+_OF_RUNS: Final = frozenset(
+    (
+        "metadata",
+        "config",
+        "callbacks",
+        "tags",
+        "kwargs",
+        "invocation_params",
+        "run_manager",
+        "user",
+        "stream",
+        "verbose",
+    )
+)
+_RIGHT_ANSWERS: Final = frozenset(
+    (
+        "answer", "answers", "expected", "expected_output", "expected_answer", "reference", "reference_answer",
+        "references", "ground_truth", "groundtruth", "label", "target", "gold", "solution", "output", "response",
+    )
+)  # fmt: skip
+
+
+class Joined(NamedTuple):
+    """A prompt and the names of the variables in it."""
+
+    prompt: str
+    names: tuple[str, ...]
+
+
+def is_request(body: Source) -> bool:
+    """Whether an object is a request to a provider, whose other fields are parameters and no parts of the prompt.
+
+    >>> is_request({"prompt": "Hi", "max_tokens": 5}), is_request({"question": "Hi", "context": "…"})
+    (True, False)
+    """
+    return any(key in _OF_REQUESTS or key.startswith(("max", "top_")) for key in map(str, body))
+
+
+def joined_variables(variables: Source) -> Joined:
+    r"""Join variables; a single one is the prompt itself.
+
+    >>> joined_variables({"question": "Who?", "context": "Ann did.", "user_id": "u1", "answer": "Ann"})
+    Joined(prompt='question: Who?\n\ncontext: Ann did.', names=('question', 'context'))
+    >>> joined_variables({"question": "Who?", "answer": "Ann"})
+    Joined(prompt='Who?', names=('question',))
+    """
+    asked = {str(name): _text(value) for name, value in variables.items() if _is_asked(str(name), value)}
+    if len(asked) == 1:
+        return Joined(next(iter(asked.values())), tuple(asked))
+    return Joined("\n\n".join(f"{name}: {text}" for name, text in asked.items()), tuple(asked))
+
+
+def _is_asked(name: str, value: Any) -> bool:
+    if is_missing(value) or value in ([], {}):
+        return False
+    is_id = words_of(name)[-1:] in (["id"], ["ids"], ["uuid"])
+    return not is_id and name not in _OF_RUNS and name.lower() not in _RIGHT_ANSWERS
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return "\n".join(value)
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, Mapping | list) else str(value)
