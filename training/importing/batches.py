@@ -14,13 +14,13 @@ from router_model.training.importing.adapters import ADAPTERS, Adapter, Around, 
 from router_model.training.importing.bodies import read_whole
 from router_model.training.importing.conversion import TOLD, Conversion, Row, Source, is_missing
 from router_model.training.importing.efforts import give_to_candidates
-from router_model.training.importing.failures import is_failed_call
 from router_model.training.importing.items import Item, Record, Unreadable
 from router_model.training.importing.notes import Note, Notes
 from router_model.training.importing.options import ImportOptions
 from router_model.training.importing.problems import Problem, RecordError
 from router_model.training.importing.readers import SourceFile
 from router_model.training.importing.survey import Survey
+from router_model.training.importing.unanswered import unanswered_as
 
 BATCH_RECORDS: Final = 20_000
 BATCH_BYTES: Final = 16 * 1024 * 1024
@@ -61,7 +61,7 @@ class BatchReader:
     ----------
     source, options, survey, notes
     for_prompts : bool, default False
-        Whether calls that failed are read, too, because only what was asked matters.
+        Whether calls that no model answered are read, too, because only what was asked matters.
 
     Attributes
     ----------
@@ -117,8 +117,9 @@ class BatchReader:
         if self.adapter is _OWN:
             own = self._own_record(item.value)
             self._survey.see_own(own, is_known=True)
-            if not self._for_prompts and is_failed_call(own):
-                return Conversion([], {"failed calls": 1})
+            unanswered = None if self._for_prompts else unanswered_as(own)
+            if unanswered is not None:
+                return Conversion([], {unanswered: 1})
             return _OWN.convert(own, Around(self._source.path, item.context, self._notes.of))
         around = Around(self._source.path, self._context(item), self._notes.of)
         rows, skipped, failed = self.adapter.convert(item.value, around)

@@ -69,6 +69,8 @@ def _whole_request(record: Source, path: str, value: Any) -> Row:
         body = decoded(field_at(record, around)) if around else {**record, name: decoded(value)}
     else:
         body = decoded(value)
+    if isinstance(body, list) and any(isinstance(one, Mapping) and "role" not in one for one in body):
+        return chat_fields(body)  # messages of LangChain, ShareGPT …
     is_body = isinstance(body, Mapping) and any(isinstance(body.get(key), list) for key in _BODY_MESSAGES)
     fields = chat_fields(body) if is_body else {}
     return fields if "messages" in fields else {}

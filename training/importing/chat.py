@@ -1,7 +1,7 @@
 """Convert conversations from the formats of tools and providers into chat messages in OpenAI's format.
 
 It reads request bodies (chat, text completion, OpenAI's Responses, Anthropic's Messages, Gemini's contents) and
-messages of OpenTelemetry, LangChain, the Vercel AI SDK, Bedrock and the providers. If a message consists of a single
+messages of OpenTelemetry, LangChain, ShareGPT, the Vercel AI SDK, Bedrock and others. If a message consists of a single
 text, its content becomes that text, so that the same prompt is equal in all of these formats. One simplification: parts
 other than texts, tool calls and tool answers stay as they are.
 """
@@ -15,7 +15,7 @@ from router_model.training.importing.conversion import ADVICE, Row, Source, firs
 from router_model.training.importing.problems import RecordError, shown
 from router_model.training.importing.variables import is_request, joined_variables
 
-_ROLES: Final = {"human": "user", "ai": "assistant", "model": "assistant", "function": "tool"}
+_ROLES: Final = {"human": "user", "ai": "assistant", "model": "assistant", "function": "tool", "gpt": "assistant"}
 _PAIR_ROLES: Final = frozenset({*_ROLES, "user", "assistant", "system", "developer", "tool"})
 _LANGCHAIN_ROLES: Final = {
     "HumanMessage": "user",
@@ -185,6 +185,8 @@ def _is_pair(value: Any) -> bool:
 
 
 def _is_message(value: Source) -> bool:
+    if isinstance(value.get("from"), str) and "value" in value:
+        return True  # ShareGPT
     if "role" in value:
         return "content" in value or "parts" in value or "tool_calls" in value or "contents" in value
     return _kind(value) in _MESSAGE_TYPES and bool({"content", "data", "kwargs"} & value.keys())
@@ -195,6 +197,8 @@ def chat_message(message: Source) -> Row:
 
     >>> chat_message({"lc": 1, "type": "constructor", "id": ["langchain", "schema", "messages", "HumanMessage"],
     ...               "kwargs": {"content": "Hi", "type": "human"}})
+    {'role': 'user', 'content': 'Hi'}
+    >>> chat_message({"from": "human", "value": "Hi"})
     {'role': 'user', 'content': 'Hi'}
     >>> use = {"type": "tool_use", "id": "c", "name": "f", "input": {"a": 1}}
     >>> chat_message({"role": "assistant", "content": [use]})
@@ -207,8 +211,8 @@ def chat_message(message: Source) -> Row:
     if _kind(message) in _CALL_PARTS | _ANSWER_PARTS and "role" not in message:
         role = "assistant" if _kind(message) in _CALL_PARTS else "tool"
         return chat_message({"role": role, "content": [message]})
-    role = str(message.get("role") or message.get("type") or "user")
-    parts = message.get("parts", message.get("content"))
+    role = str(message.get("role") or message.get("from") or message.get("type") or "user")
+    parts = message.get("parts", message.get("content", message.get("value")))
     row: Row = {"role": _ROLES.get(role, role), "content": parts}
     if isinstance(parts, list):
         row |= _of_parts(parts)

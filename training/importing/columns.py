@@ -189,10 +189,14 @@ def field_at(record: Any, path: str, depth: int = 0) -> Any:
 
     >>> field_at({"a.b": 1}, "a.b"), field_at({"a": {"b.c": [2, 3]}}, "a.b.c.1"), field_at({"a": '{"b": 4}'}, "a.b")
     (1, 3, 4)
+    >>> field_at({"scores": [{"name": "tone", "value": 1}, {"name": "truth", "value": 0}]}, "scores.truth")
+    0
     """
     if isinstance(record, list):
         head, _, rest = path.partition(".")
-        inner = record[int(head)] if head.isdecimal() and int(head) < len(record) else None
+        if not head.isdecimal():
+            return named_value(record, path)
+        inner = record[int(head)] if int(head) < len(record) else None
         return field_at(inner, rest, depth + 1) if rest and depth < _MAX_DEPTH else inner
     if isinstance(record, str):
         record = _decoded(record)
@@ -203,6 +207,29 @@ def field_at(record: Any, path: str, depth: int = 0) -> Any:
     for dot in (match.start() for match in re.finditer(r"\.", path) if depth < _MAX_DEPTH):
         if path[:dot] in record:
             return field_at(record[path[:dot]], path[dot + 1 :], depth + 1)
+    return None
+
+
+_SCORE_NAMES: Final = ("name", "key", "metric", "assessment_name")
+_SCORE_VALUES: Final = ("value", "score")
+
+
+def score_names(values: Sequence[Any]) -> list[str]:
+    """Return the names in a list of scores; empty if it is another list.
+
+    >>> score_names([{"name": "tone", "value": 1}, {"key": "truth", "score": 0}]), score_names([{"name": "a"}, 1])
+    (['tone', 'truth'], [])
+    """
+    scores = [one for one in values if isinstance(one, Mapping) and any(value in one for value in _SCORE_VALUES)]
+    names = [str(one[key]) for one in scores for key in _SCORE_NAMES if isinstance(one.get(key), str)][: len(scores)]
+    return names if len(names) == len(values) else []
+
+
+def named_value(values: Sequence[Any], name: str) -> Any:
+    """Return the value with a name in a list of scores, which is the same wherever it stands; None if there is none."""
+    for one in values:
+        if isinstance(one, Mapping) and any(one.get(key) == name for key in _SCORE_NAMES):
+            return next((one[key] for key in _SCORE_VALUES if not is_missing(one.get(key))), None)
     return None
 
 

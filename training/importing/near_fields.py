@@ -12,7 +12,7 @@ from router_model.training.importing import values
 from router_model.training.importing.bodies import read_whole
 from router_model.training.importing.chat import decoded
 from router_model.training.importing.checks import EXPECTED_ONE_DATE, EXPECTED_ONE_NUMBER, check_batch
-from router_model.training.importing.columns import NAMEABLE, ColumnMapping, unit_in_name
+from router_model.training.importing.columns import NAMEABLE, ColumnMapping, named_value, score_names, unit_in_name
 from router_model.training.importing.conversion import Source, is_missing
 from router_model.training.importing.findings import Finding
 from router_model.training.importing.frames import frame_of_rows, series_of
@@ -29,7 +29,7 @@ OPEN: Final = (EXPECTED_ONE_DATE, EXPECTED_ONE_NUMBER)
 _MAX_SAMPLES: Final = 50
 _N_LOOKED_INTO: Final = 1_000
 """Number of records in which nested objects are searched."""
-_MAX_DEPTH: Final = 3
+_MAX_DEPTH: Final = 5
 _MAX_NESTED: Final = 200
 _FEWEST_MS: Final = 50
 """If the median of whole-numbered latencies is at least this, they are milliseconds and not seconds."""
@@ -42,11 +42,13 @@ class _NearField:
     """The values of one field."""
 
     def __init__(self) -> None:
+        self.n_records = 0
         self.samples: list[Any] = []
         self.qualities = QualityTally()
         self._pending: list[Any] = []
 
     def add(self, value: Any, *, is_quality: bool) -> None:
+        self.n_records += 1
         if len(self.samples) < _MAX_SAMPLES:
             self.samples.append(value)
         if is_quality:
@@ -91,10 +93,17 @@ class Proposal(NamedTuple):
         also = f" (or {', '.join(map(repr, self.others))})" if self.others else ""
         unit = f" in {_UNIT_WORDS[self.unit]}" if self.unit else ""
         theirs = f"{self.theirs}:{self.unit}" if self.unit else self.theirs
+        otherwise = (
+            "If a field is something else, name nothing for the column: --column cost_usd= leaves 'cost' in extra."
+        )
+        if any(_are_siblings(self.theirs, other) for other in self.others):
+            otherwise = (
+                f"If {self.theirs!r} and {self.others[0]!r} belong to different models, write a record for each."
+            )
         return Finding(
             f"{self.theirs!r} looks like {self.ours}{unit}{also}",
             (("--column", f"{self.ours}={theirs}"),),
-            "If a field is something else, name nothing for the column: --column cost_usd= leaves 'cost' in extra.",
+            otherwise,
         )
 
 
@@ -113,7 +122,7 @@ class NearFields:
         if self._n_records <= _N_LOOKED_INTO:
             inner = {key: value for key, value in own.items() if key not in NAMEABLE}
             # JSON text in `extra` was written by us: it holds what is known to be none of the columns.
-            texts = {key: value if key == "extra" else decoded(value) for key, value in inner.items()}
+            texts = {key: value for key, value in inner.items() if key != "extra" or isinstance(value, dict)}
             own = {**dict(_nested(texts)), **own}
         for ours, theirs in near_columns(tuple(own)):
             if own.get(ours):
@@ -135,13 +144,24 @@ class NearFields:
     def proposals(self) -> list[Proposal]:
         """Return the likeliest field for each missing column, in the order of our columns."""
         chosen: dict[str, tuple[str, str]] = {}
-        for (ours, theirs), near in sorted(self._fields.items(), key=_likeliness):
+        for (ours, theirs), near in sorted(self._fields.items(), key=self._likeliness):
             unit = _guess_unit(ours, theirs, near.samples)
             column = self._column_of(ours, theirs, unit, near)
             taken = PROMPTS if column in PROMPTS else (column,)
             if column and not chosen.keys() & set(taken) and theirs not in (field for field, _ in chosen.values()):
                 chosen[column] = (theirs, unit)
         return [self._proposal(ours, *field, chosen) for ours, field in chosen.items()]
+
+    def _likeliness(self, field: tuple[tuple[str, str], _NearField]) -> tuple[int, bool, int, int, int]:
+        """Sort key: by our columns; then what most records have, top fields before inner ones, and likely names.
+
+        Grades may be rare.
+        """
+        (ours, theirs), fields = field
+        column, near = OUTCOME_COLUMN_NAMES.index(ours), near_column(theirs)
+        is_rare = ours != "quality" and 2 * fields.n_records <= self._n_records
+        group = OUTCOME_COLUMN_NAMES.index(PROMPTS[0]) if ours in PROMPTS else column
+        return group, is_rare, column, theirs.count("."), near[1] if near else 0
 
     def _column_of(self, ours: str, theirs: str, unit: str, near: _NearField) -> str:
         """Return the column that the values of a field fit; empty if they fit none."""
@@ -159,22 +179,24 @@ class NearFields:
         return Proposal(ours, theirs, unit, others, near.qualities, near.samples)
 
 
-def _likeliness(field: tuple[tuple[str, str], _NearField]) -> tuple[int, int, int]:
-    """Sort key: by our columns, then top fields before fields inside objects, then the likeliest name first."""
-    (ours, theirs), _ = field
-    near = near_column(theirs)
-    return OUTCOME_COLUMN_NAMES.index(ours), theirs.count("."), near[1] if near else 0
-
-
 def _nested(record: Mapping[str, Any], before: str = "", depth: int = 1) -> Iterator[tuple[str, Any]]:
-    """Yield the fields inside a record's objects by their paths."""
-    for n, (key, value) in enumerate(record.items()):
+    """Yield the fields inside a record's objects, and the scores in its lists of named scores, by their paths."""
+    for n, (key, given) in enumerate(record.items()):
         if n >= _MAX_NESTED:
             return
+        value = decoded(given)
         if isinstance(value, dict) and depth < _MAX_DEPTH:
             yield from _nested(value, f"{before}{key}.", depth + 1)
+        elif isinstance(value, list) and (names := score_names(value[:_MAX_NESTED])):
+            yield from ((f"{before}{key}.{name}", named_value(value, name)) for name in names)
         elif before:
             yield f"{before}{key}", value
+
+
+def _are_siblings(path: str, other: str) -> bool:
+    """Whether two fields have one name and are in objects side by side: results.a.score and results.b.score."""
+    mine, theirs = path.split("."), other.split(".")
+    return len(mine) == len(theirs) > 1 and mine[-1] == theirs[-1] and mine[:-2] == theirs[:-2] and mine != theirs
 
 
 def _fits(ours: str, theirs: str, unit: str, samples: list[Any]) -> bool:
@@ -184,6 +206,7 @@ def _fits(ours: str, theirs: str, unit: str, samples: list[Any]) -> bool:
 
 
 def _problems(ours: str, theirs: str, unit: str, samples: list[Any], reading: Reading = AS_WRITTEN) -> list[Problem]:
+    theirs = theirs.rpartition(".")[2]  # the values alone are here, and not the objects around them
     mapping = ColumnMapping({ours: [f"{theirs}:{unit}" if unit else theirs]}, reading.decimal)
     rows = [
         {"prompt": "-", "model": "-"} | dict(read_whole(mapping.values(one), one, mapping.paths))

@@ -16,7 +16,9 @@ _NAMES: Final[Mapping[str, str]] = {
         "question query user_input input instruction user_prompt prompt_text input_text user_query user_message "
         "user_question request problem text content"
     ),
-    "messages": "contents conversation chat chat_history input_messages chat_messages request_messages dialogue",
+    "messages": (
+        "contents conversation conversations chat chat_history input_messages chat_messages request_messages dialogue"
+    ),
     "model": (
         "model_name model_id llm engine llm_model llm_name model_slug model_used deployment deployment_name "
         "request_model response_model"
@@ -64,7 +66,8 @@ _LOWER_IS_BETTER: Final = frozenset({
     "duration", "cost", "price", "spend", "unsafe", "insult", "insults", "threat", "threats", "profanity", "offensive",
     "abuse", "abusive", "hate", "severity", "complaint", "complaints", "defect", "defects", "retries", "escalated",
     "escalation", "escalations", "contradiction", "contradictions", "misinformation", "deviation", "fails",
-    "unfaithful", "unhelpful", "ungrounded", "inaccuracy", "inaccurate", "invalid", "spam", "nsfw", "obscene", "danger", "dangerous",
+    "unfaithful", "unhelpful", "ungrounded", "inaccuracy", "inaccurate", "invalid", "spam",
+    "nsfw", "obscene", "danger", "dangerous",
     "refusals", "frustration", "dissatisfaction", "repetition", "redundancy", "verbosity", "unfairness", "jailbreak",
     "jailbroken", "fabrication", "fabricated", "misleading",
 })  # fmt: skip
@@ -84,6 +87,9 @@ _OURS_OF: Final = {
     **{_key(theirs): (ours, rank) for ours, names in _NAMES.items() for rank, theirs in enumerate(names.split(), 1)},
     **{_key(ours): (ours, 0) for ours in NAMEABLE if ours in _NAMES},
 }
+_SCORES: Final = frozenset(
+    ("scores", "feedbackscores", "evalscores", "evaluations", "ratings", "grades", "rubric", "assessments", "judgments")
+)
 _OWN_KEYS: Final = {_key(ours): ours for ours in NAMEABLE if ours in _NAMES}
 
 
@@ -98,8 +104,13 @@ def near_column(name: str) -> tuple[str, int] | None:
     """
     if name in NAMEABLE or len(name) > _LONGEST_NAME:
         return None
-    last = name.rpartition(".")[2]
-    return _known(last) or _mistyped(last)
+    around, _, last = name.rpartition(".")
+    return _known(last) or _mistyped(last) or (("quality", 50) if _holds_scores(around) else None)
+
+
+def _holds_scores(name: str) -> bool:
+    """Whether the name of an object or a list says that it holds scores, whatever their names are."""
+    return _key(name.rpartition(".")[2]) in _SCORES
 
 
 def _known(name: str) -> tuple[str, int] | None:

@@ -1,4 +1,4 @@
-"""Calls that failed, in a user's own tables: they are left out and counted, and verdicts of graders are not."""
+"""Calls of a user's own tables that failed or that a cache answered are left out and counted; bad grades are not."""
 
 import json
 
@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from router_model.training.importing import import_sources
-from router_model.training.importing.failures import is_failed_call
+from router_model.training.importing.unanswered import is_failed_call
 
 
 @pytest.mark.parametrize(

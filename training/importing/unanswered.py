@@ -1,7 +1,9 @@
-"""Tell calls that failed in a user's own tables: they say nothing of how well a model answers.
+"""Tell the calls in a user's own tables that no model answered: calls that failed, and those that a cache answered.
 
-Such tables often have a column with the status or the error of a call, and some give failed calls the worst grade. But
-a column ``error`` may also hold why a grader did not like an answer. So three kinds of evidence are told apart:
+They say nothing of how well, how fast or at what cost a model answers. Cached answers are told by a field such as
+``cache_hit``. Failures are harder to tell: such tables often have the status or the error of a call, and some give
+failed calls the worst grade, but a column ``error`` may also hold why a grader did not like an answer. So three kinds
+of evidence are told apart:
 
 - The status of HTTP, or a word that only a call can have (``timeout``). The call failed, unless it wrote tokens.
 - Words that a grader might have written, too (``failed``, the text of an error), for a call without a grade. It failed,
@@ -21,14 +23,14 @@ from router_model.training.importing.conversion import Source, is_missing
 _STATUS: Final = frozenset(
     (
         "status", "statuscode", "callstatus", "requeststatus", "responsestatus", "httpstatus", "httpstatuscode",
-        "httpcode", "responsecode", "apistatus", "runstatus", "finishreason",
+        "httpcode", "responsecode", "apistatus", "runstatus", "finishreason", "responsestatuscode",
     )
 )  # fmt: skip
 _ERROR: Final = frozenset(
     (
         "error", "errors", "errormessage", "errormsg", "errortext", "errorstr", "errortype", "errorcode", "errorclass",
         "errordetail", "errordetails", "exception", "exceptiontype", "exceptionmessage", "failurereason", "traceback",
-        "iserror", "haserror",
+        "iserror", "haserror", "errorinfo",
     )
 )  # fmt: skip
 _ANSWER: Final = frozenset(
@@ -37,6 +39,10 @@ _ANSWER: Final = frozenset(
         "generatedtext", "modeloutput", "llmoutput", "modelresponse", "llmresponse", "modelanswer", "responsebody",
     )
 )  # fmt: skip
+_CACHED: Final = frozenset(
+    ("cached", "iscached", "cachehit", "iscachehit", "fromcache", "cachestatus", "cacheresult", "servedfromcache")
+)
+_HITS: Final = frozenset(("true", "hit", "yes"))
 _OF_CALLS: Final = frozenset(
     (
         "error", "errored", "timeout", "timedout", "exception", "cancelled", "canceled", "aborted", "ratelimited",
@@ -70,11 +76,27 @@ _ERROR_OF_CALL: Final = re.compile(
 )
 _HTTP_FAILURES: Final = range(400, 600)
 
-_Kind = Literal["", "status", "error", "answer"]
+_Kind = Literal["", "status", "error", "answer", "cached"]
+
+
+def unanswered_as(own: Source) -> str | None:
+    """Return the kind of a call that no model answered; None if one did.
+
+    Parameters
+    ----------
+    own : mapping
+        A record with the user's columns under our names.
+
+    >>> unanswered_as({"cache_status": "HIT"}), unanswered_as({"cached": 512}), unanswered_as({"status": 429})
+    ('calls answered by a cache', None, 'failed calls')
+    """
+    if any(_kind_of(name) == "cached" and str(value).strip().lower() in _HITS for name, value in own.items()):
+        return "calls answered by a cache"
+    return "failed calls" if is_failed_call(own) else None
 
 
 def is_failed_call(own: Source) -> bool:
-    """Whether a record, with the user's columns under our names, describes a call that failed.
+    """Whether a record describes a call that failed.
 
     >>> asked = {"prompt": "Hi", "model": "a"}
     >>> is_failed_call({**asked, "quality": 0, "status_code": 503}), is_failed_call({**asked, "status": "ok"})
@@ -100,7 +122,10 @@ def is_failed_call(own: Source) -> bool:
 @lru_cache(maxsize=4096)
 def _kind_of(name: str) -> _Kind:
     key = "".join(words_of(name))
-    return "status" if key in _STATUS else "error" if key in _ERROR else "answer" if key in _ANSWER else ""
+    kinds: tuple[tuple[_Kind, frozenset[str]], ...] = (
+        ("status", _STATUS), ("error", _ERROR), ("answer", _ANSWER), ("cached", _CACHED),
+    )  # fmt: skip
+    return next((kind for kind, names in kinds if key in names), "")
 
 
 def _word(value: Any) -> str:
