@@ -55,7 +55,15 @@ _FAMILIES: Final[tuple[Mapping[str, float], ...]] = (
     },
     {"c": 1.0, "p": 0.5, "i": 0.0, "n": 0.0},
     {"a": 1.0, "b": 0.75, "c": 0.5, "d": 0.25, "e": 0.0, "f": 0.0},
-)
+    {  # points of American grades, a quarter of them
+        "a+": 1.0, "a": 1.0, "a-": 0.925, "b+": 0.825, "b": 0.75, "b-": 0.675, "c+": 0.575, "c": 0.5, "c-": 0.425,
+        "d+": 0.325, "d": 0.25, "d-": 0.175, "e": 0.0, "f": 0.0,
+    },
+    {f"{stars} star{'s' * (stars > 1)}": (stars - 1) / 4 for stars in range(1, 6)},
+    {"⭐" * stars: (stars - 1) / 4 for stars in range(1, 6)},
+    {"★" * stars + "☆" * (5 - stars): (stars - 1) / 4 for stars in range(1, 6)},
+    {"★" * stars: (stars - 1) / 4 for stars in range(1, 6)},
+)  # fmt: skip
 """Families of words that occur together, with the quality of each word."""
 
 

@@ -317,3 +317,21 @@ def test_fields_inside_json_text_are_found_as_those_inside_objects(tmp_path, out
     (source := tmp_path / "t.jsonl").write_text(json.dumps(row), encoding="utf-8")
     table = proposed([source], out)
     assert table.select("input_tokens", "output_tokens", "cost_usd").row(0) == (9, 5, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "options", "seen", "proposed"),
+    [
+        ({"cost": 5, "cost_currency": "cents"}, {}, "'cost_currency' says 'cents'", "cost_usd=cost:cents"),
+        ({"cost": 5, "currency": "EUR"}, {"columns": {"cost_usd": "cost"}}, "'currency' says 'EUR'", "cost_usd="),
+        ({"cost": "€0.50"}, {}, "'cost' looks like cost_usd, but holds '€0.50'", "cost_usd="),
+    ],
+)
+def test_costs_in_another_currency_are_not_read_as_dollars(tmp_path, fields, options, seen, proposed):
+    (source := tmp_path / "t.jsonl").write_text(json.dumps({"prompt": "Hi", "model": "a", "quality": 1} | fields))
+    with pytest.raises(TableError) as refused:
+        import_sources([source], tmp_path / "o.parquet", **options)
+    assert seen in str(refused.value)
+    assert f" {proposed} --out" in str(refused.value)
+    assert str(refused.value).count("--column cost_usd=cost") <= proposed.count("cost:cents")
+    import_sources([source], tmp_path / "o.parquet", columns=dict([proposed.split("=")]))
