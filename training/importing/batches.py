@@ -123,6 +123,8 @@ class BatchReader:
             return _OWN.convert(own, Around(self._source.path, item.context, self._notes.of))
         around = Around(self._source.path, self._context(item), self._notes.of)
         rows, skipped, failed = self.adapter.convert(item.value, around)
+        if self.adapter.are_calls:
+            _forget_zero_costs(rows, self.adapter.tool)
         named = dict.fromkeys(self._mapping.absent) | self._mapping.values(item.value)
         for row in rows if named or self._options.model else ():
             row.update(named)
@@ -189,6 +191,12 @@ def _notes_of(record: Record, adapter: Adapter | None, path: Path, notes: Notes)
         return list(adapter.notes(record.value, Around(path, record.context, notes.of)))
     except RecordError:
         return []  # `convert` raises it again in the second pass
+
+
+def _forget_zero_costs(rows: Sequence[Row], tool: str) -> None:
+    for row in rows:
+        if str(row.get("cost_usd")) in ("0", "0.0", "0.00"):
+            row |= {"cost_usd": None, "free": tool}
 
 
 def _told(rows: Sequence[Row]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from router_model.features.tools import chat_tools
 from router_model.training.importing.conversion import ADVICE, Row, Source, first_present, is_missing
 from router_model.training.importing.problems import RecordError, shown
+from router_model.training.importing.values import decode_list
 from router_model.training.importing.variables import is_request, joined_variables
 
 _ROLES: Final = {"human": "user", "ai": "assistant", "model": "assistant", "function": "tool", "gpt": "assistant"}
@@ -26,12 +27,13 @@ _LANGCHAIN_ROLES: Final = {
 }
 _PROMPT_KEYS: Final = (
     "messages", "input", "contents", "prompt", "prompts", "request", "body", "inputs", "question", "query", "text",
+    "inputText",
 )  # fmt: skip
 """Keys at which an object may hold its prompt, the surest first."""
 _VARIABLES: Final = frozenset(("input", "prompt", "inputs", "question", "query", "text"))
 """Keys at which a template may have its main variable."""
 _SYSTEMS: Final = ("system", "instructions", "system_instruction", "systemInstruction", "systemPrompt", "system_prompt")
-_LIMITS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens")
+_LIMITS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens", "maxTokens")
 _PLACEHOLDERS: Final = frozenset(
     {
         "redacted-by-litellm", "__redacted__", "[redacted]", "<redacted>", "redacted", "[masked]", "<masked>",
@@ -84,11 +86,17 @@ def input_fields(value: Any) -> Row:
 
 
 def decoded(value: Any) -> Any:
-    """Decode text that is a JSON list or object; any other value stays as it is."""
+    """Decode text that is a JSON list or object, or a list of objects as Python prints it.
+
+    Other values stay as they are.
+
+    >>> decoded('{"a": 1}'), decoded("[{'role': 'user', 'content': None}]"), decoded("[1] says so")
+    ({'a': 1}, [{'role': 'user', 'content': None}], '[1] says so')
+    """
     if not isinstance(value, str) or not value.lstrip().startswith(("[", "{", '"')):
         return value
     try:
-        return json.loads(value)
+        return decode_list(value) if value.lstrip().startswith("[{'") else json.loads(value)
     except (ValueError, RecursionError):
         return value  # a prompt may begin with a bracket
 
@@ -138,8 +146,8 @@ def request_parts(body: Source) -> Row:
     >>> request_parts({"text": {"format": {"type": "json_schema", "schema": {}}}, "max_tokens": "many"})
     {'response_format': {'type': 'json_schema', 'schema': {}}}
     """
-    of_gemini = body.get("generationConfig")
-    said = {**of_gemini, **body} if isinstance(of_gemini, Mapping) else body
+    settings = first_present(body, "generationConfig", "inferenceConfig")  # of Gemini, of Bedrock
+    said = {**settings, **body} if isinstance(settings, Mapping) else body
     text = said.get("text")
     formats = [said.get("response_format"), text.get("format") if isinstance(text, Mapping) else None]
     limits = [said.get(name) for name in _LIMITS]

@@ -220,10 +220,11 @@ def _about_words(name: str, words: Counter[str], n_words: int) -> Finding:
             "--column quality= says that there is none.",
         )
     if all(word.startswith(("[", "{")) for word in words):
+        inner = re.match(r'\{"([^"]+)"', next(iter(words)))
+        ways = [f"--column quality={name}.{key}" for key in ((inner[1],) if inner else ("0", "helpful"))]
         return Finding(
             f"quality comes from {name!r}, which holds {listed}, expected one number",
-            otherwise="Name the number in it that counts with --column quality=FIELD, as in "
-            f"--column quality={name}.0 or --column quality={name}.helpful.",
+            otherwise=f"Name the number in it that counts with --column quality=FIELD, as in {' or '.join(ways)}.",
         )
     family = _family_of(words)
     worth = [f"{word}={_worth(word, family)}" for word in words if "," not in word]

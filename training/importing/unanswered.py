@@ -7,7 +7,7 @@ of evidence are told apart:
 
 - The status of HTTP, or a word that only a call can have (``timeout``). The call failed, unless it wrote tokens.
 - Words that a grader might have written, too (``failed``, the text of an error), for a call without a grade. It failed,
-  unless an answer is there.
+  unless an answer or its cost is there.
 - The same for a call with a grade. It failed only if the answer is there and empty, or if the error is one of calls.
 """
 
@@ -113,7 +113,7 @@ def is_failed_call(own: Source) -> bool:
     said += [str(value) for kind, value in fields if kind == "status" and _word(value) in _OF_CALLS_OR_GRADERS]
     said = [text for text in said if text]
     answers = [value for kind, value in fields if kind == "answer"]
-    if not said or any(map(_is_answer, answers)):
+    if not said or any(map(_is_answer, answers)) or _counted(own.get("cost_usd")):
         return False
     is_empty = bool(answers) or _is_zero(own.get("output_tokens"))
     return is_missing(own.get("quality")) or is_empty or any(map(_ERROR_OF_CALL.search, said))
@@ -166,10 +166,10 @@ def _is_answer(value: Any) -> bool:
     return bool(value.strip()) if isinstance(value, str) else not is_missing(value) and value != []
 
 
-def _counted(tokens: Any) -> bool:
-    """Whether the model wrote tokens."""
-    return not is_missing(tokens) and not _is_zero(tokens)
+def _counted(value: Any) -> bool:
+    """Whether there is something else than 0: tokens that were written, or a cost."""
+    return not is_missing(value) and not _is_zero(value)
 
 
-def _is_zero(tokens: Any) -> bool:
-    return str(tokens).strip() in ("0", "0.0")
+def _is_zero(value: Any) -> bool:
+    return str(value).strip() in ("0", "0.0", "0.00")

@@ -335,3 +335,35 @@ def test_costs_in_another_currency_are_not_read_as_dollars(tmp_path, fields, opt
     assert f" {proposed} --out" in str(refused.value)
     assert str(refused.value).count("--column cost_usd=cost") <= proposed.count("cost:cents")
     import_sources([source], tmp_path / "o.parquet", columns=dict([proposed.split("=")]))
+
+
+@pytest.mark.parametrize(
+    ("fields", "proposed"),
+    [
+        ({"feedback_scores": [{"name": "truth", "value": 0.5}]}, "quality=feedback_scores.truth"),
+        ({"scores": {"Factuality": 0.5}}, "quality=scores.Factuality"),
+        ({"conversations": [{"from": "human", "value": "Hi"}], "prompt": ""}, "messages=conversations"),
+        ({"log": {"a": {"b": '{"usage": {"prompt_tokens": 3}}'}}}, "input_tokens=log.a.b.usage.prompt_tokens"),
+        ({"config": {"maxOutputTokens": 9}, "score": 1}, "quality=score --out"),  # a limit is no count
+        ({"stars": "★★★☆☆"}, "quality=stars --values '★★★☆☆=0.5'"),
+        ({"grade": "B+"}, "quality=grade --values b+=0.825"),
+    ],
+)
+def test_fields_of_other_tools_are_proposed(tmp_path, fields, proposed):
+    (source := tmp_path / "t.jsonl").write_text(json.dumps({"prompt": "Hi", "model": "a"} | fields))
+    with pytest.raises(TableError, match=re.escape(f"--column {proposed}")):
+        import_sources([source], tmp_path / "o.parquet")
+
+
+def test_field_that_most_records_have_is_proposed_before_a_likelier_name(tmp_path):
+    records = [{"model": "a", "input": {"text" if n else "question": "Hi"}} for n in range(3)]
+    (source := tmp_path / "t.jsonl").write_text("\n".join(json.dumps({"model": "a", "p": one}) for one in records))
+    with pytest.raises(TableError, match=r"'p\.input\.text' looks like prompt \(or 'p\.input\.question'"):
+        import_sources([source], tmp_path / "o.parquet")
+
+
+def test_values_of_several_models_in_one_record_are_not_taken_for_one(tmp_path):
+    results = {"a": {"score": 1}, "b": {"score": 0}}
+    (source := tmp_path / "t.jsonl").write_text(json.dumps({"prompt": "Hi", "results": results}))
+    with pytest.raises(TableError, match=r"belong to different\s+models,\s+write\s+a\s+record"):
+        import_sources([source], tmp_path / "o.parquet")

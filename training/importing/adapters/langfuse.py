@@ -232,4 +232,5 @@ ADAPTER: Final = Adapter(
     langfuse,
     notes=_notes,
     fields=("traceId", "type", "startTime", "endTime", "model", "input", "usageDetails"),
+    are_calls=True,
 )

@@ -151,4 +151,5 @@ ADAPTER: Final = Adapter(
     lists=("runs", "data"),
     notes=_notes,
     fields=("run_type", "inputs", "outputs", "start_time", "end_time", "extra"),
+    are_calls=True,
 )

@@ -69,8 +69,7 @@ def litellm(record: Source, around: Around) -> Conversion:
     ``prompt_tokens``, ``completion_tokens``, ``startTime`` and ``endTime`` (their difference is the latency),
     ``session_id`` or ``trace_id``, and in ``metadata`` (also in its ``requester_metadata`` and
     ``spend_logs_metadata``): ``quality`` (or ``score``), ``session_id``, ``propensity``, ``task``. Calls that
-    failed, that a cache answered or that are no chats are skipped. A cost of 0 is unknown: LiteLLM writes it if it
-    knows no price.
+    failed, that a cache answered or that are no chats are skipped.
 
     Raises
     ------
@@ -114,8 +113,6 @@ def _skipped_as(record: Source, metadata: Source) -> str | None:
 def _row(record: Source, metadata: Source) -> Row:
     given = [metadata, *(as_object(metadata.get(key), key) for key in ("requester_metadata", "spend_logs_metadata"))]
     tokens = usage_tokens(record.get("usage"))
-    cost = first_present(record, "response_cost", "spend")
-    is_unpriced = str(cost) in ("0", "0.0")
     session = [one.get(key) for one in given for key in ("session_id", "trace_id")]
     return {
         **request_parts(as_object(record.get("model_parameters"), "model_parameters")),
@@ -124,14 +121,13 @@ def _row(record: Source, metadata: Source) -> Row:
         "quality": _first(one.get(key) for one in given for key in ("quality", "score")),
         "input_tokens": _first([record.get("prompt_tokens"), tokens[0]]),
         "output_tokens": _first([record.get("completion_tokens"), tokens[1]]),
-        "cost_usd": None if is_unpriced else cost,
+        "cost_usd": first_present(record, "response_cost", "spend"),
         "latency_s": latency_s(record, "startTime", "endTime"),
         "propensity": _first(one.get("propensity") for one in given),
         "task": _first(one.get("task") for one in given),
         "timestamp": time_s(record, "startTime"),
         "session_id": _first([*session, record.get("session_id"), record.get("trace_id")]),
         "extra": _kept(record, _KEPT) | _kept(metadata, _KEPT_METADATA),
-        **({"free": "(LiteLLM writes 0 for models whose price it does not know)"} if is_unpriced else {}),
     }
 
 
@@ -163,4 +159,5 @@ ADAPTER: Final = Adapter(
     _recognises,
     litellm,
     fields=("startTime", "endTime", "model", "messages", "prompt_tokens", "completion_tokens", "response_cost"),
+    are_calls=True,
 )

@@ -6,7 +6,7 @@ from typing import Final
 
 from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 from router_model.training.importing.adapter import Adapter, Around
-from router_model.training.importing.chat import decoded, system_message
+from router_model.training.importing.chat import decoded, input_fields, system_message
 from router_model.training.importing.checks import PROMPT_FORMS
 from router_model.training.importing.conversion import TOLD, Conversion, Row, Source, as_object, is_missing, present
 
@@ -31,12 +31,18 @@ def outcomes(record: Source, around: Around) -> Conversion:
     """
     del around
     row = dict(record)
+    if isinstance(row.get("prompt"), list | Mapping) and is_missing(row.get("messages")):
+        row |= input_fields({"messages": one} if _is_chat(one := row.pop("prompt")) else one)
     _take_system(row)
     n_answers = _cut_answer(row)
     unknown = {column: row.pop(column) for column in _unknown_of(tuple(row))}
     if unknown:
         row["extra"] = {**as_object(row.get("extra"), "extra"), **present(unknown)}
     return Conversion([row], {"answers at the end of messages": n_answers} if n_answers else {})
+
+
+def _is_chat(prompt: object) -> bool:
+    return isinstance(prompt, list) or (isinstance(prompt, Mapping) and "role" in prompt)
 
 
 def _take_system(row: Row) -> None:
