@@ -116,10 +116,10 @@ class BatchReader:
             self.adapter = self._adapter_of(item.value)
         if self.adapter is _OWN:
             own = self._own_record(item.value)
-            self._survey.see_own(own, is_known=True)
             unanswered = None if self._for_prompts else unanswered_as(own)
             if unanswered is not None:
                 return Conversion([], {unanswered: 1})
+            self._survey.see_own(own, is_known=True)
             return _OWN.convert(own, Around(self._source.path, item.context, self._notes.of))
         around = Around(self._source.path, self._context(item), self._notes.of)
         rows, skipped, failed = self.adapter.convert(item.value, around)

@@ -13,6 +13,7 @@ Row: TypeAlias = dict[str, Any]
 
 TOLD: Final = {
     "joined": "prompts are the variables of a template together: {}",
+    "rendered": "prompts are templates, filled with the variables {}",
     "free": "costs of 0 count as unknown; {} and tools like it write 0 for models whose price they do not know",
 }
 """Fields of a row that are no columns: what the summary says of the rows that have one, with its value."""

@@ -3,6 +3,7 @@
 ``cost_currency: cents`` beside ``cost: 5`` says 0.05 dollars. Read as dollars, it would be a hundred times too dear.
 """
 
+from functools import lru_cache
 from typing import Any, Final
 
 from router_model.training.importing.columns import unit_in_name, words_of
@@ -30,13 +31,13 @@ class Currency:
     def see(self, own: Source) -> None:
         """Note what a record, with the named columns under our names, says about its currency."""
         self._has_costs = self._has_costs or not is_missing(own.get("cost_usd"))
-        for name, value in own.items():
+        for name, is_currency in _names_about_costs(tuple(own)):
+            value = own[name]
             if not isinstance(value, str) or not value:
                 continue
-            if self._stated is None and "".join(words_of(name)) in _NAMES and value.strip().lower() not in _DOLLARS:
+            if is_currency and self._stated is None and value.strip().lower() not in _DOLLARS:
                 self._stated = (name, value.strip())
-            near = near_column(name) if self._written is None else None
-            if near is not None and near[0] == "cost_usd" and _is_foreign(value):
+            elif not is_currency and self._written is None and _is_foreign(value):
                 self._written = (name, value)
 
     def findings(self, proposed: str | None) -> list[Finding]:
@@ -65,6 +66,14 @@ class Currency:
         if value.lower() in _CENTS:
             return [Finding(seen, (("--column", f"cost_usd={cost}:cents"),), drop=given)]
         return [Finding(seen, (("--column", "cost_usd="),), _CONVERT, given)]
+
+
+@lru_cache(maxsize=1024)
+def _names_about_costs(names: tuple[str, ...]) -> tuple[tuple[str, bool], ...]:
+    """Return the fields that may say a currency or hold costs, and whether they are of the first kind."""
+    currencies = [(name, True) for name in names if "".join(words_of(name)) in _NAMES]
+    costs = [(name, False) for name in names if (near := near_column(name)) and near[0] == "cost_usd"]
+    return (*currencies, *costs)
 
 
 def _is_foreign(value: str) -> bool:

@@ -12,7 +12,14 @@ from router_model.training.importing import values
 from router_model.training.importing.bodies import read_whole
 from router_model.training.importing.chat import decoded
 from router_model.training.importing.checks import EXPECTED_ONE_DATE, EXPECTED_ONE_NUMBER, check_batch
-from router_model.training.importing.columns import NAMEABLE, ColumnMapping, named_value, score_names, unit_in_name
+from router_model.training.importing.columns import (
+    NAMEABLE,
+    ColumnMapping,
+    named_value,
+    score_names,
+    unit_in_name,
+    words_of,
+)
 from router_model.training.importing.conversion import Source, is_missing
 from router_model.training.importing.findings import Finding
 from router_model.training.importing.frames import frame_of_rows, series_of
@@ -26,6 +33,8 @@ PROMPTS: Final = ("prompt", "messages")
 OPEN: Final = (EXPECTED_ONE_DATE, EXPECTED_ONE_NUMBER)
 """The expectations in problems of values that could be read in two ways."""
 
+_COST_PAIRS: Final = (("inputcost", "outputcost"), ("promptcost", "completioncost"), ("costinput", "costoutput"))
+_CONTEXTS: Final = frozenset(("context", "contexts", "documents", "docs", "passage", "passages", "retrievedcontexts"))
 _MAX_SAMPLES: Final = 50
 _N_LOOKED_INTO: Final = 1_000
 """Number of records in which nested objects are searched."""
@@ -74,6 +83,8 @@ class Proposal(NamedTuple):
         Counts of its values, if it looks like a quality.
     samples : list
         Its first values.
+    beside : str
+        A field with what a model may have seen beside the question.
     """
 
     ours: str
@@ -82,6 +93,7 @@ class Proposal(NamedTuple):
     others: list[str]
     qualities: QualityTally
     samples: list[Any]
+    beside: str = ""
 
     def open_problem(self, reading: Reading) -> Problem | None:
         """Return the first problem of a value that could be read in two ways."""
@@ -96,6 +108,9 @@ class Proposal(NamedTuple):
         otherwise = (
             "If a field is something else, name nothing for the column: --column cost_usd= leaves 'cost' in extra."
         )
+        if self.beside:
+            joined = f"--column prompt={self.beside}+{self.theirs}"
+            otherwise = f"If the model saw {self.beside!r}, too, join both: {joined}. {otherwise}"
         if any(_are_siblings(self.theirs, other) for other in self.others):
             otherwise = (
                 f"If {self.theirs!r} and {self.others[0]!r} belong to different models, write a record for each."
@@ -115,15 +130,19 @@ class NearFields:
         self._absent = options.mapping.absent | ({"model"} if options.model else set())
         self._fields: dict[tuple[str, str], _NearField] = {}
         self._n_records = 0
+        self._context = ""
+        """A field with what the model saw beside the question, if there is one."""
 
     def see(self, own: Source) -> None:
         """Note the fields of a record, in which the columns that the user named have our names."""
         self._n_records += 1
         if self._n_records <= _N_LOOKED_INTO:
+            contexts = (key for key, value in own.items() if "".join(words_of(key)) in _CONTEXTS and value)
+            self._context = self._context or next(contexts, "")
             inner = {key: value for key, value in own.items() if key not in NAMEABLE}
             # JSON text in `extra` was written by us: it holds what is known to be none of the columns.
             texts = {key: value for key, value in inner.items() if key != "extra" or isinstance(value, dict)}
-            own = {**dict(_nested(texts)), **own}
+            own = {**dict(_nested(texts)), **_summed(own), **own}
         for ours, theirs in near_columns(tuple(own)):
             if own.get(ours):
                 continue  # nearly always true; this runs for every record
@@ -176,7 +195,8 @@ class NearFields:
         taken = {field for field, _ in chosen.values()}
         others = [field for column, field in self._fields if column in kinds and field not in taken]
         near = next(near for (_, field), near in self._fields.items() if field == theirs)
-        return Proposal(ours, theirs, unit, others, near.qualities, near.samples)
+        beside = self._context if ours == "prompt" and "." not in theirs else ""
+        return Proposal(ours, theirs, unit, others, near.qualities, near.samples, beside)
 
 
 def _nested(record: Mapping[str, Any], before: str = "", depth: int = 1) -> Iterator[tuple[str, Any]]:
@@ -191,6 +211,20 @@ def _nested(record: Mapping[str, Any], before: str = "", depth: int = 1) -> Iter
             yield from ((f"{before}{key}.{name}", named_value(value, name)) for name in names)
         elif before:
             yield f"{before}{key}", value
+
+
+def _summed(own: Source) -> dict[str, float]:
+    """Return the cost of a call whose input and output are billed in two fields, under both names with a plus."""
+    names = {"".join(words_of(name)): name for name in own}
+    for first, second in _COST_PAIRS:
+        pair = [own[names[key]] for key in (first, second) if key in names]
+        if len(pair) > 1 and all(isinstance(one, int | float) or _is_number_text(one) for one in pair):
+            return {f"{names[first]}+{names[second]}": sum(map(float, pair))}
+    return {}
+
+
+def _is_number_text(value: Any) -> bool:
+    return isinstance(value, str) and value.replace(".", "", 1).isdecimal()
 
 
 def _are_siblings(path: str, other: str) -> bool:

@@ -14,7 +14,7 @@ from router_model.training.importing.columns import NAMEABLE, unit_in_name, word
 _NAMES: Final[Mapping[str, str]] = {
     "prompt": (
         "question query user_input input instruction user_prompt prompt_text input_text user_query user_message "
-        "user_question request problem text content"
+        "user_question request problem text content prompt_template template"
     ),
     "messages": (
         "contents conversation conversations chat chat_history input_messages chat_messages request_messages dialogue"
@@ -41,7 +41,8 @@ _NAMES: Final[Mapping[str, str]] = {
     ),
     "cost_usd": (
         "cost total_cost price cost_dollars usd cost_in_usd total_cost_usd usd_cost response_cost spend amount_usd "
-        "price_usd estimated_cost call_cost request_cost cost_total cost_cents total_price"
+        "price_usd estimated_cost total_estimated_cost call_cost request_cost cost_total cost_cents total_price "
+        "input_cost_output_cost prompt_cost_completion_cost"
     ),
     "latency_s": (
         "latency latency_seconds duration duration_s duration_seconds response_time elapsed elapsed_s elapsed_time "
@@ -90,6 +91,14 @@ _OURS_OF: Final = {
 _SCORES: Final = frozenset(
     ("scores", "feedbackscores", "evalscores", "evaluations", "ratings", "grades", "rubric", "assessments", "judgments")
 )
+_COSTS: Final = frozenset(("cost", "costs", "costdetails", "price", "pricing", "spend"))
+_USAGES: Final = frozenset(
+    ("usage", "tokens", "usagedetails", "tokenusage", "tokencount", "tokencounts", "tokenscount")
+)
+_OF_USAGE: Final = {
+    **dict.fromkeys(("input", "prompt", "in", "inputtotal"), "input_tokens"),
+    **dict.fromkeys(("output", "completion", "out", "outputtotal"), "output_tokens"),
+}
 _OWN_KEYS: Final = {_key(ours): ours for ours in NAMEABLE if ours in _NAMES}
 
 
@@ -105,12 +114,18 @@ def near_column(name: str) -> tuple[str, int] | None:
     if name in NAMEABLE or len(name) > _LONGEST_NAME:
         return None
     around, _, last = name.rpartition(".")
-    return _known(last) or _mistyped(last) or (("quality", 50) if _holds_scores(around) else None)
+    return _inside(_key(around.rpartition(".")[2]), _key(last)) or _known(last) or _mistyped(last)
 
 
-def _holds_scores(name: str) -> bool:
-    """Whether the name of an object or a list says that it holds scores, whatever their names are."""
-    return _key(name.rpartition(".")[2]) in _SCORES
+def _inside(around: str, name: str) -> tuple[str, int] | None:
+    """Return the column that the name of the object or list around a field tells: tokens.input, cost.total."""
+    if around in _SCORES:
+        return "quality", 50
+    if around in _COSTS and name in ("total", "totalcost", "usd", "amount", "value"):
+        return "cost_usd", 50
+    if around in _USAGES and name in _OF_USAGE:
+        return _OF_USAGE[name], 50
+    return None
 
 
 def _known(name: str) -> tuple[str, int] | None:

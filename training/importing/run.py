@@ -299,6 +299,7 @@ class _Run:
     def _judge(self, survey: Survey) -> None:
         """Decide at the end of a source whether it was read in the right way."""
         self._fields.update(survey.fields)
+        self._told.update(survey.told())
         self._unseen &= survey.unseen
         found = survey.findings()
         if survey.path == self._paths[-1] and not found:

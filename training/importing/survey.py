@@ -13,6 +13,7 @@ import polars as pl
 
 from router_model.training.importing import dates, number_text
 from router_model.training.importing.adapters.registry import shown_names
+from router_model.training.importing.agreement import Agreement
 from router_model.training.importing.checks import EXPECTED_ONE_DATE
 from router_model.training.importing.columns import ColumnMapping
 from router_model.training.importing.conversion import Source, is_missing
@@ -96,6 +97,7 @@ class Survey:
         self._wanting: Counter[str] = Counter()
         self._samples: dict[str, list[Any]] = {}
         self._currency = Currency(options)
+        self._agreement = Agreement(options)
 
     # --- while the source is read ---
 
@@ -110,6 +112,7 @@ class Survey:
         """
         self._near.see(own)
         self._currency.see(own)
+        self._agreement.see(own)
         if not is_known:
             self._n_unknown += 1
             for names in (PROMPTS, ("model",), ("quality",)):
@@ -158,6 +161,10 @@ class Survey:
     def is_bad(self) -> bool:
         """Whether a row was rejected."""
         return bool(self._reasons)
+
+    def told(self) -> dict[str, int]:
+        """Return what the summary should say of the whole source, with the number of rows."""
+        return dict(self._agreement.told())
 
     def complaints(self) -> list[str]:
         """Say why rows are rejected, in the order of their first rows."""

@@ -12,7 +12,7 @@ of evidence are told apart:
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Literal
 
@@ -39,6 +39,7 @@ _ANSWER: Final = frozenset(
         "generatedtext", "modeloutput", "llmoutput", "modelresponse", "llmresponse", "modelanswer", "responsebody",
     )
 )  # fmt: skip
+_SUCCESS: Final = frozenset(("success", "succeeded", "issuccess", "issuccessful", "ok"))
 _CACHED: Final = frozenset(
     ("cached", "iscached", "cachehit", "iscachehit", "fromcache", "cachestatus", "cacheresult", "servedfromcache")
 )
@@ -76,7 +77,7 @@ _ERROR_OF_CALL: Final = re.compile(
 )
 _HTTP_FAILURES: Final = range(400, 600)
 
-_Kind = Literal["", "status", "error", "answer", "cached"]
+_Kind = Literal["", "status", "error", "answer", "cached", "success"]
 
 
 def unanswered_as(own: Source) -> str | None:
@@ -89,29 +90,23 @@ def unanswered_as(own: Source) -> str | None:
 
     >>> unanswered_as({"cache_status": "HIT"}), unanswered_as({"cached": 512}), unanswered_as({"status": 429})
     ('calls answered by a cache', None, 'failed calls')
+    >>> unanswered_as({"error": "KeyError"}), unanswered_as({"error": "KeyError", "quality": 0})
+    ('failed calls', None)
     """
-    if any(_kind_of(name) == "cached" and str(value).strip().lower() in _HITS for name, value in own.items()):
+    fields = _telling_fields(own)
+    if not fields:
+        return None  # nearly always true; this runs for every record
+    if any(kind == "cached" and str(value).strip().lower() in _HITS for kind, value in fields):
         return "calls answered by a cache"
-    return "failed calls" if is_failed_call(own) else None
+    return "failed calls" if _has_failed(own, fields) else None
 
 
-def is_failed_call(own: Source) -> bool:
-    """Whether a record describes a call that failed.
-
-    >>> asked = {"prompt": "Hi", "model": "a"}
-    >>> is_failed_call({**asked, "quality": 0, "status_code": 503}), is_failed_call({**asked, "status": "ok"})
-    (True, False)
-    >>> is_failed_call({**asked, "error": "KeyError"}), is_failed_call({**asked, "error": "KeyError", "quality": 0})
-    (True, False)
-    """
-    fields = [(kind, value) for name, value in own.items() if (kind := _kind_of(name))]
-    if not any(kind in ("status", "error") for kind, _ in fields) or _counted(own.get("output_tokens")):
+def _has_failed(own: Source, fields: Sequence[tuple[str, Any]]) -> bool:
+    if _counted(own.get("output_tokens")):
         return False
-    if any(kind == "status" and _is_of_call(value) for kind, value in fields):
+    if any(_is_of_call(value, kind) for kind, value in fields):
         return True
-    said = [_error_text(value) for kind, value in fields if kind == "error"]
-    said += [str(value) for kind, value in fields if kind == "status" and _word(value) in _OF_CALLS_OR_GRADERS]
-    said = [text for text in said if text]
+    said = [text for kind, value in fields if (text := _failure_text(kind, value))]
     answers = [value for kind, value in fields if kind == "answer"]
     if not said or any(map(_is_answer, answers)) or _counted(own.get("cost_usd")):
         return False
@@ -119,11 +114,22 @@ def is_failed_call(own: Source) -> bool:
     return is_missing(own.get("quality")) or is_empty or any(map(_ERROR_OF_CALL.search, said))
 
 
-@lru_cache(maxsize=4096)
+def _telling_fields(own: Source) -> list[tuple[str, Any]]:
+    """Return the fields of a record, and those of the objects in it, that may tell of a failure, with their kinds."""
+    objects = [one for key, one in own.items() if isinstance(one, dict) and key != "extra"]
+    return [(kind, one[name]) for one in (own, *objects) for name, kind in _kinds_of(tuple(one))]
+
+
+@lru_cache(maxsize=1024)
+def _kinds_of(names: tuple[str, ...]) -> tuple[tuple[str, _Kind], ...]:
+    return tuple((name, kind) for name in names if (kind := _kind_of(str(name))))
+
+
 def _kind_of(name: str) -> _Kind:
     key = "".join(words_of(name))
     kinds: tuple[tuple[_Kind, frozenset[str]], ...] = (
         ("status", _STATUS), ("error", _ERROR), ("answer", _ANSWER), ("cached", _CACHED),
+        ("success", _SUCCESS),
     )  # fmt: skip
     return next((kind for kind, names in kinds if key in names), "")
 
@@ -132,12 +138,27 @@ def _word(value: Any) -> str:
     return "".join(words_of(value.rpartition(".")[2])) if isinstance(value, str) else ""
 
 
-def _is_of_call(value: Any) -> bool:
-    """Whether a status can be that of a failed call alone: 429, "503 Service Unavailable", "timeout"."""
+def _is_of_call(value: Any, kind: str) -> bool:
+    """Whether a status or an error can be that of a failed call alone: 429, "503 Service Unavailable", "timeout"."""
+    if kind not in ("status", "error"):
+        return False
     if isinstance(value, str):
         first = value.split(maxsplit=1)[:1]
-        return _word(value) in _OF_CALLS or (bool(first) and _is_http_failure(first[0].removesuffix(".0")))
+        is_http = bool(first) and _is_http_failure(first[0].removesuffix(".0"))
+        return is_http or (kind == "status" and _word(value) in _OF_CALLS)
     return not isinstance(value, bool) and isinstance(value, int | float) and value in _HTTP_FAILURES
+
+
+def _failure_text(kind: str, value: Any) -> str:
+    """Return what a field says about a failure; empty if it says nothing."""
+    if kind == "error":
+        return _error_text(value)
+    if kind == "answer":
+        found = decoded(value)
+        return _error_text(found.get("error")) if isinstance(found, Mapping) else ""
+    if kind == "success":
+        return "failed" if str(value).lower() == "false" else ""
+    return str(value) if kind == "status" and _word(value) in _OF_CALLS_OR_GRADERS else ""
 
 
 def _is_http_failure(text: str) -> bool:

@@ -6,10 +6,10 @@ left out: ids, settings of a run, and the right answer, which would give away wh
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from router_model.training.importing.columns import words_of
 from router_model.training.importing.conversion import Source, is_missing
 
 _OF_REQUESTS: Final = frozenset(
@@ -39,6 +39,10 @@ _RIGHT_ANSWERS: Final = frozenset(
         "references", "ground_truth", "groundtruth", "label", "target", "gold", "solution", "output", "response",
     )
 )  # fmt: skip
+
+
+_ID: Final = re.compile(r"(?:^|[_. -])(?:uu)?ids?$|(?<=[a-z])Ids?$")
+_PLACEHOLDER: Final = re.compile(r"\{\{\s*(\w+)\s*\}\}|\$?\{(\w+)\}")
 
 
 class Joined(NamedTuple):
@@ -71,11 +75,24 @@ def joined_variables(variables: Source) -> Joined:
     return Joined("\n\n".join(f"{name}: {text}" for name, text in asked.items()), tuple(asked))
 
 
+def rendered(template: str, variables: Source) -> Joined | None:
+    """Fill a template with its variables; None if the text has no placeholders, or one that no variable fills.
+
+    >>> rendered("Sum up {{ text }} in {lang}.", {"text": "cats", "lang": "French", "id": 7})
+    Joined(prompt='Sum up cats in French.', names=('text', 'lang'))
+    >>> rendered("Mend {x: 1}", {"x": 2}), rendered("{a} {b}", {"a": 1})
+    (None, None)
+    """
+    names = tuple(dict.fromkeys(double or single for double, single in _PLACEHOLDER.findall(template)))
+    if not names or any(is_missing(variables.get(name)) for name in names):
+        return None
+    return Joined(_PLACEHOLDER.sub(lambda match: _text(variables[match[1] or match[2]]), template), names)
+
+
 def _is_asked(name: str, value: Any) -> bool:
     if is_missing(value) or value in ([], {}):
         return False
-    is_id = words_of(name)[-1:] in (["id"], ["ids"], ["uuid"])
-    return not is_id and name not in _OF_RUNS and name.lower() not in _RIGHT_ANSWERS
+    return not _ID.search(name) and name not in _OF_RUNS and name.lower() not in _RIGHT_ANSWERS
 
 
 def _text(value: Any) -> str:

@@ -383,3 +383,10 @@ def test_tables_of_pandas_and_wandb_are_read(tmp_path, written):
     (source := tmp_path / "t.json").write_text(written)
     import_sources([source], tmp_path / "o.parquet")
     assert pl.read_parquet(tmp_path / "o.parquet").select("prompt", "model").rows() == [("Hi", "a"), ("Ho", "b")]
+
+
+def test_template_beside_its_variables_is_filled(tmp_path):
+    rows = [{"prompt": "Sum up {{text}}", "variables": {"text": one}, "model": "a"} for one in ("cats", "dogs")]
+    report = import_sources([jsonl(tmp_path / "t.jsonl", rows)], tmp_path / "o.parquet")
+    assert pl.read_parquet(tmp_path / "o.parquet")["prompt"].to_list() == ["Sum up cats", "Sum up dogs"]
+    assert report.told == {"prompts are templates, filled with the variables text": 2}

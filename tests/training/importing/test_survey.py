@@ -345,6 +345,10 @@ def test_costs_in_another_currency_are_not_read_as_dollars(tmp_path, fields, opt
         ({"conversations": [{"from": "human", "value": "Hi"}], "prompt": ""}, "messages=conversations"),
         ({"log": {"a": {"b": '{"usage": {"prompt_tokens": 3}}'}}}, "input_tokens=log.a.b.usage.prompt_tokens"),
         ({"config": {"maxOutputTokens": 9}, "score": 1}, "quality=score --out"),  # a limit is no count
+        ({"cost": {"input": 0.1, "total": 0.3}}, "cost_usd=cost.total"),
+        ({"input_cost": 0.1, "output_cost": 0.2}, "cost_usd=input_cost+output_cost"),
+        ({"tokens": {"input": 3, "output": 4}}, "input_tokens=tokens.input --column output_tokens=tokens.output"),
+        ({"prompt": "", "question": "Hi", "context": "It is"}, "prompt=context+question"),
         ({"stars": "★★★☆☆"}, "quality=stars --values '★★★☆☆=0.5'"),
         ({"grade": "B+"}, "quality=grade --values b+=0.825"),
     ],
@@ -367,3 +371,15 @@ def test_values_of_several_models_in_one_record_are_not_taken_for_one(tmp_path):
     (source := tmp_path / "t.jsonl").write_text(json.dumps({"prompt": "Hi", "results": results}))
     with pytest.raises(TableError, match=r"belong to different\s+models,\s+write\s+a\s+record"):
         import_sources([source], tmp_path / "o.parquet")
+
+
+@pytest.mark.parametrize(("scale", "told"), [(None, 1), ("1:0", 0)])
+def test_grade_that_falls_where_another_rises_is_told(tmp_path, scale, told):
+    """Nastiness is 1 where the score is 0, but for every fourth record."""
+    rows = [
+        {"prompt": f"p{n}", "model": "a", "nastiness": n % 2, "score": int(n % 2 == (n % 4 == 3))} for n in range(40)
+    ]
+    (source := tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    report = import_sources([source], tmp_path / "o.parquet", columns={"quality": "nastiness"}, scale=scale)
+    assert len(report.told) == told
+    assert all(what.startswith("qualities fall where 'score' rises (correlation -0.58)") for what in report.told)

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from router_model.training.importing import import_sources
-from router_model.training.importing.unanswered import is_failed_call
+from router_model.training.importing.unanswered import unanswered_as
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,12 @@ from router_model.training.importing.unanswered import is_failed_call
         ({"error": '{"message": "Overloaded"}', "quality": 0}, True),
         ({"is_error": True}, True),
         ({"error": 0.25, "quality": 0}, False),  # a measure
+        ({"error_code": 429, "quality": 0}, True),
+        ({"meta": {"status_code": 503}, "quality": 0}, True),
+        ({"response": {"error": {"message": "Internal"}}, "quality": 0}, True),
+        ({"success": False, "response": None, "quality": 0}, True),
+        ({"success": False, "response": "42", "quality": 0}, False),
+        ({"status": "failed", "cost_usd": 0.1}, False),
         # What a grader may have written: the grade stands, unless there is no answer to grade.
         ({"status": "failed", "error": "expected 5, got 4", "quality": 0}, False),
         ({"status": "failed", "quality": 0, "answer": ""}, True),
@@ -32,7 +38,7 @@ from router_model.training.importing.unanswered import is_failed_call
     ],
 )
 def test_failed_calls_are_told_from_bad_answers(fields, failed):
-    assert is_failed_call({"prompt": "Hi", "model": "a", **fields}) is failed
+    assert unanswered_as({"prompt": "Hi", "model": "a", **fields}) == ("failed calls" if failed else None)
 
 
 def test_failed_calls_are_counted_and_give_no_rows(tmp_path):

@@ -9,13 +9,16 @@ from router_model.training.importing.adapter import Adapter, Around
 from router_model.training.importing.chat import decoded, input_fields, system_message
 from router_model.training.importing.checks import PROMPT_FORMS
 from router_model.training.importing.conversion import TOLD, Conversion, Row, Source, as_object, is_missing, present
+from router_model.training.importing.variables import rendered
 
 _KNOWN: Final = frozenset((*OUTCOME_COLUMN_NAMES, *TOLD))
+_VARIABLES: Final = ("variables", "vars", "inputs", "input_variables", "prompt_variables", "template_variables")
 _SYSTEM_PROMPTS: Final = (
     "system_prompt", "systemPrompt", "system_instruction", "systemInstruction", "system_instructions",
     "systemInstructions", "system_message", "systemMessage",
 )  # fmt: skip
 _SYSTEM: Final = ("system", *_SYSTEM_PROMPTS)
+_SYSTEM_NAMES: Final = frozenset(_SYSTEM)
 
 
 def _recognises(record: Source) -> bool:
@@ -33,12 +36,26 @@ def outcomes(record: Source, around: Around) -> Conversion:
     row = dict(record)
     if isinstance(row.get("prompt"), list | Mapping) and is_missing(row.get("messages")):
         row |= input_fields({"messages": one} if _is_chat(one := row.pop("prompt")) else one)
+    _fill_template(row)
     _take_system(row)
     n_answers = _cut_answer(row)
     unknown = {column: row.pop(column) for column in _unknown_of(tuple(row))}
     if unknown:
         row["extra"] = {**as_object(row.get("extra"), "extra"), **present(unknown)}
     return Conversion([row], {"answers at the end of messages": n_answers} if n_answers else {})
+
+
+def _fill_template(row: Row) -> None:
+    """Put the variables that stand beside a template into it, because the model saw the text and not the template."""
+    prompt = row.get("prompt")
+    if not isinstance(prompt, str) or "{" not in prompt or not is_missing(row.get("prompt_id")):
+        return
+    for name in _VARIABLES:
+        variables = decoded(row.get(name))
+        filled = rendered(prompt, variables) if isinstance(variables, Mapping) else None
+        if filled is not None:
+            row |= {"prompt": filled.prompt, "rendered": ", ".join(filled.names)}
+            return
 
 
 def _is_chat(prompt: object) -> bool:
@@ -51,6 +68,8 @@ def _take_system(row: Row) -> None:
     Else requests that differ in nothing but this would become one prompt. A table with ids of its own is left as it is.
     A field ``system`` beside a text may be anything, such as the name of an operating system.
     """
+    if _SYSTEM_NAMES.isdisjoint(row):
+        return  # nearly always true; this runs for every record
     messages, prompt = decoded(row.get("messages")), row.get("prompt")
     names = _SYSTEM if isinstance(messages, list) else _SYSTEM_PROMPTS
     beside = next((name for name in names if isinstance(row.get(name), str | list | Mapping) and row[name]), None)
