@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from router_model.features.tools import chat_tools
-from router_model.training.importing.conversion import ADVICE, Row, Source, first_present, is_missing
+from router_model.training.importing.conversion import ADVICE, Row, Source, decode_list, first_present, is_missing
 from router_model.training.importing.problems import RecordError, shown
-from router_model.training.importing.values import decode_list
-from router_model.training.importing.variables import is_request, joined_variables
+from router_model.training.importing.variables import arguments_of, is_request, joined_variables
 
 _ROLES: Final = {"human": "user", "ai": "assistant", "model": "assistant", "function": "tool", "gpt": "assistant"}
 _PAIR_ROLES: Final = frozenset({*_ROLES, "user", "assistant", "system", "developer", "tool"})
@@ -76,10 +75,15 @@ def input_fields(value: Any) -> Row:
 
     >>> input_fields({"topic": "cats", "tone": "dry"})
     {'prompt': 'topic: cats\n\ntone: dry', 'joined': 'topic, tone'}
+    >>> input_fields({"args": ["Hi"], "kwargs": {}}), input_fields({"args": ["Hi"], "kwargs": {"tone": "dry"}})
+    ({'prompt': 'Hi'}, {'prompt': '1: Hi\n\ntone: dry', 'joined': '1, tone'})
     >>> input_fields({"k": 5}), input_fields({"model": "m", "stream": "yes"})
     ({}, {})
     """
-    fields, inner = chat_fields(value), decoded(value)
+    inner = decoded(value)
+    if isinstance(inner, Mapping) and "args" in inner and inner.keys() <= {"args", "kwargs"}:
+        return input_fields(arguments_of(inner))  # of a function that was traced
+    fields = chat_fields(value)
     if fields or not isinstance(inner, Mapping) or is_request(inner):
         return fields
     return _of_template(inner) if any(isinstance(one, str) and one.strip() for one in inner.values()) else {}

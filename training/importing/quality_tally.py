@@ -44,6 +44,7 @@ _FAMILIES: Final[tuple[Mapping[str, float], ...]] = (
         **dict.fromkeys(("bad", "no", "n", "fail", "failed", "incorrect", "wrong", "negative", "down"), 0.0),
         **dict.fromkeys(("failure", "thumbs_down", "thumbs down", "thumbsdown", "👎", "reject", "rejected"), 0.0),
         **dict.fromkeys(("f", "dislike", "unsuccessful", "loss", "unsatisfied", "unresolved", "unsolved"), 0.0),
+        **dict.fromkeys(("not_attempted", "not attempted"), 0.0),
     },
     {
         "excellent": 1.0,

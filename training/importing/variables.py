@@ -10,8 +10,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from router_model.training.importing.conversion import Source, is_missing
-
 _OF_REQUESTS: Final = frozenset(
     (
         "model", "temperature", "stream", "stop", "seed", "n", "tools", "tool_choice", "response_format", "parameters",
@@ -41,6 +39,7 @@ _RIGHT_ANSWERS: Final = frozenset(
 )  # fmt: skip
 
 
+_NOTHING: Final[tuple[Any, ...]] = (None, "", [], {})
 _ID: Final = re.compile(r"(?:^|[_. -])(?:uu)?ids?$|(?<=[a-z])Ids?$")
 _PLACEHOLDER: Final = re.compile(r"\{\{\s*(\w+)\s*\}\}|\$?\{(\w+)\}")
 
@@ -52,7 +51,7 @@ class Joined(NamedTuple):
     names: tuple[str, ...]
 
 
-def is_request(body: Source) -> bool:
+def is_request(body: Mapping[str, Any]) -> bool:
     """Whether an object is a request to a provider, whose other fields are parameters and no parts of the prompt.
 
     >>> is_request({"prompt": "Hi", "max_tokens": 5}), is_request({"question": "Hi", "context": "…"})
@@ -61,7 +60,7 @@ def is_request(body: Source) -> bool:
     return any(key in _OF_REQUESTS or key.startswith(("max", "top_")) for key in map(str, body))
 
 
-def joined_variables(variables: Source) -> Joined:
+def joined_variables(variables: Mapping[str, Any]) -> Joined:
     r"""Join variables; a single one is the prompt itself.
 
     >>> joined_variables({"question": "Who?", "context": "Ann did.", "user_id": "u1", "answer": "Ann"})
@@ -75,7 +74,18 @@ def joined_variables(variables: Source) -> Joined:
     return Joined("\n\n".join(f"{name}: {text}" for name, text in asked.items()), tuple(asked))
 
 
-def rendered(template: str, variables: Source) -> Joined | None:
+def arguments_of(call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a traced function by their names, or their places.
+
+    >>> arguments_of({"args": ["Hi"], "kwargs": {"tone": "dry"}})
+    {'1': 'Hi', 'tone': 'dry'}
+    """
+    listed, named = call.get("args"), call.get("kwargs")
+    places = {str(place): value for place, value in enumerate(listed, 1)} if isinstance(listed, list) else {}
+    return {**places, **named} if isinstance(named, Mapping) else places
+
+
+def rendered(template: str, variables: Mapping[str, Any]) -> Joined | None:
     """Fill a template with its variables; None if the text has no placeholders, or one that no variable fills.
 
     >>> rendered("Sum up {{ text }} in {lang}.", {"text": "cats", "lang": "French", "id": 7})
@@ -84,13 +94,13 @@ def rendered(template: str, variables: Source) -> Joined | None:
     (None, None)
     """
     names = tuple(dict.fromkeys(double or single for double, single in _PLACEHOLDER.findall(template)))
-    if not names or any(is_missing(variables.get(name)) for name in names):
+    if not names or any(variables.get(name) in _NOTHING for name in names):
         return None
     return Joined(_PLACEHOLDER.sub(lambda match: _text(variables[match[1] or match[2]]), template), names)
 
 
 def _is_asked(name: str, value: Any) -> bool:
-    if is_missing(value) or value in ([], {}):
+    if value in _NOTHING:
         return False
     return not _ID.search(name) and name not in _OF_RUNS and name.lower() not in _RIGHT_ANSWERS
 
