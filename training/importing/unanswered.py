@@ -28,11 +28,12 @@ _STATUS: Final = frozenset(
 )  # fmt: skip
 _ERROR: Final = frozenset(
     (
-        "error", "errors", "errormessage", "errormsg", "errortext", "errorstr", "errortype", "errorcode", "errorclass",
+        "error", "errors", "errormessage", "errormsg", "errortext", "errorstr", "errortype", "errorclass",
         "errordetail", "errordetails", "exception", "exceptiontype", "exceptionmessage", "failurereason", "traceback",
         "iserror", "haserror", "errorinfo",
     )
 )  # fmt: skip
+_CODES: Final = frozenset(("errorcode", "errcode"))
 _ANSWER: Final = frozenset(
     (
         "response", "answer", "output", "completion", "responsetext", "outputtext", "answertext", "reply", "generation",
@@ -77,7 +78,7 @@ _ERROR_OF_CALL: Final = re.compile(
 )
 _HTTP_FAILURES: Final = range(400, 600)
 
-_Kind = Literal["", "status", "error", "answer", "cached", "success"]
+_Kind = Literal["", "status", "error", "answer", "cached", "success", "code"]
 
 
 def unanswered_as(own: Source) -> str | None:
@@ -117,7 +118,9 @@ def _has_failed(own: Source, fields: Sequence[tuple[str, Any]]) -> bool:
 def _telling_fields(own: Source) -> list[tuple[str, Any]]:
     """Return the fields of a record, and those of the objects in it, that may tell of a failure, with their kinds."""
     objects = [one for key, one in own.items() if isinstance(one, dict) and key != "extra"]
-    return [(kind, one[name]) for one in (own, *objects) for name, kind in _kinds_of(tuple(one))]
+    found: list[tuple[str, Any]] = [(kind, own[name]) for name, kind in _kinds_of(tuple(own))]
+    # A bare status inside an object may be that of anything, such as an order.
+    return found + [(kind, one[name]) for one in objects for name, kind in _kinds_of(tuple(one)) if name != "status"]
 
 
 @lru_cache(maxsize=1024)
@@ -129,7 +132,7 @@ def _kind_of(name: str) -> _Kind:
     key = "".join(words_of(name))
     kinds: tuple[tuple[_Kind, frozenset[str]], ...] = (
         ("status", _STATUS), ("error", _ERROR), ("answer", _ANSWER), ("cached", _CACHED),
-        ("success", _SUCCESS),
+        ("success", _SUCCESS), ("code", _CODES),
     )  # fmt: skip
     return next((kind for kind, names in kinds if key in names), "")
 
@@ -140,18 +143,19 @@ def _word(value: Any) -> str:
 
 def _is_of_call(value: Any, kind: str) -> bool:
     """Whether a status or an error can be that of a failed call alone: 429, "503 Service Unavailable", "timeout"."""
-    if kind not in ("status", "error"):
+    if kind not in ("status", "error", "code"):
         return False
+    is_number_enough = kind != "error"  # errors: 450 may count something
     if isinstance(value, str):
-        first = value.split(maxsplit=1)[:1]
-        is_http = bool(first) and _is_http_failure(first[0].removesuffix(".0"))
+        first, *more = value.split() or [""]
+        is_http = _is_http_failure(first.removesuffix(".0")) and (is_number_enough or bool(more))
         return is_http or (kind == "status" and _word(value) in _OF_CALLS)
-    return not isinstance(value, bool) and isinstance(value, int | float) and value in _HTTP_FAILURES
+    return is_number_enough and type(value) in (int, float) and value in _HTTP_FAILURES
 
 
 def _failure_text(kind: str, value: Any) -> str:
     """Return what a field says about a failure; empty if it says nothing."""
-    if kind == "error":
+    if kind in ("error", "code"):
         return _error_text(value)
     if kind == "answer":
         found = decoded(value)

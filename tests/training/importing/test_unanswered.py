@@ -25,6 +25,9 @@ from router_model.training.importing.unanswered import unanswered_as
         ({"is_error": True}, True),
         ({"error": 0.25, "quality": 0}, False),  # a measure
         ({"error_code": 429, "quality": 0}, True),
+        ({"errors": 450, "quality": 0}, False),
+        ({"error": "429 Too many", "quality": 0}, True),
+        ({"order": {"status": "cancelled"}, "quality": 0}, False),
         ({"meta": {"status_code": 503}, "quality": 0}, True),
         ({"response": {"error": {"message": "Internal"}}, "quality": 0}, True),
         ({"success": False, "response": None, "quality": 0}, True),
