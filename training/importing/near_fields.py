@@ -5,6 +5,7 @@ only if most of its values could belong to our column.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
@@ -34,7 +35,7 @@ OPEN: Final = (EXPECTED_ONE_DATE, EXPECTED_ONE_NUMBER)
 """The expectations in problems of values that could be read in two ways."""
 
 _COST_PAIRS: Final = (("inputcost", "outputcost"), ("promptcost", "completioncost"), ("costinput", "costoutput"))
-_CONTEXTS: Final = frozenset(("context", "contexts", "documents", "docs", "passage", "passages", "retrievedcontexts"))
+_CONTEXTS: Final = ("context", "contexts", "documents", "docs", "passage", "passages", "retrievedcontexts")
 _MAX_SAMPLES: Final = 50
 _N_LOOKED_INTO: Final = 1_000
 """Number of records in which nested objects are searched."""
@@ -57,7 +58,6 @@ class _NearField:
         self._pending: list[Any] = []
 
     def add(self, value: Any, *, is_quality: bool) -> None:
-        self.n_records += 1
         if len(self.samples) < _MAX_SAMPLES:
             self.samples.append(value)
         if is_quality:
@@ -137,18 +137,19 @@ class NearFields:
         """Note the fields of a record, in which the columns that the user named have our names."""
         self._n_records += 1
         if self._n_records <= _N_LOOKED_INTO:
-            contexts = (key for key, value in own.items() if "".join(words_of(key)) in _CONTEXTS and value)
-            self._context = self._context or next(contexts, "")
+            plain = _plain_names(tuple(own))
+            self._context = self._context or next((plain[key] for key in _CONTEXTS if own.get(plain.get(key, ""))), "")
             inner = {key: value for key, value in own.items() if key not in NAMEABLE}
             # JSON text in `extra` was written by us: it holds what is known to be none of the columns.
             texts = {key: value for key, value in inner.items() if key != "extra" or isinstance(value, dict)}
-            own = {**dict(_nested(texts)), **_summed(own), **own}
+            own = {**dict(_nested(texts)), **_summed(own, plain), **own}
         for ours, theirs in near_columns(tuple(own)):
             if own.get(ours):
                 continue  # nearly always true; this runs for every record
             value = own[theirs]
             if not is_missing(value) and self._is_wanting(own, ours):
                 near = self._fields.setdefault((ours, theirs), _NearField())
+                near.n_records += self._n_records <= _N_LOOKED_INTO
                 near.add(value, is_quality=ours == "quality")
 
     def _is_wanting(self, own: Source, ours: str) -> bool:
@@ -178,7 +179,7 @@ class NearFields:
         """
         (ours, theirs), fields = field
         column, near = OUTCOME_COLUMN_NAMES.index(ours), near_column(theirs)
-        is_rare = ours != "quality" and 2 * fields.n_records <= self._n_records
+        is_rare = ours != "quality" and 2 * fields.n_records <= min(self._n_records, _N_LOOKED_INTO)
         group = OUTCOME_COLUMN_NAMES.index(PROMPTS[0]) if ours in PROMPTS else column
         return group, is_rare, column, theirs.count("."), near[1] if near else 0
 
@@ -213,9 +214,14 @@ def _nested(record: Mapping[str, Any], before: str = "", depth: int = 1) -> Iter
             yield f"{before}{key}", value
 
 
-def _summed(own: Source) -> dict[str, float]:
+@lru_cache(maxsize=64)
+def _plain_names(names: tuple[str, ...]) -> dict[str, str]:
+    """Return the fields by their names without case and marks."""
+    return {"".join(words_of(name)): name for name in names}
+
+
+def _summed(own: Source, names: Mapping[str, str]) -> dict[str, float]:
     """Return the cost of a call whose input and output are billed in two fields, under both names with a plus."""
-    names = {"".join(words_of(name)): name for name in own}
     for first, second in _COST_PAIRS:
         pair = [own[names[key]] for key in (first, second) if key in names]
         if len(pair) > 1 and all(isinstance(one, int | float) or _is_number_text(one) for one in pair):
