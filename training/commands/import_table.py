@@ -1,6 +1,7 @@
 """The command ``router-model import``: convert outcome tables and logs of other tools into one table to train on."""
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -211,11 +212,17 @@ def summary_text(report: "ImportReport") -> str:
 def partitions_text(reports: "Sequence[ImportReport]", out: str) -> str:
     """Return the reports of partitions as lines for a terminal."""
     n_rows, rejected = sum(one.n_rows for one in reports), sum(one.n_rejected for one in reports)
+    skipped, told = Counter[str](), Counter[str]()
+    for one in reports:
+        skipped.update(one.skipped)
+        told.update(one.told)
     return "\n".join(
         [
             f"Wrote {len(reports):,} partitions to {out}",
             f"  {'rows':<14} {n_rows:,}",
             f"  {'with quality':<14} {_share(sum(one.n_with_quality for one in reports), n_rows)}",
+            *(f"  {'skipped':<14} {number:,} {what}" for what, number in skipped.items()),
+            *(f"  {'noted':<14} {number:,} {what}" for what, number in told.items()),
             *([f"  {'rejected':<14} {rejected:,}, see the .rejects.jsonl beside them"] if rejected else []),
         ]
     )
