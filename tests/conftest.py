@@ -30,6 +30,7 @@ from router_model.features import load_encoder
 from router_model.features.featuriser import featurise
 from router_model.policy import OperatingPoint
 from router_model.saved.artifact import save_artifact
+from router_model.training import tracking
 from router_model.training.table.outcomes import read_outcomes
 from router_model.training.table.prices import complete_catalog
 from router_model.training.table.split import split_prompts
@@ -150,6 +151,13 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def no_earlier_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test record into the MLflow of whoever runs it, by their variable or a file of earlier runs here."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(tracking, "DEFAULT_FILE", Path("no-mlflow.db"))
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,7 @@ from router_model.training.train import TrainConfig
 def test_a_run_holds_settings_hashes_metrics_plots_and_the_router(trained, tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow", reason="extra 'train' is not installed")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    said = track_run(trained.report, TrainConfig())
+    said = track_run(trained.report, TrainConfig(), track=True)
     assert " in mlflow.db and mlartifacts/ here; " in said
     assert "mlflow ui --backend-store-uri sqlite:///mlflow.db (elsewhere: set MLFLOW_TRACKING_URI; " in said
     assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlartifacts"}
@@ -79,9 +78,15 @@ def test_the_summary_shows_the_extra_that_is_missing(trained, capsys):
 
 def test_without_mlflow_training_says_so(trained, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    assert track_run(trained.report, TrainConfig()) == (
+    assert track_run(trained.report, TrainConfig(), track=True) == (
         f"not tracked: MLflow is not installed ({install_line('train')})"
     )
+
+
+def test_a_training_leaves_no_files_where_nobody_configured_mlflow(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert track_run(trained.report, TrainConfig()) == tracking.NOT_CONFIGURED
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_store_that_does_not_answer_is_left_to_itself(trained, monkeypatch):
@@ -97,8 +102,7 @@ def test_a_store_that_does_not_answer_is_left_to_itself(trained, monkeypatch):
 
 
 def test_tracking_is_configured_by_the_variable_or_by_earlier_runs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(tracking, "DEFAULT_FILE", tmp_path / "mlflow.db")
     assert not is_configured()
     (tmp_path / "mlflow.db").touch()
     assert is_configured()

@@ -3,6 +3,7 @@
 import json
 import os
 import textwrap
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ FORMAT_NAMES = (
     "auto",
     "alpaca_eval",
     "arena",
+    "bedrock",
     "every_eval_ever",
     "helicone",
     "helm",
@@ -33,6 +35,7 @@ FORMAT_NAMES = (
     "litellm",
     "llmrouterbench",
     "lm_eval",
+    "mlflow",
     "mt_bench",
     "mt_bench_pairs",
     "openai_batch",
@@ -187,6 +190,7 @@ def summary_text(report: "ImportReport") -> str:
     if report.n_with_effort is not None:
         facts.append(("with effort", f"{report.n_with_effort:,} became a candidate's of the catalog"))
     facts += [("skipped", f"{number:,} {what}") for what, number in report.skipped.items()]
+    facts += [("noted", f"{number:,} {what}") for what, number in report.told.items()]
     if report.n_rejected:
         facts.append(("rejected", f"{report.n_rejected:,}, see {report.rejects}"))
     if report.unknown_columns:
@@ -210,11 +214,17 @@ def summary_text(report: "ImportReport") -> str:
 def partitions_text(reports: "Sequence[ImportReport]", out: str) -> str:
     """Return the reports of partitions as lines for a terminal."""
     n_rows, rejected = sum(one.n_rows for one in reports), sum(one.n_rejected for one in reports)
+    skipped, told = Counter[str](), Counter[str]()
+    for one in reports:
+        skipped.update(one.skipped)
+        told.update(one.told)
     return "\n".join(
         [
             f"Wrote {len(reports):,} partitions to {out}",
             f"  {'rows':<14} {n_rows:,}",
             f"  {'with quality':<14} {_share(sum(one.n_with_quality for one in reports), n_rows)}",
+            *(f"  {'skipped':<14} {number:,} {what}" for what, number in skipped.items()),
+            *(f"  {'noted':<14} {number:,} {what}" for what, number in told.items()),
             *([f"  {'rejected':<14} {rejected:,}, see the .rejects.jsonl beside them"] if rejected else []),
         ]
     )

@@ -69,6 +69,9 @@ class Adapter:
         raises `RecordError` only if `convert` does too, and `convert` reports the error.
     fields : tuple of str
         Field names of the tool's records, by which messages say that an unknown record resembles this tool's.
+    are_calls : bool
+        Whether the records are the calls of a gateway or a tracer. A cost of 0 is unknown there, because such tools
+        write it for models whose price they do not know.
     averages : bool
         Whether several answers of a model to one prompt are averaged, because evaluations and votes ask again on
         purpose. In logs of calls, a second answer is a duplicate.
@@ -84,5 +87,6 @@ class Adapter:
     archives: tuple[Archive, ...] = ()
     notes: NoteTaker | None = None
     fields: tuple[str, ...] = ()
+    are_calls: bool = False
     averages: bool = False
     votes: bool = False

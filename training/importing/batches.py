@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from router_model.training.importing.adapters import ADAPTERS, Adapter, Around, adapter_of, layout_of
 from router_model.training.importing.bodies import read_whole
-from router_model.training.importing.conversion import Row, Source, is_missing
+from router_model.training.importing.conversion import TOLD, Conversion, Row, Source, is_missing
 from router_model.training.importing.efforts import give_to_candidates
 from router_model.training.importing.items import Item, Record, Unreadable
 from router_model.training.importing.notes import Note, Notes
@@ -20,6 +20,7 @@ from router_model.training.importing.options import ImportOptions
 from router_model.training.importing.problems import Problem, RecordError
 from router_model.training.importing.readers import SourceFile
 from router_model.training.importing.survey import Survey
+from router_model.training.importing.unanswered import unanswered_as
 
 BATCH_RECORDS: Final = 20_000
 BATCH_BYTES: Final = 16 * 1024 * 1024
@@ -43,6 +44,7 @@ class Batch:
     places: list[int] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
+    told: Counter[str] = field(default_factory=Counter)
     n_with_effort: int = 0
     n_records: int = 0
     n_bytes: int = 0
@@ -55,19 +57,28 @@ class Batch:
 class BatchReader:
     """Reads one source.
 
+    Parameters
+    ----------
+    source, options, survey, notes
+    for_prompts : bool, default False
+        Whether calls that no model answered are read, too, because only what was asked matters.
+
     Attributes
     ----------
     adapter : Adapter or None
         The adapter of the source, once a record has shown which it is.
     """
 
-    def __init__(self, source: SourceFile, options: ImportOptions, survey: Survey, notes: Notes) -> None:
+    def __init__(
+        self, source: SourceFile, options: ImportOptions, survey: Survey, notes: Notes, *, for_prompts: bool = False
+    ) -> None:
         self.adapter = ADAPTERS.get(options.format)
         self._source = source
         self._options = options
         self._mapping = options.mapping
         self._survey = survey
         self._notes = notes
+        self._for_prompts = for_prompts
 
     def batches(self) -> Iterator[Batch]:
         """Yield the whole source."""
@@ -94,6 +105,7 @@ class BatchReader:
         if self._options.efforts:
             batch.n_with_effort += give_to_candidates(rows, item.value, self._options.efforts)
         batch.rejected += [Rejected(item.row, [problem], part) for problem, part in failed]
+        batch.told.update(_told(rows))
         batch.rows += rows
         batch.places += [item.row] * len(rows)
         batch.n_bytes += _repeated_chars(rows)
@@ -104,10 +116,15 @@ class BatchReader:
             self.adapter = self._adapter_of(item.value)
         if self.adapter is _OWN:
             own = self._own_record(item.value)
+            unanswered = None if self._for_prompts else unanswered_as(own)
+            if unanswered is not None:
+                return Conversion([], {unanswered: 1})
             self._survey.see_own(own, is_known=True)
             return _OWN.convert(own, Around(self._source.path, item.context, self._notes.of))
         around = Around(self._source.path, self._context(item), self._notes.of)
         rows, skipped, failed = self.adapter.convert(item.value, around)
+        if self.adapter.are_calls:
+            _forget_zero_costs(rows, self.adapter.tool)
         named = dict.fromkeys(self._mapping.absent) | self._mapping.values(item.value)
         for row in rows if named or self._options.model else ():
             row.update(named)
@@ -174,6 +191,20 @@ def _notes_of(record: Record, adapter: Adapter | None, path: Path, notes: Notes)
         return list(adapter.notes(record.value, Around(path, record.context, notes.of)))
     except RecordError:
         return []  # `convert` raises it again in the second pass
+
+
+def _forget_zero_costs(rows: Sequence[Row], tool: str) -> None:
+    for row in rows:
+        if str(row.get("cost_usd")) in ("0", "0.0", "0.00"):
+            row |= {"cost_usd": None, "free": tool}
+
+
+def _told(rows: Sequence[Row]) -> Iterator[str]:
+    """Take what the summary should say off the rows, and yield it."""
+    for row in rows:
+        for name, sentence in TOLD.items():
+            if name in row:
+                yield sentence.format(row.pop(name))
 
 
 def _repeated_chars(rows: Sequence[Row]) -> int:

@@ -22,6 +22,18 @@ MAX_RECORD_BYTES: Final = 64 * 1024 * 1024
 _UTF8_BOM: Final = b"\xef\xbb\xbf"
 _MAGIC: Final = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
 _UTF16_BOMS: Final = (b"\xff\xfe", b"\xfe\xff")
+_FOREIGN: Final = {
+    b"PK\x03\x04": ("a zip file (or an Excel file, which is one)", "unpack it, or save it as CSV"),
+    b"\xfd7zXZ": ("data compressed by xz", "decompress it, as with xz -d"),
+    b"BZh": ("data compressed by bzip2", "decompress it, as with bzip2 -d"),
+    b"PAR1": ("a Parquet file", "rename it, to .parquet"),
+    b"SQLite format 3": ("an SQLite database", "export its table, as with sqlite3 -csv -header"),
+    b"%PDF": ("a PDF", "export the data as a text format"),
+    b"<!doctype html": ("a page of HTML, as of a login", "download the file itself"),
+    b"<html": ("a page of HTML, as of a login", "download the file itself"),
+}
+"""First bytes of files that are no text to import: what they are, and what to do."""
+_HEAD_BYTES: Final = 64
 
 
 class _ZstdReader(io.RawIOBase):
@@ -85,23 +97,32 @@ def open_bytes(path: Path, compression: str) -> Iterator[tuple[BinaryIO, BinaryI
     Raises
     ------
     StreamError
-        If the file cannot be opened, is damaged at its beginning or holds UTF-16.
+        If the file cannot be opened, is damaged at its beginning or does not hold text in UTF-8.
     """
     with mapped_errors():
         raw = path.open("rb")
     with raw:
         plain = _decompressed(raw, _compression_of(raw, compression))
         with mapped_errors():
-            head = plain.peek(len(_UTF8_BOM))[: len(_UTF8_BOM)]
-        if head.startswith(_UTF16_BOMS):
-            raise StreamError(
-                "the byte order mark of UTF-16",
-                "text in UTF-8",
-                "convert it, as with iconv -f UTF-16 -t UTF-8",
-            )
-        if head == _UTF8_BOM:
+            head = plain.peek(_HEAD_BYTES)[:_HEAD_BYTES]
+        _check_text(head)
+        if head.startswith(_UTF8_BOM):
             plain.read(len(_UTF8_BOM))
         yield cast("BinaryIO", plain), raw
+
+
+def _check_text(head: bytes) -> None:
+    """Raise an error if the first bytes of a file show that it is no text in UTF-8."""
+    for magic, (got, advice) in _FOREIGN.items():
+        if head.lstrip().lower().startswith(magic.lower()):
+            raise StreamError(got, "text: CSV, JSON or JSON lines", advice)
+    if head.startswith(_UTF16_BOMS):
+        encoding, got = "UTF-16", "the byte order mark of UTF-16"
+    elif head.count(0) >= max(len(head) // 4, 2):  # every second byte of Latin letters is 0
+        encoding, got = ("UTF-16BE" if head[:1] == b"\0" else "UTF-16LE"), "text that looks like UTF-16"
+    else:
+        return
+    raise StreamError(got, "text in UTF-8", f"convert it, as with iconv -f {encoding} -t UTF-8")
 
 
 def _compression_of(raw: io.BufferedReader, named: str) -> str:

@@ -1,7 +1,7 @@
 """Convert conversations from the formats of tools and providers into chat messages in OpenAI's format.
 
 It reads request bodies (chat, text completion, OpenAI's Responses, Anthropic's Messages, Gemini's contents) and
-messages of OpenTelemetry, LangChain, the Vercel AI SDK, Bedrock and the providers. If a message consists of a single
+messages of OpenTelemetry, LangChain, ShareGPT, the Vercel AI SDK, Bedrock and others. If a message consists of a single
 text, its content becomes that text, so that the same prompt is equal in all of these formats. One simplification: parts
 other than texts, tool calls and tool answers stay as they are.
 """
@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from router_model.features.tools import chat_tools
-from router_model.training.importing.conversion import ADVICE, Row, Source, first_present, is_missing
+from router_model.training.importing.conversion import ADVICE, Row, Source, decode_list, first_present, is_missing
 from router_model.training.importing.problems import RecordError, shown
+from router_model.training.importing.variables import arguments_of, is_request, joined_variables
 
-_ROLES: Final = {"human": "user", "ai": "assistant", "model": "assistant", "function": "tool"}
+_ROLES: Final = {"human": "user", "ai": "assistant", "model": "assistant", "function": "tool", "gpt": "assistant"}
 _PAIR_ROLES: Final = frozenset({*_ROLES, "user", "assistant", "system", "developer", "tool"})
 _LANGCHAIN_ROLES: Final = {
     "HumanMessage": "user",
@@ -25,9 +26,13 @@ _LANGCHAIN_ROLES: Final = {
 }
 _PROMPT_KEYS: Final = (
     "messages", "input", "contents", "prompt", "prompts", "request", "body", "inputs", "question", "query", "text",
+    "inputText",
 )  # fmt: skip
 """Keys at which an object may hold its prompt, the surest first."""
-_LIMITS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens")
+_VARIABLES: Final = frozenset(("input", "prompt", "inputs", "question", "query", "text"))
+"""Keys at which a template may have its main variable."""
+_SYSTEMS: Final = ("system", "instructions", "system_instruction", "systemInstruction", "systemPrompt", "system_prompt")
+_LIMITS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens", "maxTokens")
 _PLACEHOLDERS: Final = frozenset(
     {
         "redacted-by-litellm", "__redacted__", "[redacted]", "<redacted>", "redacted", "[masked]", "<masked>",
@@ -42,7 +47,7 @@ _ANSWER_PARTS: Final = frozenset({"tool_call_response", "tool-result", "tool_res
 
 
 def chat_fields(value: Any) -> Row:
-    """Convert the input of a tool's record to ``{"messages": …}`` or ``{"prompt": …}``; empty if there is none.
+    r"""Convert the input of a tool's record to ``{"messages": …}`` or ``{"prompt": …}``; empty if there is none.
 
     JSON text is decoded, and the prompt is looked for inside request bodies.
 
@@ -50,6 +55,8 @@ def chat_fields(value: Any) -> Row:
     {'messages': [{'role': 'user', 'content': 'Hi'}]}
     >>> chat_fields({"input": "Hi", "instructions": "Be brief."})
     {'messages': [{'role': 'system', 'content': 'Be brief.'}, {'role': 'user', 'content': 'Hi'}]}
+    >>> chat_fields({"question": "Who?", "context": "Ann did."})
+    {'prompt': 'question: Who?\n\ncontext: Ann did.', 'joined': 'question, context'}
     >>> chat_fields("Hi"), chat_fields("[1, 2]"), chat_fields("{}")
     ({'prompt': 'Hi'}, {'prompt': '[1, 2]'}, {})
     """
@@ -63,12 +70,37 @@ def chat_fields(value: Any) -> Row:
     return {"prompt": inner}
 
 
+def input_fields(value: Any) -> Row:
+    r"""Convert what a tool calls the input of a call: as `chat_fields`, or the variables of a template by any names.
+
+    >>> input_fields({"topic": "cats", "tone": "dry"})
+    {'prompt': 'topic: cats\n\ntone: dry', 'joined': 'topic, tone'}
+    >>> input_fields({"args": ["Hi"], "kwargs": {}}), input_fields({"args": ["Hi"], "kwargs": {"tone": "dry"}})
+    ({'prompt': 'Hi'}, {'prompt': '1: Hi\n\ntone: dry', 'joined': '1, tone'})
+    >>> input_fields({"k": 5}), input_fields({"model": "m", "stream": "yes"})
+    ({}, {})
+    """
+    inner = decoded(value)
+    if isinstance(inner, Mapping) and "args" in inner and inner.keys() <= {"args", "kwargs"}:
+        return input_fields(arguments_of(inner))  # of a function that was traced
+    fields = chat_fields(value)
+    if fields or not isinstance(inner, Mapping) or is_request(inner):
+        return fields
+    return _of_template(inner) if any(isinstance(one, str) and one.strip() for one in inner.values()) else {}
+
+
 def decoded(value: Any) -> Any:
-    """Decode text that is a JSON list or object; any other value stays as it is."""
+    """Decode text that is a JSON list or object, or a list of objects as Python prints it.
+
+    Other values stay as they are.
+
+    >>> decoded('{"a": 1}'), decoded("[{'role': 'user', 'content': None}]"), decoded("[1] says so")
+    ({'a': 1}, [{'role': 'user', 'content': None}], '[1] says so')
+    """
     if not isinstance(value, str) or not value.lstrip().startswith(("[", "{", '"')):
         return value
     try:
-        return json.loads(value)
+        return decode_list(value) if value.lstrip().startswith("[{'") else json.loads(value)
     except (ValueError, RecursionError):
         return value  # a prompt may begin with a bracket
 
@@ -84,15 +116,28 @@ def _of_object(body: Source) -> Row:
     if _is_message(body):
         return {"messages": [chat_message(body)]}
     given = first_present(body, *_PROMPT_KEYS)
-    fields = chat_fields(given)
+    key = next((key for key in _PROMPT_KEYS if not is_missing(body.get(key))), "")
+    is_template = key in _VARIABLES and isinstance(decoded(given), str) and not is_request(body)
+    fields = _of_template(body) if is_template else chat_fields(given)
     if not fields:
         return {}
     beside = request_parts(body)
-    system = first_present(body, "system", "instructions", "system_instruction", "systemInstruction", "systemPrompt")
+    system = first_present(body, *_SYSTEMS)
     if is_missing(system):
         return fields | beside
     messages = fields.pop("messages", None) or [{"role": "user", "content": fields.pop("prompt")}]
     return {"messages": [system_message(system), *messages], **fields, **beside}
+
+
+def _of_template(body: Source) -> Row:
+    """Read all variables of a template: a list of messages, such as a history, stands before the others."""
+    past = {key: said for key, value in body.items() if isinstance(value, list) and (said := _of_list(value))}
+    rest = {key: value for key, value in body.items() if key not in past and key not in _SYSTEMS}
+    prompt, names = joined_variables(rest)
+    before = [message for said in past.values() for message in said["messages"]]
+    fields: Row = {"messages": [*before, {"role": "user", "content": prompt}]} if before else {"prompt": prompt}
+    told = [*past, *names]
+    return {**fields, "joined": ", ".join(told)} if len(told) > 1 else fields
 
 
 def request_parts(body: Source) -> Row:
@@ -105,8 +150,8 @@ def request_parts(body: Source) -> Row:
     >>> request_parts({"text": {"format": {"type": "json_schema", "schema": {}}}, "max_tokens": "many"})
     {'response_format': {'type': 'json_schema', 'schema': {}}}
     """
-    of_gemini = body.get("generationConfig")
-    said = {**of_gemini, **body} if isinstance(of_gemini, Mapping) else body
+    settings = first_present(body, "generationConfig", "inferenceConfig")  # of Gemini, of Bedrock
+    said = {**settings, **body} if isinstance(settings, Mapping) else body
     text = said.get("text")
     formats = [said.get("response_format"), text.get("format") if isinstance(text, Mapping) else None]
     limits = [said.get(name) for name in _LIMITS]
@@ -152,6 +197,8 @@ def _is_pair(value: Any) -> bool:
 
 
 def _is_message(value: Source) -> bool:
+    if isinstance(value.get("from"), str) and "value" in value:
+        return True  # ShareGPT
     if "role" in value:
         return "content" in value or "parts" in value or "tool_calls" in value or "contents" in value
     return _kind(value) in _MESSAGE_TYPES and bool({"content", "data", "kwargs"} & value.keys())
@@ -162,6 +209,8 @@ def chat_message(message: Source) -> Row:
 
     >>> chat_message({"lc": 1, "type": "constructor", "id": ["langchain", "schema", "messages", "HumanMessage"],
     ...               "kwargs": {"content": "Hi", "type": "human"}})
+    {'role': 'user', 'content': 'Hi'}
+    >>> chat_message({"from": "human", "value": "Hi"})
     {'role': 'user', 'content': 'Hi'}
     >>> use = {"type": "tool_use", "id": "c", "name": "f", "input": {"a": 1}}
     >>> chat_message({"role": "assistant", "content": [use]})
@@ -174,8 +223,8 @@ def chat_message(message: Source) -> Row:
     if _kind(message) in _CALL_PARTS | _ANSWER_PARTS and "role" not in message:
         role = "assistant" if _kind(message) in _CALL_PARTS else "tool"
         return chat_message({"role": role, "content": [message]})
-    role = str(message.get("role") or message.get("type") or "user")
-    parts = message.get("parts", message.get("content"))
+    role = str(message.get("role") or message.get("from") or message.get("type") or "user")
+    parts = message.get("parts", message.get("content", message.get("value")))
     row: Row = {"role": _ROLES.get(role, role), "content": parts}
     if isinstance(parts, list):
         row |= _of_parts(parts)

@@ -112,7 +112,9 @@ _RULES: Final = {
     "max_output_tokens": _Rule(
         values.positive_count, "a whole number from 1", f"leave it empty if there was no limit, {_SKIP}"
     ),
-    "model": _Rule(_plain(values.name), "the model's name", f"fill it in, {_SKIP}"),
+    "model": _Rule(
+        _plain(values.name), "the model's name", f"fill it in, name one for all such rows with --model NAME, {_SKIP}"
+    ),
     "quality": _Rule(values.quality, "a number in [0, 1]", f"scale it, {_SKIP}"),
     "input_tokens": _Rule(values.count, _COUNT, f"leave it empty if unknown, {_SKIP}"),
     "output_tokens": _Rule(values.count, _COUNT, f"leave it empty if unknown, {_SKIP}"),

@@ -1,6 +1,8 @@
 """The result type of converters, and small helper functions that the adapters share."""
 
+import ast
 import json
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -10,6 +12,16 @@ from router_model.training.importing.problems import Problem, RecordError, shown
 
 Source: TypeAlias = Mapping[str, Any]
 Row: TypeAlias = dict[str, Any]
+
+TOLD: Final = {
+    "joined": "prompts are the variables of a template together: {}",
+    "rendered": "prompts are templates, filled with the variables {}",
+    "free": "costs of 0 count as unknown; {} and tools like it write 0 for models whose price they do not know",
+}
+"""Fields of a row that are no columns: what the summary says of the rows that have one, with its value."""
+
+MAX_PYTHON_CHARS: Final = 1_000_000
+"""Longer texts are not parsed as Python, because the parser takes about a hundred times the memory of the text."""
 
 
 class Conversion(NamedTuple):
@@ -91,6 +103,30 @@ def as_object(value: object, column: str) -> Source:
     if not isinstance(decoded, Mapping):
         raise RecordError(column, shown(value), "a JSON object", ADVICE)
     return decoded
+
+
+def decode_list(text: str) -> Any:
+    """Decode JSON, or a list as Python prints it, because pandas writes lists into CSV files like this.
+
+    >>> decode_list("[{'role': 'user', 'content': None}]")
+    [{'role': 'user', 'content': None}]
+
+    Raises
+    ------
+    ValueError
+        If the text is neither, or is too long to be parsed as Python.
+    """
+    try:
+        return json.loads(text)
+    except ValueError:
+        if not text.lstrip().startswith("[") or len(text) > MAX_PYTHON_CHARS:
+            raise
+    try:
+        # Only literals are parsed and no code is run. Too much nesting raises one of the errors below.
+        with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
+            return ast.literal_eval(text.strip())
+    except (SyntaxError, MemoryError, RecursionError, TypeError) as exc:
+        raise ValueError("neither JSON nor a Python list") from exc
 
 
 def objects_of(value: Any) -> list[Source]:

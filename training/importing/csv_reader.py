@@ -108,6 +108,8 @@ def _header(rows: "Iterator[list[str]]", lines: _Lines) -> list[str]:
     try:
         fields = next(rows, [])
     except csv.Error as exc:
+        if "\r" in lines.raw() and "new-line" in str(exc):
+            raise StreamError("lines that end with CR alone", "LF or CR LF", "convert them: tr '\\r' '\\n'") from exc
         raise StreamError(f"a broken header ({exc})", "the names of the columns", _QUOTE_ADVICE) from exc
     if lines.encoding_error is not None:
         problem = encoding_problem("", lines.encoding_error)

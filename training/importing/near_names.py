@@ -14,9 +14,11 @@ from router_model.training.importing.columns import NAMEABLE, unit_in_name, word
 _NAMES: Final[Mapping[str, str]] = {
     "prompt": (
         "question query user_input input instruction user_prompt prompt_text input_text user_query user_message "
-        "user_question request problem text content"
+        "user_question request problem text content prompt_template template"
     ),
-    "messages": "conversation chat chat_history input_messages chat_messages request_messages dialogue",
+    "messages": (
+        "contents conversation conversations chat chat_history input_messages chat_messages request_messages dialogue"
+    ),
     "model": (
         "model_name model_id llm engine llm_model llm_name model_slug model_used deployment deployment_name "
         "request_model response_model"
@@ -39,7 +41,8 @@ _NAMES: Final[Mapping[str, str]] = {
     ),
     "cost_usd": (
         "cost total_cost price cost_dollars usd cost_in_usd total_cost_usd usd_cost response_cost spend amount_usd "
-        "price_usd estimated_cost call_cost request_cost cost_total cost_cents total_price"
+        "price_usd estimated_cost total_estimated_cost call_cost request_cost cost_total cost_cents total_price "
+        "input_cost_output_cost prompt_cost_completion_cost"
     ),
     "latency_s": (
         "latency latency_seconds duration duration_s duration_seconds response_time elapsed elapsed_s elapsed_time "
@@ -61,7 +64,13 @@ _LOWER_IS_BETTER: Final = frozenset({
     "penalty", "regret", "toxicity", "toxic", "bias", "hallucination", "hallucinations", "hallucinated", "harm",
     "harmful", "harmfulness", "risk", "leak", "leakage", "violation", "violations", "failed", "failure", "failures",
     "wrong", "incorrect", "mistake", "mistakes", "bug", "bugs", "flagged", "refusal", "refused", "latency",
-    "duration", "cost", "price", "spend",
+    "duration", "cost", "price", "spend", "unsafe", "insult", "insults", "threat", "threats", "profanity", "offensive",
+    "abuse", "abusive", "hate", "severity", "complaint", "complaints", "defect", "defects", "retries", "escalated",
+    "escalation", "escalations", "contradiction", "contradictions", "misinformation", "deviation", "fails",
+    "unfaithful", "unhelpful", "ungrounded", "inaccuracy", "inaccurate", "invalid", "spam",
+    "nsfw", "obscene", "danger", "dangerous",
+    "refusals", "frustration", "dissatisfaction", "repetition", "redundancy", "verbosity", "unfairness", "jailbreak",
+    "jailbroken", "fabrication", "fabricated", "misleading",
 })  # fmt: skip
 _TURNED_ROUND: Final = frozenset(("no", "not", "non", "without", "free", "avoided", "resistance", "reduction"))
 """Words that turn such a name round: `no_error`, `bias_free`."""
@@ -79,6 +88,17 @@ _OURS_OF: Final = {
     **{_key(theirs): (ours, rank) for ours, names in _NAMES.items() for rank, theirs in enumerate(names.split(), 1)},
     **{_key(ours): (ours, 0) for ours in NAMEABLE if ours in _NAMES},
 }
+_SCORES: Final = frozenset(
+    ("scores", "feedbackscores", "evalscores", "evaluations", "ratings", "grades", "rubric", "assessments", "judgments")
+)
+_COSTS: Final = frozenset(("cost", "costs", "costdetails", "price", "pricing", "spend"))
+_USAGES: Final = frozenset(
+    ("usage", "tokens", "usagedetails", "tokenusage", "tokencount", "tokencounts", "tokenscount")
+)
+_OF_USAGE: Final = {
+    **dict.fromkeys(("input", "prompt", "in", "inputtotal"), "input_tokens"),
+    **dict.fromkeys(("output", "completion", "out", "outputtotal"), "output_tokens"),
+}
 _OWN_KEYS: Final = {_key(ours): ours for ours in NAMEABLE if ours in _NAMES}
 
 
@@ -88,13 +108,24 @@ def near_column(name: str) -> tuple[str, int] | None:
 
     >>> [near_column(name) for name in ("modelName", "latency_ms", "Prompt", "qualty", "usage.prompt_tokens")]
     [('model', 1), ('latency_s', 1), ('prompt', 0), ('quality', 99), ('input_tokens', 2)]
-    >>> near_column("retrieved_contexts"), near_column("cost_eur"), near_column("model")
-    (None, None, None)
+    >>> near_column("retrieved_contexts"), near_column("cost_eur"), near_column("model"), near_column("max_output")
+    (None, None, None, None)
     """
     if name in NAMEABLE or len(name) > _LONGEST_NAME:
         return None
-    last = name.rpartition(".")[2]
-    return _known(last) or _mistyped(last)
+    around, _, last = name.rpartition(".")
+    return _inside(_key(around.rpartition(".")[2]), _key(last)) or _known(last) or _mistyped(last)
+
+
+def _inside(around: str, name: str) -> tuple[str, int] | None:
+    """Return the column that the name of the object or list around a field tells: tokens.input, cost.total."""
+    if around in _SCORES:
+        return "quality", 50
+    if around in _COSTS and name in ("total", "totalcost", "usd", "amount", "value"):
+        return "cost_usd", 50
+    if around in _USAGES and name in _OF_USAGE:
+        return _OF_USAGE[name], 50
+    return None
 
 
 def _known(name: str) -> tuple[str, int] | None:
@@ -110,7 +141,9 @@ def _mistyped(name: str) -> tuple[str, int] | None:
     key = _key(name)
     is_short = _SHORTEST_MISTYPED <= len(key) <= _LONGEST_MISTYPED
     near = difflib.get_close_matches(key, _OWN_KEYS, n=1, cutoff=_LIKENESS) if is_short else []
-    return (_OWN_KEYS[near[0]], 99) if near else None
+    # One more word makes another thing: max_output_tokens is a limit, and cached_input_tokens are a part.
+    is_typo = bool(near) and len(words_of(name)) <= len(words_of(_OWN_KEYS[near[0]]))
+    return (_OWN_KEYS[near[0]], 99) if is_typo else None
 
 
 @lru_cache(maxsize=1024)

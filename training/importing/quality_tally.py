@@ -44,6 +44,7 @@ _FAMILIES: Final[tuple[Mapping[str, float], ...]] = (
         **dict.fromkeys(("bad", "no", "n", "fail", "failed", "incorrect", "wrong", "negative", "down"), 0.0),
         **dict.fromkeys(("failure", "thumbs_down", "thumbs down", "thumbsdown", "👎", "reject", "rejected"), 0.0),
         **dict.fromkeys(("f", "dislike", "unsuccessful", "loss", "unsatisfied", "unresolved", "unsolved"), 0.0),
+        **dict.fromkeys(("not_attempted", "not attempted"), 0.0),
     },
     {
         "excellent": 1.0,
@@ -55,7 +56,15 @@ _FAMILIES: Final[tuple[Mapping[str, float], ...]] = (
     },
     {"c": 1.0, "p": 0.5, "i": 0.0, "n": 0.0},
     {"a": 1.0, "b": 0.75, "c": 0.5, "d": 0.25, "e": 0.0, "f": 0.0},
-)
+    {  # points of American grades, a quarter of them
+        "a+": 1.0, "a": 1.0, "a-": 0.925, "b+": 0.825, "b": 0.75, "b-": 0.675, "c+": 0.575, "c": 0.5, "c-": 0.425,
+        "d+": 0.325, "d": 0.25, "d-": 0.175, "e": 0.0, "f": 0.0,
+    },
+    {f"{stars} star{'s' * (stars > 1)}": (stars - 1) / 4 for stars in range(1, 6)},
+    {"⭐" * stars: (stars - 1) / 4 for stars in range(1, 6)},
+    {"★" * stars + "☆" * (5 - stars): (stars - 1) / 4 for stars in range(1, 6)},
+    {"★" * stars: (stars - 1) / 4 for stars in range(1, 6)},
+)  # fmt: skip
 """Families of words that occur together, with the quality of each word."""
 
 
@@ -212,10 +221,11 @@ def _about_words(name: str, words: Counter[str], n_words: int) -> Finding:
             "--column quality= says that there is none.",
         )
     if all(word.startswith(("[", "{")) for word in words):
+        inner = re.match(r'\{"([^"]+)"', next(iter(words)))
+        ways = [f"--column quality={name}.{key}" for key in ((inner[1],) if inner else ("0", "helpful"))]
         return Finding(
             f"quality comes from {name!r}, which holds {listed}, expected one number",
-            otherwise="Name the number in it that counts with --column quality=FIELD, as in "
-            f"--column quality={name}.0 or --column quality={name}.helpful.",
+            otherwise=f"Name the number in it that counts with --column quality=FIELD, as in {' or '.join(ways)}.",
         )
     family = _family_of(words)
     worth = [f"{word}={_worth(word, family)}" for word in words if "," not in word]

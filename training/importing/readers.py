@@ -17,7 +17,14 @@ import polars as pl
 from router_model.training.importing.archives import read_archive
 from router_model.training.importing.byte_streams import open_bytes, read_lines
 from router_model.training.importing.csv_reader import read_csv
-from router_model.training.importing.items import Item, Record, Unreadable, encoding_problem, record_of
+from router_model.training.importing.items import (
+    Item,
+    Record,
+    Unreadable,
+    encoding_problem,
+    record_of,
+    records_of_columns,
+)
 from router_model.training.importing.json_stream import read_outline, read_records
 from router_model.training.importing.layout import Layout
 from router_model.training.importing.problems import Problem, StreamError
@@ -93,7 +100,9 @@ class SourceFile:
         with self._open() as (stream, _):
             outline = read_outline(stream, self._layout.lists)
         if outline.is_one_record:
-            yield Record(1, outline.fields, self.path.stat().st_size)
+            records, size = records_of_columns(outline.fields) or [dict(outline.fields)], self.path.stat().st_size
+            for row, record in enumerate(records, start=1):
+                yield Record(row, record, size // len(records))
             return
         with self._open() as (stream, raw):
             for row, (value, length) in enumerate(read_records(stream, outline.list_path), start=1):

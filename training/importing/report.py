@@ -1,7 +1,7 @@
 """The messages of an import: its progress, and its result."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -47,6 +47,8 @@ class ImportReport:
         Answers that were given to a candidate with an effort; None if no catalog was given.
     unread : tuple of str
         Files in the folders that were not read, as their suffixes are of no kind that the importer reads.
+    told : dict of str to int
+        Numbers of rows that were read in a way that their owner should know, by what it is.
     alike : tuple of (tuple of str)
         Models that may be one under several names (`models_alike`).
     """
@@ -63,6 +65,7 @@ class ImportReport:
     formats: dict[str, str]
     n_with_effort: int | None = None
     unread: tuple[str, ...] = ()
+    told: dict[str, int] = field(default_factory=dict)
     alike: tuple[tuple[str, ...], ...] = ()
 
 

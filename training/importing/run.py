@@ -167,6 +167,7 @@ class _Run:
         self._bytes_before = 0
         self._seen = SeenPairs()
         self._skipped: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
         self._n_with_effort = 0
         self._unknown: dict[str, None] = {}
         self._formats: dict[str, str] = {}
@@ -181,7 +182,7 @@ class _Run:
         path = self._paths[number]
         options = self._options.for_own_table() if is_own_table(path) else self._options
         source, survey = open_source(path, options), Survey(path, options, is_joined=len(self._paths) > 1)
-        reader = BatchReader(source, options, survey, self._notes)
+        reader = BatchReader(source, options, survey, self._notes, for_prompts=self._for_prompts)
         for batch in reader.batches():
             self._formats[str(path)] = "unknown" if reader.adapter is None else reader.adapter.name
             self._finish_batch(number, batch, survey)
@@ -202,6 +203,7 @@ class _Run:
             n_rows=self._output.n_rows,
             n_rejected=self._output.n_rejected,
             skipped=dict(self._skipped),
+            told=dict(self._told),
             n_prompts=n_prompts,
             n_models=len(self._output.models),
             n_with_quality=self._output.n_with_quality,
@@ -234,6 +236,7 @@ class _Run:
         self._is_lost |= bool(rejected) and self._options.on_error == "fail"
         if not self._is_lost:
             self._skipped.update(batch.skipped)
+            self._told.update(batch.told)
             self._n_with_effort += batch.n_with_effort
             self._output.add(good, are_votes=self._are_votes(number))
             self._reject(self._paths[number], rejected)
@@ -296,6 +299,7 @@ class _Run:
     def _judge(self, survey: Survey) -> None:
         """Decide at the end of a source whether it was read in the right way."""
         self._fields.update(survey.fields)
+        self._told.update(survey.told())
         self._unseen &= survey.unseen
         found = survey.findings()
         if survey.path == self._paths[-1] and not found:

@@ -15,7 +15,7 @@ from router_model.training.importing.problems import Problem
 
 _PREFERRED: Final = ("quality", "correctness")
 _ADVICE: Final = (
-    "name the field of the one that counts, as in --column quality=scores.0.value (with --scale 1:0 if 0 is the best), "
+    "name the field of the one that counts, as in --column quality=scores.NAME (with --scale 1:0 if 0 is the best), "
     "or import the calls without grades: --column quality="
 )
 

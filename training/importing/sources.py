@@ -26,6 +26,24 @@ KNOWN_SUFFIXES: Final = (
 )
 """All suffixes that the importer reads."""
 
+_INSTEAD: Final = {
+    ".zip": "unpack it",
+    ".tar": "unpack it",
+    ".tgz": "unpack it",
+    ".xz": "decompress it, as with xz -d",
+    ".bz2": "decompress it, as with bzip2 -d",
+    ".7z": "unpack it",
+    ".xlsx": "save the sheet as CSV",
+    ".xls": "save the sheet as CSV",
+    ".db": "export its table, as with sqlite3 -csv -header",
+    ".sqlite": "export its table, as with sqlite3 -csv -header",
+    ".arrow": "write it as Parquet",
+    ".feather": "write it as Parquet",
+    ".pkl": "write it as Parquet",
+    ".txt": "rename it to what it holds: .csv, .jsonl or .json",
+    ".log": "rename it to what it holds: .csv, .jsonl or .json",
+}
+"""What to do with files of other kinds."""
 _KNOWN_IN_WORDS: Final = (
     f".parquet, {', '.join((*ARCHIVE_SUFFIXES, *TEXT_SUFFIXES))} (the text formats also with .gz or .zst)"
 )
@@ -68,7 +86,7 @@ def split_suffix(path: Path) -> tuple[str, str]:
     if kind + compression not in KNOWN_SUFFIXES:
         raise TableError(
             f"{path}: got a file ending in {(kind + compression) or 'nothing'!r}, expected one of "
-            f"{_KNOWN_IN_WORDS}; convert or rename it"
+            f"{_KNOWN_IN_WORDS}; {_INSTEAD.get(kind, 'convert or rename it')}"
         )
     return kind, compression
 

@@ -13,9 +13,11 @@ import polars as pl
 
 from router_model.training.importing import dates, number_text
 from router_model.training.importing.adapters.registry import shown_names
+from router_model.training.importing.agreement import Agreement
 from router_model.training.importing.checks import EXPECTED_ONE_DATE
 from router_model.training.importing.columns import ColumnMapping
 from router_model.training.importing.conversion import Source, is_missing
+from router_model.training.importing.currency import Currency
 from router_model.training.importing.duplicates import EXPECTED_ONCE
 from router_model.training.importing.findings import Finding
 from router_model.training.importing.near_fields import OPEN, PROMPTS, NearFields, Proposal
@@ -94,6 +96,8 @@ class Survey:
         self._n_unknown = 0
         self._wanting: Counter[str] = Counter()
         self._samples: dict[str, list[Any]] = {}
+        self._currency = Currency(options)
+        self._agreement = Agreement(options)
 
     # --- while the source is read ---
 
@@ -107,6 +111,8 @@ class Survey:
             Whether an adapter can read it.
         """
         self._near.see(own)
+        self._currency.see(own)
+        self._agreement.see(own)
         if not is_known:
             self._n_unknown += 1
             for names in (PROMPTS, ("model",), ("quality",)):
@@ -156,6 +162,10 @@ class Survey:
         """Whether a row was rejected."""
         return bool(self._reasons)
 
+    def told(self) -> dict[str, int]:
+        """Return what the summary should say of the whole source, with the number of rows."""
+        return dict(self._agreement.told())
+
     def complaints(self) -> list[str]:
         """Say why rows are rejected, in the order of their first rows."""
         reasons = sorted(self._reasons.values(), key=lambda reason: reason.row)
@@ -164,8 +174,13 @@ class Survey:
     def findings(self) -> list[Finding]:
         """Return the reasons why the source cannot be imported as it is; empty if only single rows are bad."""
         proposals = self._near.proposals()
+        cost = next((one.theirs for one in proposals if one.ours == "cost_usd"), None)
+        in_other_currency = self._currency.findings(cost)
+        if in_other_currency:
+            proposals = [one for one in proposals if one.ours != "cost_usd"]
         found = [*self._about_unseen(), *(proposal.finding() for proposal in proposals)]
         found += self._about_wanting(proposals, found)
+        found += in_other_currency
         is_renamed = bool(found)
         quality = self._about_quality(proposals)
         found += [quality] if quality else []

@@ -5,10 +5,8 @@ with an unusable value (null in `clean`). Missing values (null, an empty text) s
 mixed types come as `polars.Object`.
 """
 
-import ast
 import json
 import re
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -20,6 +18,7 @@ import polars as pl
 from router_model.features.logged import is_sealed
 from router_model.features.prompt import Prompt
 from router_model.features.tools import chat_tools
+from router_model.training.importing.conversion import decode_list
 from router_model.training.importing.dates import DateOrder, read_date
 from router_model.training.importing.number_text import read_number, read_seconds
 from router_model.training.importing.reading import AS_WRITTEN, Reading
@@ -30,8 +29,6 @@ Cleaned: TypeAlias = tuple[pl.Series, pl.Series]
 TIME_TYPE: Final = pl.Datetime("us", "UTC")
 _FIRST_EPOCH_S: Final = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 _LAST_EPOCH_S: Final = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
-MAX_PYTHON_CHARS: Final = 1_000_000
-"""Longer texts are not parsed as Python, because the parser takes about a hundred times the memory of the text."""
 _MAX_COUNT: Final = 2**53  # up to here, floats hold every whole number
 # Made once, because json.dumps would make an encoder for each value.
 _WRITER: Final = json.JSONEncoder(ensure_ascii=False, default=str)
@@ -371,30 +368,6 @@ def _some_tools(value: object) -> str | None:
     written = _TOOL_WRITER.encode(chat_tools(_without_nulls(decoded)))
     written.encode("utf-8")
     return written
-
-
-def decode_list(text: str) -> Any:
-    """Decode JSON, or a list as Python prints it, because pandas writes lists into CSV files like this.
-
-    >>> decode_list("[{'role': 'user', 'content': None}]")
-    [{'role': 'user', 'content': None}]
-
-    Raises
-    ------
-    ValueError
-        If the text is neither, or is too long to be parsed as Python.
-    """
-    try:
-        return json.loads(text)
-    except ValueError:
-        if not text.lstrip().startswith("[") or len(text) > MAX_PYTHON_CHARS:
-            raise
-    try:
-        # Only literals are parsed and no code is run. Too much nesting raises one of the errors below.
-        with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
-            return ast.literal_eval(text.strip())
-    except (SyntaxError, MemoryError, RecursionError, TypeError) as exc:
-        raise ValueError("neither JSON nor a Python list") from exc
 
 
 def canonical_messages(conversation: Sequence[Mapping[str, Any]]) -> str:

@@ -42,6 +42,17 @@ def test_named_request_gives_all_that_it_says(named, record):
     assert "prompt" not in own
 
 
+def test_body_at_the_top_of_a_record_is_read_whole():
+    contents, system = [{"role": "user", "parts": [{"text": "Hi"}]}], {"parts": [{"text": "Be brief."}]}
+    record = {"contents": contents, "systemInstruction": system, "model": "g"}
+    assert own_of({"messages": ["contents"]}, record)["messages"] == CHAT
+
+
+def test_variables_of_a_template_become_one_prompt():
+    own = own_of({"prompt": ["input"]}, {"input": {"topic": "cats", "tone": "dry", "trace_id": "7"}, "model": "a"})
+    assert own == {"model": "a", "prompt": "topic: cats\n\ntone: dry", "joined": "topic, tone"}
+
+
 def test_text_that_only_looks_like_a_request_stays_a_prompt():
     text = '{"messages": "none"}'
     assert own_of({"prompt": ["q"]}, {"q": text}) == {"prompt": text}

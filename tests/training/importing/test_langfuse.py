@@ -82,6 +82,16 @@ def test_observation_of_every_export_becomes_the_same_row(record):
     }
 
 
+def test_variables_of_a_template_are_the_prompt_together_and_the_summary_says_so(tmp_path):
+    """A history comes first; the right answer would give away what is to be predicted."""
+    asked = {"question": "Who?", "context": "Ann did.", "chat_history": [*ASKED], "expected_output": "Ann"}
+    (source := tmp_path / "o.jsonl").write_text(json.dumps(API | {"input": asked}))
+    report = import_sources([source], tmp_path / "t.parquet")
+    assert report.told == {"prompts are the variables of a template together: chat_history, question, context": 1}
+    (messages,) = pl.read_parquet(tmp_path / "t.parquet")["messages"]
+    assert json.loads(messages) == [*ASKED, {"role": "user", "content": "question: Who?\n\ncontext: Ann did."}]
+
+
 @pytest.mark.parametrize(
     ("changes", "what"),
     [

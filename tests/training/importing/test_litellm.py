@@ -2,8 +2,10 @@
 
 import json
 
+import polars as pl
 import pytest
 
+from router_model.training.importing import import_sources
 from router_model.training.importing.adapters import NOWHERE
 from router_model.training.importing.adapters.litellm import litellm
 from router_model.training.importing.problems import RecordError
@@ -88,6 +90,17 @@ def test_call_of_every_shape_becomes_the_same_row(record, more):
         }
         | more
     )
+
+
+@pytest.mark.parametrize("cost", [0, 0.0, "0.0"])
+def test_cost_of_zero_is_unknown_unless_the_user_names_its_field(tmp_path, cost):
+    (source := tmp_path / "log.jsonl").write_text(json.dumps(PAYLOAD | {"response_cost": cost}))
+    report = import_sources([source], tmp_path / "o.parquet")
+    assert pl.read_parquet(tmp_path / "o.parquet")["cost_usd"].to_list() == [None]
+    ((told, n),) = report.told.items()
+    assert (told.startswith("costs of 0 count as unknown; LiteLLM"), n) == (True, 1)
+    import_sources([source], tmp_path / "o.parquet", columns={"cost_usd": "response_cost"})
+    assert pl.read_parquet(tmp_path / "o.parquet")["cost_usd"].to_list() == [0]
 
 
 @pytest.mark.parametrize(

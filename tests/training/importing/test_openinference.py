@@ -170,3 +170,17 @@ def test_annotations_and_spans_of_a_table_are_joined(tmp_path):
     report = import_sources([tmp_path], tmp_path / "o.parquet")
     assert pl.read_parquet(tmp_path / "o.parquet")["quality"].to_list() == [0.75]
     assert (set(report.formats.values()), report.skipped) == ({"openinference"}, {"annotations": 1})
+
+
+def test_messages_that_pandas_printed_into_a_csv_file_are_read(tmp_path):
+    messages = [{"message.role": "user", "message.content": "It's"}]
+    columns = {
+        "attributes.llm.input_messages": str(messages),
+        "attributes.llm.model_name": "m",
+        "context.span_id": "s1",
+    }
+    columns |= {"start_time": "2025-01-31", "end_time": "2025-01-31", "attributes.openinference.span.kind": "LLM"}
+    pl.DataFrame([columns]).write_csv(tmp_path / "spans.csv")
+    import_sources([tmp_path / "spans.csv"], tmp_path / "o.parquet")
+    (read,) = pl.read_parquet(tmp_path / "o.parquet")["messages"]
+    assert json.loads(read) == [{"role": "user", "content": "It's"}]

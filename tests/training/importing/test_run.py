@@ -349,9 +349,44 @@ def test_a_system_prompt_beside_the_messages_is_a_part_of_the_prompt(tmp_path):
         {"messages": [{"role": "system", "content": "Be brief."}, *asked], "model": "a", "system": "linux"},
         {"prompt": "Hi", "model": "a", "system": "linux"},
         {"messages": asked, "model": "a", "system": "linux", "prompt_id": "own"},
+        {"messages": asked, "model": "a", "systemInstruction": {"parts": [{"text": "Be kind."}]}},
+        {"prompt": "Hi", "model": "a", "system_prompt": "Be terse."},
     ]
     import_sources([jsonl(tmp_path / "t.jsonl", rows)], tmp_path / "o.parquet")
     table = pl.read_parquet(tmp_path / "o.parquet")
-    first = [json.loads(one)[0] if one else None for one in table["messages"]]
-    assert [one and one["content"] for one in first] == ["Answer in French.", "Write SQL.", "Be brief.", None, "Hi"]
-    assert table["extra"].is_not_null().to_list() == [False, False, True, True, True]
+    first = [json.loads(one)[0]["content"] if one else None for one in table["messages"]]
+    assert first == ["Answer in French.", "Write SQL.", "Be brief.", None, "Hi", "Be kind.", "Be terse."]
+    assert table["extra"].is_not_null().to_list() == [False, False, True, True, True, False, False]
+
+
+def test_prompt_may_be_messages_or_the_variables_of_a_template(tmp_path):
+    prompts = [
+        [{"role": "user", "content": "Hi"}],
+        {"role": "user", "content": "Ho"},
+        {"question": "Who?", "lang": "fr"},
+    ]
+    source = jsonl(tmp_path / "t.jsonl", [{"prompt": one, "model": "a"} for one in prompts])
+    import_sources([source], tmp_path / "o.parquet")
+    table = pl.read_parquet(tmp_path / "o.parquet")
+    assert [one and json.loads(one) for one in table["messages"]] == [prompts[0], [prompts[1]], None]
+    assert table["prompt"][2] == "question: Who?\n\nlang: fr"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{"columns": ["prompt", "model"], "data": [["Hi", "a"], ["Ho", "b"]]}',
+        '{"prompt": {"0": "Hi", "1": "Ho"}, "model": {"0": "a", "1": "b"}}',
+    ],
+)
+def test_tables_of_pandas_and_wandb_are_read(tmp_path, written):
+    (source := tmp_path / "t.json").write_text(written)
+    import_sources([source], tmp_path / "o.parquet")
+    assert pl.read_parquet(tmp_path / "o.parquet").select("prompt", "model").rows() == [("Hi", "a"), ("Ho", "b")]
+
+
+def test_template_beside_its_variables_is_filled(tmp_path):
+    rows = [{"prompt": "Sum up {{text}}", "variables": {"text": one}, "model": "a"} for one in ("cats", "dogs")]
+    report = import_sources([jsonl(tmp_path / "t.jsonl", rows)], tmp_path / "o.parquet")
+    assert pl.read_parquet(tmp_path / "o.parquet")["prompt"].to_list() == ["Sum up cats", "Sum up dogs"]
+    assert report.told == {"prompts are templates, filled with the variables text": 2}

@@ -57,7 +57,7 @@ def test_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path):
         ("a/.old", r"\.old: got a folder without a file to import"),
         (
             "a/notes.txt",
-            r"got a file ending in '\.txt', expected one of \.parquet, \.eval, \.csv, .*\.zst\); convert or rename",
+            r"got a file ending in '\.txt', expected one of \.parquet, \.eval, \.csv, .*\.zst\); rename it",
         ),
         ("a/n*", r"notes\.txt: got a file ending in '\.txt'"),
     ],
@@ -68,10 +68,17 @@ def test_source_that_holds_nothing_is_an_error(folder, source, message):
         expand_sources([folder / source])
 
 
-@pytest.mark.parametrize("name", ["plain", "table.parquet.gz", "x.gz", "x.csv.bz2"])
-def test_unknown_suffix_is_an_error(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        *((name, "convert or rename it") for name in ("plain", "table.parquet.gz", "x.gz")),
+        ("x.csv.bz2", "decompress it, as with bzip2 -d"),
+        ("x.zip", "unpack it"),
+    ],
+)
+def test_unknown_suffix_is_an_error(tmp_path, name, advice):
     (tmp_path / name).touch()
-    with pytest.raises(TableError, match="convert or rename it"):
+    with pytest.raises(TableError, match=advice):
         expand_sources([tmp_path / name])
 
 

@@ -317,3 +317,69 @@ def test_fields_inside_json_text_are_found_as_those_inside_objects(tmp_path, out
     (source := tmp_path / "t.jsonl").write_text(json.dumps(row), encoding="utf-8")
     table = proposed([source], out)
     assert table.select("input_tokens", "output_tokens", "cost_usd").row(0) == (9, 5, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "options", "seen", "proposed"),
+    [
+        ({"cost": 5, "cost_currency": "cents"}, {}, "'cost_currency' says 'cents'", "cost_usd=cost:cents"),
+        ({"cost": 5, "currency": "EUR"}, {"columns": {"cost_usd": "cost"}}, "'currency' says 'EUR'", "cost_usd="),
+        ({"cost": "€0.50"}, {}, "'cost' looks like cost_usd, but holds '€0.50'", "cost_usd="),
+    ],
+)
+def test_costs_in_another_currency_are_not_read_as_dollars(tmp_path, fields, options, seen, proposed):
+    (source := tmp_path / "t.jsonl").write_text(json.dumps({"prompt": "Hi", "model": "a", "quality": 1} | fields))
+    with pytest.raises(TableError) as refused:
+        import_sources([source], tmp_path / "o.parquet", **options)
+    assert seen in str(refused.value)
+    assert f" {proposed} --out" in str(refused.value)
+    assert str(refused.value).count("--column cost_usd=cost") <= proposed.count("cost:cents")
+    import_sources([source], tmp_path / "o.parquet", columns=dict([proposed.split("=")]))
+
+
+@pytest.mark.parametrize(
+    ("fields", "proposed"),
+    [
+        ({"feedback_scores": [{"name": "truth", "value": 0.5}]}, "quality=feedback_scores.truth"),
+        ({"scores": {"Factuality": 0.5}}, "quality=scores.Factuality"),
+        ({"conversations": [{"from": "human", "value": "Hi"}], "prompt": ""}, "messages=conversations"),
+        ({"log": {"a": {"b": '{"usage": {"prompt_tokens": 3}}'}}}, "input_tokens=log.a.b.usage.prompt_tokens"),
+        ({"config": {"maxOutputTokens": 9}, "score": 1}, "quality=score --out"),  # a limit is no count
+        ({"cost": {"input": 0.1, "total": 0.3}}, "cost_usd=cost.total"),
+        ({"input_cost": 0.1, "output_cost": 0.2}, "cost_usd=input_cost+output_cost"),
+        ({"tokens": {"input": 3, "output": 4}}, "input_tokens=tokens.input --column output_tokens=tokens.output"),
+        ({"prompt": "", "question": "Hi", "context": "It is"}, "prompt=context+question"),
+        ({"stars": "★★★☆☆"}, "quality=stars --values '★★★☆☆=0.5'"),
+        ({"grade": "B+"}, "quality=grade --values b+=0.825"),
+    ],
+)
+def test_fields_of_other_tools_are_proposed(tmp_path, fields, proposed):
+    (source := tmp_path / "t.jsonl").write_text(json.dumps({"prompt": "Hi", "model": "a"} | fields))
+    with pytest.raises(TableError, match=re.escape(f"--column {proposed}")):
+        import_sources([source], tmp_path / "o.parquet")
+
+
+def test_field_that_most_records_have_is_proposed_before_a_likelier_name(tmp_path):
+    records = [{"model": "a", "input": {"text" if n else "question": "Hi"}} for n in range(3)]
+    (source := tmp_path / "t.jsonl").write_text("\n".join(json.dumps({"model": "a", "p": one}) for one in records))
+    with pytest.raises(TableError, match=r"'p\.input\.text' looks like prompt \(or 'p\.input\.question'"):
+        import_sources([source], tmp_path / "o.parquet")
+
+
+def test_values_of_several_models_in_one_record_are_not_taken_for_one(tmp_path):
+    results = {"a": {"score": 1}, "b": {"score": 0}}
+    (source := tmp_path / "t.jsonl").write_text(json.dumps({"prompt": "Hi", "results": results}))
+    with pytest.raises(TableError, match=r"belong to different\s+models,\s+write\s+a\s+record"):
+        import_sources([source], tmp_path / "o.parquet")
+
+
+@pytest.mark.parametrize(("scale", "told"), [(None, 1), ("1:0", 0)])
+def test_grade_that_falls_where_another_rises_is_told(tmp_path, scale, told):
+    """Nastiness is 1 where the score is 0, but for every fourth record."""
+    rows = [
+        {"prompt": f"p{n}", "model": "a", "nastiness": n % 2, "score": int(n % 2 == (n % 4 == 3))} for n in range(40)
+    ]
+    (source := tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    report = import_sources([source], tmp_path / "o.parquet", columns={"quality": "nastiness"}, scale=scale)
+    assert len(report.told) == told
+    assert all(what.startswith("qualities fall where 'score' rises (correlation -0.58)") for what in report.told)

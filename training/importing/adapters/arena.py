@@ -30,10 +30,18 @@ _QUALITIES: Final = {
     "both_bad": (0.0, 0.0),
     "bothbad": (0.0, 0.0),
 }
+_WINNERS: Final = ("winner", "preference", "preferred", "choice", "vote")
+"""The field with the winner: Chatbot Arena's, and what people call it in tables of their own."""
+_SIDES: Final = {
+    **dict.fromkeys(("a", "model_a", "response_a", "left"), "model_a"),
+    **dict.fromkeys(("b", "model_b", "response_b", "right"), "model_b"),
+    **dict.fromkeys(("tie", "draw", "equal", "both"), "tie"),
+    **dict.fromkeys(("neither", "both bad"), "both_bad"),
+}
 _FLAGS: Final = {"winner_model_a": "model_a", "winner_model_b": "model_b", "winner_tie": "tie"}
 _PLACED: Final = frozenset(
     {
-        "model_a", "model_b", "winner", *_FLAGS, "conversation_a", "conversation_b", "full_conversation",
+        "model_a", "model_b", *_WINNERS, *_FLAGS, "conversation_a", "conversation_b", "full_conversation",
         "response_a", "response_b", "prompt", "tstamp", "timestamp", "conv_metadata", "evaluation_session_id",
     }
 )  # fmt: skip
@@ -77,13 +85,16 @@ def arena(record: Source, around: Around) -> Conversion:
 
 
 def _winner(record: Source) -> str | None:
-    if not {"winner", *_FLAGS} & record.keys():
+    if not {*_WINNERS, *_FLAGS} & record.keys():
         raise RecordError(
             "winner", "a battle of Chatbot Arena without a winner", "'winner', or 'winner_model_a' and its like", ADVICE
         )
-    winner = record.get("winner")
+    winner = first_present(record, *_WINNERS)
     if is_missing(winner):
         return next((name for flag, name in _FLAGS.items() if str(record.get(flag)) in {"1", "1.0", "True"}), None)
+    winner = _SIDES.get(str(winner).strip().lower(), winner)
+    if record["model_a"] != record["model_b"]:  # people name the model, too
+        winner = next((side for side in ("model_a", "model_b") if record[side] == winner), winner)
     if not isinstance(winner, str) or winner not in _QUALITIES:
         raise RecordError(
             "winner", f"{shown(winner)} in a battle of Chatbot Arena", f"one of {', '.join(_QUALITIES)}", ADVICE

@@ -117,4 +117,5 @@ ADAPTER: Final = Adapter(
     _recognises,
     helicone,
     fields=("request_body", "response_body", "request_created_at", "delay_ms", "model"),
+    are_calls=True,
 )

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from router_model.training.importing.adapter import Adapter, Around
-from router_model.training.importing.chat import chat_fields, decoded, request_parts, require_prompt, usage_tokens
+from router_model.training.importing.chat import decoded, input_fields, request_parts, require_prompt, usage_tokens
 from router_model.training.importing.conversion import (
     Conversion,
     Row,
@@ -156,7 +156,7 @@ def _row(record: Source, around: Around) -> Row:
     settings = as_object(first_present(record, "modelParameters", "model_parameters"), "modelParameters")
     return {
         **request_parts(settings),
-        **require_prompt(chat_fields(given), "Langfuse", _WITH_INPUT, given),
+        **require_prompt(input_fields(given), "Langfuse", _WITH_INPUT, given),
         "model": first_present(record, "model", "providedModelName", "provided_model_name"),
         "quality": quality_of(scores),
         "input_tokens": read,
@@ -232,4 +232,5 @@ ADAPTER: Final = Adapter(
     langfuse,
     notes=_notes,
     fields=("traceId", "type", "startTime", "endTime", "model", "input", "usageDetails"),
+    are_calls=True,
 )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from router_model.training.importing.adapter import Adapter, Around
-from router_model.training.importing.chat import chat_fields, require_prompt, usage_tokens
+from router_model.training.importing.chat import input_fields, require_prompt, usage_tokens
 from router_model.training.importing.conversion import (
     Conversion,
     Row,
@@ -81,7 +81,7 @@ def _row(run: Source, around: Around) -> Row:
     invocation = as_object(extra.get("invocation_params"), "invocation_params")
     tokens = usage_tokens(answer.usage())
     return {
-        **require_prompt(chat_fields(run.get("inputs")), "LangSmith", _HIDDEN, run.get("inputs")),
+        **require_prompt(input_fields(run.get("inputs")), "LangSmith", _HIDDEN, run.get("inputs")),
         "model": answer.model()
         or first_present(metadata, "ls_model_name")
         or first_present(invocation, "model", "model_name", "model_id"),
@@ -151,4 +151,5 @@ ADAPTER: Final = Adapter(
     lists=("runs", "data"),
     notes=_notes,
     fields=("run_type", "inputs", "outputs", "start_time", "end_time", "extra"),
+    are_calls=True,
 )

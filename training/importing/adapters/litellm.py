@@ -159,4 +159,5 @@ ADAPTER: Final = Adapter(
     _recognises,
     litellm,
     fields=("startTime", "endTime", "model", "messages", "prompt_tokens", "completion_tokens", "response_cost"),
+    are_calls=True,
 )

@@ -89,4 +89,5 @@ ADAPTER: Final = Adapter(
     openai_stored,
     notes=_notes,
     fields=("object", "choices", "usage", "created", "model"),
+    are_calls=True,
 )

@@ -6,12 +6,19 @@ from typing import Final
 
 from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 from router_model.training.importing.adapter import Adapter, Around
-from router_model.training.importing.chat import decoded, system_message
+from router_model.training.importing.chat import decoded, input_fields, system_message
 from router_model.training.importing.checks import PROMPT_FORMS
-from router_model.training.importing.conversion import Conversion, Row, Source, as_object, is_missing, present
+from router_model.training.importing.conversion import TOLD, Conversion, Row, Source, as_object, is_missing, present
+from router_model.training.importing.variables import rendered
 
-_KNOWN: Final = frozenset(OUTCOME_COLUMN_NAMES)
-_SYSTEM: Final = ("system", "system_prompt", "systemPrompt", "system_instruction", "systemInstruction")
+_KNOWN: Final = frozenset((*OUTCOME_COLUMN_NAMES, *TOLD))
+_VARIABLES: Final = ("variables", "vars", "inputs", "input_variables", "prompt_variables", "template_variables")
+_SYSTEM_PROMPTS: Final = (
+    "system_prompt", "systemPrompt", "system_instruction", "systemInstruction", "system_instructions",
+    "systemInstructions", "system_message", "systemMessage",
+)  # fmt: skip
+_SYSTEM: Final = ("system", *_SYSTEM_PROMPTS)
+_SYSTEM_NAMES: Final = frozenset(_SYSTEM)
 
 
 def _recognises(record: Source) -> bool:
@@ -27,6 +34,9 @@ def outcomes(record: Source, around: Around) -> Conversion:
     """
     del around
     row = dict(record)
+    if isinstance(row.get("prompt"), list | Mapping) and is_missing(row.get("messages")):
+        row |= input_fields({"messages": one} if _is_chat(one := row.pop("prompt")) else one)
+    _fill_template(row)
     _take_system(row)
     n_answers = _cut_answer(row)
     unknown = {column: row.pop(column) for column in _unknown_of(tuple(row))}
@@ -35,18 +45,42 @@ def outcomes(record: Source, around: Around) -> Conversion:
     return Conversion([row], {"answers at the end of messages": n_answers} if n_answers else {})
 
 
+def _fill_template(row: Row) -> None:
+    """Put the variables that stand beside a template into it, because the model saw the text and not the template."""
+    prompt = row.get("prompt")
+    if not isinstance(prompt, str) or "{" not in prompt or not is_missing(row.get("prompt_id")):
+        return
+    for name in _VARIABLES:
+        variables = decoded(row.get(name))
+        filled = rendered(prompt, variables) if isinstance(variables, Mapping) else None
+        if filled is not None:
+            row |= {"prompt": filled.prompt, "rendered": ", ".join(filled.names)}
+            return
+
+
+def _is_chat(prompt: object) -> bool:
+    return isinstance(prompt, list) or (isinstance(prompt, Mapping) and "role" in prompt)
+
+
 def _take_system(row: Row) -> None:
-    """Put a system prompt that stands beside the messages in front of them; some providers' requests have it there.
+    """Put a system prompt that stands beside the messages or the prompt in front of them.
 
     Else requests that differ in nothing but this would become one prompt. A table with ids of its own is left as it is.
+    A field ``system`` beside a text may be anything, such as the name of an operating system.
     """
-    beside = next((name for name in _SYSTEM if isinstance(row.get(name), str | list) and row[name]), None)
-    messages = None if beside is None else decoded(row.get("messages"))
-    if beside is None or not is_missing(row.get("prompt_id")) or not isinstance(messages, list):
+    if _SYSTEM_NAMES.isdisjoint(row):
+        return  # nearly always true; this runs for every record
+    messages, prompt = decoded(row.get("messages")), row.get("prompt")
+    names = _SYSTEM if isinstance(messages, list) else _SYSTEM_PROMPTS
+    beside = next((name for name in names if isinstance(row.get(name), str | list | Mapping) and row[name]), None)
+    if beside is None or not is_missing(row.get("prompt_id")):
         return
-    roles = {one.get("role") for one in messages if isinstance(one, Mapping)}
-    if roles.isdisjoint(("system", "developer")):
-        row["messages"] = [system_message(row.pop(beside)), *messages]
+    if is_missing(messages) and isinstance(prompt, str) and prompt:
+        row["messages"] = [system_message(row.pop(beside)), {"role": "user", "content": row.pop("prompt")}]
+    elif isinstance(messages, list):
+        roles = {one.get("role") for one in messages if isinstance(one, Mapping)}
+        if roles.isdisjoint(("system", "developer")):
+            row["messages"] = [system_message(row.pop(beside)), *messages]
 
 
 def _cut_answer(row: Row) -> int:

@@ -9,6 +9,7 @@ from router_model.training.importing.adapter import Adapter
 from router_model.training.importing.adapters import (
     alpaca_eval,
     arena,
+    bedrock,
     every_eval_ever,
     helicone,
     helm,
@@ -18,6 +19,7 @@ from router_model.training.importing.adapters import (
     litellm,
     llmrouterbench,
     lm_eval,
+    mlflow,
     mt_bench,
     mt_bench_pairs,
     openai_batch,
@@ -30,13 +32,14 @@ from router_model.training.importing.adapters import (
     routerbench,
     spans,
 )
-from router_model.training.importing.conversion import Source
+from router_model.training.importing.conversion import Source, objects_of
 from router_model.training.importing.layout import Layout
 from router_model.training.importing.problems import RecordError
 
 _IN_ORDER: Final = (
     routerbench.ADAPTER,
     paretobandit.ADAPTER,
+    mlflow.ADAPTER,  # before the conventions of spans, because its traces hold spans, too
     spans.VERCEL_AI,
     spans.PHOENIX,
     lm_eval.ADAPTER,
@@ -57,6 +60,7 @@ _IN_ORDER: Final = (
     helicone.ADAPTER,
     openai_batch.ADAPTER,
     openai_stored.ADAPTER,
+    bedrock.ADAPTER,
     litellm.ADAPTER,
     outcomes.ADAPTER,  # last, because other tools use the same field names
 )
@@ -108,7 +112,12 @@ def adapter_of(record: Source) -> Adapter:
         expected, advice = f"its fields {', '.join(map(repr, lacking))}, too", "rename them"
     else:
         expected = EXPECTED_KNOWN
+        inside = next((name for name, value in record.items() if objects_of(value)), None)
         advice = "say which field is which (--column prompt=FIELD --column model=FIELD --column quality=FIELD)"
+        if inside is not None:
+            advice = (
+                f"if {inside!r} lists the records, write a line for each, with the fields that all share; else {advice}"
+            )
     raise RecordError("", got, expected, f"{advice}, or name the --format ({', '.join(ADAPTERS)})")
 
 

@@ -14,7 +14,7 @@ from router_model.training.importing.spans.openinference import OPENINFERENCE, i
 from router_model.training.importing.spans.transport import LISTS, holds_spans
 from router_model.training.importing.spans.vercel import VERCEL
 
-_adapter = partial(Adapter, convert=convert_spans, lists=LISTS, notes=span_notes)
+_adapter = partial(Adapter, convert=convert_spans, lists=LISTS, notes=span_notes, are_calls=True)
 
 
 def _is_of_phoenix(record: Source) -> bool:

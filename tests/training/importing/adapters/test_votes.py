@@ -145,7 +145,7 @@ def test_battles_of_kaggle_and_of_parquet_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        (battle("a"), "'a' in a battle of Chatbot Arena, expected one of model_a, model_b"),
+        (battle("x"), "'x' in a battle of Chatbot Arena, expected one of model_a, model_b"),
         (battle(conversation_a=None), "a battle of Chatbot Arena without what was asked"),
         (
             {key: value for key, value in battle().items() if key != "winner"},
@@ -165,3 +165,19 @@ def test_battles_of_kaggle_and_of_parquet_are_read(tmp_path):
 def test_what_is_missing_or_unknown_is_named(imported, record, message):
     with pytest.raises(TableError, match=message):
         imported({"v.jsonl": [record]})
+
+
+@pytest.mark.parametrize(
+    ("field", "winner", "qualities"),
+    [
+        ("winner", "b", [0, 1]),  # the model itself
+        ("preference", "A", [1, 0]),
+        ("choice", "response_b", [0, 1]),
+        ("vote", "draw", [0.5, 0.5]),
+    ],
+)
+def test_votes_in_tables_of_ones_own_name_the_winner_in_other_words(tmp_path, field, winner, qualities):
+    models = {"model_a": "A" if field == "winner" else "m1", "model_b": "b"}
+    (source := tmp_path / "v.jsonl").write_text(json.dumps({"prompt": "Hi", **models, field: winner}))
+    import_sources([source], tmp_path / "o.parquet")
+    assert pl.read_parquet(tmp_path / "o.parquet")["quality"].to_list() == qualities
