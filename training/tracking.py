@@ -1,9 +1,9 @@
 """Record training, benchmarks, evaluations on logs and promotions in MLflow (extra ``train``).
 
 ``MLFLOW_TRACKING_URI`` and ``MLFLOW_EXPERIMENT_NAME`` have their usual meaning. The default is MLflow's own: a SQLite
-file without a server, ``mlflow.db`` in the working folder. Runs are recorded where MLflow is configured
-(`is_configured`), or where ``--track`` asks for it, so that no command leaves files that nobody asked for. The message
-after each says where it was recorded, and how to look at it.
+file without a server, ``mlflow.db`` in the working folder. A training is recorded unless it is switched off; everything
+else where MLflow is configured (`is_configured`). The message after each says where it was recorded, and how to look at
+it.
 
 MLflow comes last and may fail: whatever it does, the router is saved or published, and the command goes on after
 `DEADLINE_S` at the latest.
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 DEFAULT_URI: Final = "sqlite:///mlflow.db"
 DEFAULT_FILE: Final = Path("mlflow.db")
-NOT_CONFIGURED: Final = "not tracked (--track records it in mlflow.db here, MLFLOW_TRACKING_URI elsewhere)"
 DEFAULT_EXPERIMENT: Final = "router-model"
 DEADLINE_S: Final = 120.0
 
@@ -55,23 +54,14 @@ def is_configured() -> bool:
     return bool(os.environ.get("MLFLOW_TRACKING_URI")) or DEFAULT_FILE.is_file()
 
 
-def track_run(report: "TrainingReport", config: "TrainConfig", *, track: bool | None = None) -> str:
+def track_run(report: "TrainingReport", config: "TrainConfig") -> str:
     """Record a training: its settings, data hash, metrics and plots, and the artifact as plain files.
-
-    Parameters
-    ----------
-    report, config
-    track : whether to record it; None records it where MLflow is configured
 
     Returns
     -------
     str
         A message that says where the run was recorded, or why it was not.
     """
-    if track is None and not is_configured():
-        return NOT_CONFIGURED
-    if track is False:
-        return "not tracked (--no-track)"
     return _tracked(lambda mlflow: _record(mlflow, report, config), "the router itself is saved")
 
 

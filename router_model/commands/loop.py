@@ -371,7 +371,7 @@ class _Work:
         graded = sum(one.n_graded for one in report.logged)
         self.say(f"Retrained on {graded:,} graded calls{_left_out(into)}.")
         if plan.registered is not None:
-            track_run(report.training, report.config, track=True)
+            track_run(report.training, report.config)
 
     def _ope(self, artifact: Path, into: Path) -> None:
         from router_model.router import Router

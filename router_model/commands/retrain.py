@@ -45,9 +45,7 @@ if TYPE_CHECKING:
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities (TOML) [those of --base].")
 @click.option("--accept-moves", is_flag=True, help="Save it even if it moves more traffic than the new grades support.")
 @click.option(
-    "--track/--no-track",
-    default=None,
-    help="Record the run in MLflow [if MLFLOW_TRACKING_URI is set, or mlflow.db is here].",
+    "--track/--no-track", default=True, help="Record the run in MLflow, here or at MLFLOW_TRACKING_URI [track]."
 )
 @engine_option
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -59,7 +57,7 @@ def command(
     out: Path,
     catalog: Path | None,
     accept_moves: bool,
-    track: bool | None,
+    track: bool,
     as_json: bool,
 ) -> None:
     """Train the router in --base again: on its tables, and on a decision log.
@@ -83,7 +81,7 @@ def command(
         advance = Steps(work, STEPS)
         report = retrain(log, base, out, tables=tables, catalog=cards, accept_moves=accept_moves, advance=advance)
     with after_saving(out):
-        tracked = track_run(report.training, report.config, track=track)
+        tracked = track_run(report.training, report.config) if track else "not tracked (--no-track)"
         if as_json:
             click.echo(json.dumps({**report.as_dict(), "tracking": tracked}, ensure_ascii=False))
             return

@@ -24,7 +24,7 @@ from router_model.training.train import TrainConfig
 def test_a_run_holds_settings_hashes_metrics_plots_and_the_router(trained, tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow", reason="extra 'train' is not installed")
     monkeypatch.chdir(tmp_path)
-    said = track_run(trained.report, TrainConfig(), track=True)
+    said = track_run(trained.report, TrainConfig())
     assert " in mlflow.db and mlartifacts/ here; " in said
     assert "mlflow ui --backend-store-uri sqlite:///mlflow.db (elsewhere: set MLFLOW_TRACKING_URI; " in said
     assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlartifacts"}
@@ -78,15 +78,9 @@ def test_the_summary_shows_the_extra_that_is_missing(trained, capsys):
 
 def test_without_mlflow_training_says_so(trained, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    assert track_run(trained.report, TrainConfig(), track=True) == (
+    assert track_run(trained.report, TrainConfig()) == (
         f"not tracked: MLflow is not installed ({install_line('train')})"
     )
-
-
-def test_a_training_leaves_no_files_where_nobody_configured_mlflow(trained, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert track_run(trained.report, TrainConfig()) == tracking.NOT_CONFIGURED
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_store_that_does_not_answer_is_left_to_itself(trained, monkeypatch):

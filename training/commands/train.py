@@ -61,9 +61,7 @@ if TYPE_CHECKING:
     help="Store prompt texts in the router, so that 'route --explain' shows them; else only ids [no-keep-prompts].",
 )
 @click.option(
-    "--track/--no-track",
-    default=None,
-    help="Record the run in MLflow [if MLFLOW_TRACKING_URI is set, or mlflow.db is here].",
+    "--track/--no-track", default=True, help="Record the run in MLflow, here or at MLFLOW_TRACKING_URI [track]."
 )
 @click.option(
     "--former",
@@ -92,7 +90,7 @@ def command(
     max_quality_loss: float | None,
     safe_model: str | None,
     keep_prompts: bool | None,
-    track: bool | None,
+    track: bool,
     former: Path | None,
     accept_moves: bool,
     as_json: bool,
@@ -132,7 +130,7 @@ def command(
             advance=Steps(work, STEPS),
         )
     with after_saving(out):
-        tracked = track_run(report, settings, track=track)
+        tracked = track_run(report, settings) if track else "not tracked (--no-track)"
         if as_json:
             click.echo(json.dumps({**report.as_dict(), "tracking": tracked}, ensure_ascii=False))
         else:
