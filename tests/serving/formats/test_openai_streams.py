@@ -309,7 +309,7 @@ def test_openrouters_sdks_get_the_failure_in_a_last_chunk():
     [
         (b'{"error": {"message": "no such key", "code": 401}}', FailureKind.KEY, "no such key"),
         (b' {"detail": "Unknown model"}\n', FailureKind.MODEL_GONE, "Unknown model"),
-        (b"<html><body>Sign in</body></html>", FailureKind.MALFORMED, "not valid JSON"),
+        (b"<html><body>Sign in</body></html>", FailureKind.MALFORMED, "answered with 'text/html'"),
         (b"", FailureKind.TRUNCATED, "ended before"),
         (b": keep-alive\n\n", FailureKind.TRUNCATED, "ended before"),
     ],
