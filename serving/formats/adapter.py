@@ -243,9 +243,12 @@ class AnswerStream:
         Raises
         ------
         UpstreamFailure
-            With `FailureKind.TRUNCATED` if the stream never said that it was complete, `MALFORMED` if it was empty or
-            no stream; with an error's own kind, if the body was an error instead of a stream.
+            With `FailureKind.TRUNCATED` if the stream never said that it was complete, `MALFORMED` if it contained no
+            answer; with an error's own kind, if the body was an error instead of a stream.
         """
+        if not self._has_begun:
+            said = "the provider's stream ended before its answer did: its body is empty"
+            raise UpstreamFailure(FailureKind.TRUNCATED, said)
         if self.is_whole and self._assembles:
             return [dump(self._whole_answer())]
         facts = self.facts
