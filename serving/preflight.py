@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from router_model.catalog import Catalog, ModelCard
 from router_model.errors import RouterModelError
@@ -15,6 +16,7 @@ from router_model.serving.access.authentication import Access
 from router_model.serving.access.start import check_access
 from router_model.serving.common.extra import has_console
 from router_model.serving.common.masking import masked_url
+from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.common.settings import PromptStorage, Settings
 from router_model.serving.decision_log.opening import NONE, PARQUET, open_log, open_store
 from router_model.serving.decision_log.store import StoreError
@@ -23,7 +25,7 @@ from router_model.serving.engine.following import LevelFollower
 from router_model.serving.engine.recording import log_keys, prompt_storage
 from router_model.serving.http_edge.trusted_hosts import TrustedHosts
 from router_model.serving.providers.config import load_aliases, load_providers, with_default_plan
-from router_model.serving.providers.provider import Provider
+from router_model.serving.providers.provider import STAR, Provider
 from router_model.serving.proxy.naming import check_alias
 from router_model.serving.proxy.stored_responses import check_storing
 from router_model.starter import start
@@ -58,22 +60,47 @@ def about(settings: Settings) -> list[str]:
         for alias in aliases:
             check_alias(alias, routers=routers)
         settings = with_default_plan(settings, providers)
-        models, deciding, is_missing = _routers_in_words(settings)
-        for alias in () if is_missing else aliases:  # what a router that is missing knows is not known
-            check_alias(alias, lambda model: model in models or _is_served(model, providers), routers)
+        found = _look_at_routers(settings)
+        if not found.is_missing:  # what a router that is missing knows is not known
+            check_default_plan(settings.default_plan, found.known, providers)
+            for alias in aliases:
+                check_alias(alias, lambda model: model in found.models or _is_served(model, providers), routers)
     finally:
         logging.disable(logging.NOTSET)
     header = "" if keyring is None else " -H 'Authorization: Bearer KEY'"
     call, model = ("chat/completions", '"model": "auto", ') if providers else ("route", "")
     body = f'{{{model}"messages": [{{"role": "user", "content": "Hi"}}]}}'
     return [
-        *deciding,
+        *found.lines,
         f"logging: {masked_url(settings.log)}{_prompts_in_words(settings, keys)}",
         "callers: everybody on this machine (--insecure)" if keyring is None else f"callers: keys of {settings.keys}",
-        f"forwarding: {_forwarding_in_words(models, providers)}",
+        f"forwarding: {_forwarding_in_words(_served(settings.default_plan, found.known) | found.models, providers)}",
         f"console: {_CONSOLE if has_console() else _no_console()}",
         f"try: curl http://{{address}}/v1/{call}{header} --json '{body}'",
     ]
+
+
+def check_default_plan(plan: Sequence[str], known: Collection[str], providers: Sequence[Provider]) -> None:
+    """Check that somebody has each model of a default plan; without cards and providers, nobody can tell.
+
+    Parameters
+    ----------
+    plan : ids
+    known : ids of the models that the routers and their catalogs have cards of
+    providers : of the calls; empty for a service that only decides
+
+    Raises
+    ------
+    SettingsError
+        If nobody has one of them: the service would find it out only when deciding fails.
+    """
+    lost = [model for model in plan if model not in known and not _is_served(model, providers)]
+    if lost and (known or providers):
+        named = [model for one in providers for model in one.models if STAR not in model]
+        raise SettingsError(
+            f"--default-plan: nobody has {_some(lost)}: no provider serves it, and no router or catalog has a card of "
+            f"it; known are {_some(sorted({*known, *named})) or 'none by their names'}"
+        )
 
 
 def _no_console() -> str:
@@ -135,8 +162,26 @@ def _forwarding_in_words(models: Mapping[str, str], providers: Sequence[Provider
     return f"{names}; 'auto' never chooses what none of them serves: {_some(missing)}"
 
 
-def _routers_in_words(settings: Settings) -> tuple[Mapping[str, str], list[str], bool]:
-    """Load each router once, as the workers will; return their models, a line for each, and whether one is missing.
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the routers of the settings are.
+
+    Attributes
+    ----------
+    lines : what is said of them, one each
+    models : ids of their candidates -> ids that are served
+    known : cards of these models and of others, by id
+    is_missing : whether the artifact of one could not be loaded
+    """
+
+    lines: Sequence[str]
+    models: dict[str, str] = field(default_factory=dict)
+    known: Mapping[str, ModelCard] = field(default_factory=dict)
+    is_missing: bool = False
+
+
+def _look_at_routers(settings: Settings) -> _Found:
+    """Load each router once, as the workers will.
 
     Raises
     ------
@@ -145,39 +190,38 @@ def _routers_in_words(settings: Settings) -> tuple[Mapping[str, str], list[str],
     """
     own = settings.by_router
     if len(own) == 1:
-        models, said, is_missing = _router_in_words(next(iter(own.values())))
-        return models, [f"deciding: {said}"], is_missing
-    models, refused, lines, is_missing = {}, [], [], False
+        found = _look_at_router(next(iter(own.values())))
+        return replace(found, lines=[f"deciding: {found.lines[0]}"])
+    all_, refused = _Found([]), []
     for name, one in own.items():
         asked = f"'auto' and 'auto:{name}'" if name == next(iter(own)) else f"'auto:{name}'"
         try:
-            found, said, is_left_out = _router_in_words(one)
+            found = _look_at_router(one)
         except (RouterModelError, FeatureError) as exc:
-            found, said, is_left_out = {}, f"nothing yet, the service tries again and again: {exc}", True
+            found = _Found([f"nothing yet, the service tries again and again: {exc}"], is_missing=True)
             refused.append(exc)
-        is_missing = is_missing or is_left_out
-        models = {**found, **models}
-        lines.append(f"deciding {asked}: {said}")
+        all_ = _Found(
+            [*all_.lines, f"deciding {asked}: {found.lines[0]}"],
+            found.models | all_.models,
+            {**found.known, **all_.known},
+            all_.is_missing or found.is_missing,
+        )
     if len(refused) == len(own):
         raise refused[0]
-    return models, lines, is_missing
+    return all_
 
 
-def _router_in_words(settings: Settings) -> tuple[Mapping[str, str], str, bool]:
-    """Load the router once, as the workers will.
-
-    Return its models with what is served of each, all in words, and whether its artifact could not be loaded.
-    """
+def _look_at_router(settings: Settings) -> _Found:
     if settings.starts and settings.catalog is not None:
         catalog = Catalog.load(settings.catalog)
         started = start(catalog)
         said = f"a starter from {settings.catalog} (no ARTIFACT), which {started.why}"
-        return _served(list(started.levels), catalog.cards), said, False
+        return _Found([said], _served(list(started.levels), catalog.cards), catalog.cards)
     if settings.artifact is None:
         plan = settings.default_plan
         cards = {} if settings.catalog is None else Catalog.load(settings.catalog).cards
         said = f"nothing (no ARTIFACT); 'auto' is {_some(plan)}" if plan else _NOTHING_DECIDES
-        return _served(plan, cards), said, False
+        return _Found([said], _served(plan, cards), cards)
     try:
         encoder = None if settings.encoder is None else load_encoder(settings.encoder)
         router = Router.load(
@@ -188,17 +232,17 @@ def _router_in_words(settings: Settings) -> tuple[Mapping[str, str], str, bool]:
         if not settings.default_plan:
             raise
         said = f"nothing yet, default plan {', '.join(settings.default_plan)}: {exc}"
-        return _served(settings.default_plan, {}), said, True
-    models = router.models
-    served = _served(models, router.catalog.cards)
-    return served, f"{_some(models)} ({router.artifact.content_hash[:19]}, {settings.artifact})", False
+        return _Found([said], _served(settings.default_plan, {}), is_missing=True)
+    models, cards = router.models, router.catalog.cards
+    said = f"{_some(models)} ({router.artifact.content_hash[:19]}, {settings.artifact})"
+    return _Found([said], _served(models, cards), cards)
 
 
 def _is_served(model: str, providers: Sequence[Provider]) -> bool:
     return any(one.upstream_model(model) is not None for one in providers)
 
 
-def _served(models: Sequence[str], cards: Mapping[str, ModelCard]) -> Mapping[str, str]:
+def _served(models: Sequence[str], cards: Mapping[str, ModelCard]) -> dict[str, str]:
     return {model: cards[model].served_model if model in cards else model for model in models}
 
 

@@ -24,8 +24,10 @@ def make_private(path: Path) -> None:
     Raises
     ------
     OSError
-        If it cannot be made.
+        If it cannot be made, or is a folder or a device, whose rights are not ours to change.
     """
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path}: not a regular file")
     # An existing file keeps its rights here, so they are checked below.
     path.touch(mode=PRIVATE)
     for one in (path, *(path.with_name(path.name + suffix) for suffix in _BESIDE_SQLITE)):

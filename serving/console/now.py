@@ -11,7 +11,7 @@ from router_model.serving.console.figures import Rate, percentiles, saved, serie
 from router_model.serving.console.pictures import Picture, over_time
 from router_model.serving.console.visit import Page, Visit
 from router_model.serving.decision_log.store import Summaries
-from router_model.serving.decision_log.summaries import ALL, Tree
+from router_model.serving.decision_log.summaries import Tree
 
 PERIODS: Final = {
     "5m": ("5 minutes", timedelta(minutes=5)),
@@ -31,7 +31,7 @@ async def show(visit: Visit) -> Response:
     if period not in PERIODS:
         period = "1h"
     is_live = visit.query("live", "1") != "0"
-    key = visit.own_key or ALL
+    key = visit.summed
     now = datetime.now(UTC)
     since, why_not = now - PERIODS[period][1], ""
     try:
@@ -61,7 +61,7 @@ async def show_pictures(visit: Visit) -> Response:
     period = visit.query("period", "1h")
     now = datetime.now(UTC)
     since = now - PERIODS.get(period, PERIODS["1h"])[1]
-    found = await visit.parts.log.ask(lambda reader: reader.summaries(since, key=visit.own_key or ALL, now=now))
+    found = await visit.parts.log.ask(lambda reader: reader.summaries(since, key=visit.summed, now=now))
     return visit.render("now_pictures.html", pictures=await _pictures(found, total(found), now))
 
 

@@ -17,7 +17,7 @@ from router_model.serving.common.service_errors import NotReadyError
 from router_model.serving.console.pictures import spent_over_time
 from router_model.serving.console.visit import Page, Visit
 from router_model.serving.decision_log.store import Summaries
-from router_model.serving.decision_log.summaries import ALL, NO_KEY, Tree, added
+from router_model.serving.decision_log.summaries import NO_KEY, Tree, added
 
 _DAYS: Final = {"1": "Today", "7": "7 days", "30": "30 days"}
 _MODELS_IN_PICTURE: Final = 6
@@ -50,7 +50,7 @@ async def show(visit: Visit) -> Response:
     since = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=int(chosen) - 1)
     why_not = ""
     try:
-        found = await visit.parts.log.ask(lambda reader: reader.summaries(since, key=visit.own_key or ALL, now=now))
+        found = await visit.parts.log.ask(lambda reader: reader.summaries(since, key=visit.summed, now=now))
     except NotReadyError as exc:  # budgets are kept elsewhere
         found, why_not = Summaries(since, now, [], 0), exc.message
     by_day = _by_day(found)

@@ -18,6 +18,7 @@ from router_model.serving.common.callers import Caller, Role
 from router_model.serving.common.service_errors import NotFoundError
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log_records import DecisionRecord
+from router_model.serving.decision_log.summaries import ALL, of_router
 from router_model.serving.engine.engine import Engine
 
 READERS: Final = frozenset({Role.DECIDE, Role.PROXY, Role.ADMIN})
@@ -95,6 +96,19 @@ class Visit:
                 f"the service has no router {name[:_LONGEST_ID]!r}; it has {', '.join(self.parts.engines)}"
             )
         return name
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        """The part of a query that chooses a router on a page that is about all of them otherwise; empty: it is.
+
+        Who sees the records of one key alone has no choice, because routers are summed up for all keys together.
+        """
+        return {"of": self.router} if self.routers and self.sees_all and self.query("of") else {}
+
+    @property
+    def summed(self) -> str:
+        """What the page's summaries are of: a key's id, or what stands in its place."""
+        return self.own_key or (of_router(self.chosen["of"]) if self.chosen else ALL)
 
     @property
     def engine(self) -> Engine:

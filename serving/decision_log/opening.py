@@ -122,6 +122,8 @@ def _parquet_store(place: str) -> Store:
 
     if not place:
         raise SettingsError(f"got the log {PARQUET!r} without a folder, {_EXPECTED}")
+    if "://" not in place:
+        _check_folder(Path(place), place)
     return ParquetStore(folder_at(place))
 
 
@@ -137,7 +139,7 @@ def _sql_store(url: str, driver: str) -> Store:
     except (ArgumentError, ValueError) as exc:
         raise SettingsError(f"got the log {masked_url(url)!r}, which cannot be read; {_EXPECTED}") from exc
     if driver.startswith("sqlite"):
-        _check_parent(parsed.database)
+        _check_file(parsed.database)
     elif "sslmode" in parsed.query:  # libpq's name for what asyncpg calls ssl
         mode = parsed.query["sslmode"]
         parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
@@ -146,15 +148,30 @@ def _sql_store(url: str, driver: str) -> Store:
     return store
 
 
-def _check_parent(database: str | None) -> None:
+def _check_file(database: str | None) -> None:
+    """Refuse what can never be a database's file; one that is away, or may not be written now, may come back."""
     if not database or database == ":memory:":
         raise SettingsError(
             "a log in memory is lost with the process; give a file, such as sqlite:///path, or use none"
         )
-    parent = Path(database).absolute().parent
-    existing = next(one for one in (parent, *parent.parents) if one.exists())
-    if not existing.is_dir():  # the folder is made when the log is
-        raise SettingsError(f"the log {database} cannot be made: {existing}: not a folder")
+    file = Path(database)
+    if file.is_dir():
+        raise SettingsError(
+            f"the log {database} is a folder; give a file in it, such as sqlite:///{file / 'router.db'}"
+        )
+    if file.exists() and not file.is_file():
+        raise SettingsError(
+            f"the log {database} is not a regular file; give another path, or --log none to keep nothing"
+        )
+    _check_folder(file.absolute().parent, database)
+
+
+def _check_folder(folder: Path, place: str) -> None:
+    """Refuse a folder whose place, or that of a folder above it, something else has; it is made when the log is."""
+    whole = folder.absolute()
+    existing = next(one for one in (whole, *whole.parents) if one.exists())
+    if not existing.is_dir():
+        raise SettingsError(f"the log {place} cannot be made: {existing}: not a folder")
 
 
 def _need(*packages: str, why: str) -> None:

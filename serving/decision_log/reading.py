@@ -381,9 +381,11 @@ async def _judgements(connection: AsyncConnection, since: datetime, until: datet
         some = ids[start : start + _AT_ONCE]
         times = near_all(some)
         these = [decisions.decision_id.in_(some)] + ([] if times is None else [decisions.created_at.between(*times)])
-        found = select(decisions.decision_id, decisions.quality_bar, decisions.model, decisions.key_id).where(*these)
+        found = select(
+            decisions.decision_id, decisions.quality_bar, decisions.model, decisions.key_id, decisions.router
+        ).where(*these)
         about |= {decision_id: facts for decision_id, *facts in await connection.execute(found)}
-    return [FeedbackRow(when, score, *about.get(of, (None, None, None))) for when, score, of in judgements]
+    return [FeedbackRow(when, score, *about.get(of, (None, None, None, None))) for when, score, of in judgements]
 
 
 def _within(table: Any, since: datetime, until: datetime) -> list[ColumnElement[bool]]:

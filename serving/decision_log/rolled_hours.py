@@ -20,7 +20,7 @@ from sqlalchemy import and_, case, delete, func, insert, or_, select, text, upda
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from router_model.serving.decision_log.rows import TIME_FIELD, Batch, Kind
-from router_model.serving.decision_log.summaries import ALL, MEASURED_USD, NO_KEY, Tree
+from router_model.serving.decision_log.summaries import ALL, MEASURED_USD, NO_KEY, Tree, is_of_router
 from router_model.serving.decision_log.tables import HOURS, TABLES
 
 HOUR: Final = timedelta(hours=1)
@@ -32,6 +32,8 @@ _SLACK: Final = timedelta(minutes=5)
 """For clocks of several machines that differ, and for transactions that end later than they began."""
 _CLAIM_S: Final = 120.0
 """After which a claim of a process that was killed no longer counts."""
+_FORM: Final = ":by-router"
+"""The end of a claim whose summaries have those of routers, too; an hour with an older one is summed up again."""
 _LOCK: Final = 0x726F6C6C  # "roll" in ASCII; any number does that no other program uses as a lock
 _COUNTED: Final = (Kind.DECISION, Kind.ATTEMPT, Kind.FEEDBACK)
 
@@ -78,7 +80,9 @@ async def next_hour(connection: AsyncConnection, now: datetime) -> datetime | No
         HOURS.c.key_id == ALL, HOURS.c.hour >= oldest
     )
     done = {
-        begin for begin, claim, is_there in (await connection.execute(chosen)).all() if is_there or _is_fresh(claim)
+        begin
+        for begin, claim, is_there in (await connection.execute(chosen)).all()
+        if (is_there and claim.endswith(_FORM)) or _is_fresh(claim)
     }
     while hour >= oldest:
         if hour not in done:
@@ -89,7 +93,7 @@ async def next_hour(connection: AsyncConnection, now: datetime) -> datetime | No
 
 async def claim(connection: AsyncConnection, hour: datetime) -> str:
     """Claim an hour, in a transaction of its own; return what the claim is known by."""
-    claimed = f"{time.time():.0f}:{secrets.token_hex(8)}"
+    claimed = f"{time.time():.0f}:{secrets.token_hex(8)}{_FORM}"
     await _lock(connection, shared=False)
     await connection.execute(delete(HOURS).where(HOURS.c.hour == hour))
     await connection.execute(insert(HOURS).values(hour=hour, key_id=ALL, claim=claimed, summary=None))
@@ -119,7 +123,9 @@ async def hours_done(
 
     A claim changes when an hour is summed up again.
     """
-    within = (HOURS.c.hour >= since, HOURS.c.hour < until, HOURS.c.summary.is_not(None))
+    within = [HOURS.c.hour >= since, HOURS.c.hour < until, HOURS.c.summary.is_not(None)]
+    if is_of_router(key):
+        within.append(HOURS.c.claim.endswith(_FORM))
     chosen = select(HOURS.c.hour, HOURS.c.claim).where(*within, HOURS.c.key_id == key)
     found: dict[datetime, str] = {row.hour: row.claim for row in await connection.execute(chosen)}
     first = await _first_hour(connection)

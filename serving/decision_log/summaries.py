@@ -5,7 +5,7 @@ make an hour, and hours a month. Everything in it is a count, a sum or a histogr
 out from those (`router_model.serving.console.figures`).
 
 Simplifies: a decision and its calls are joined within the period alone. The few calls that begin in the next one count
-there, with their cost, and their decision counts as one that was not called.
+there, with their cost, but for no router, and their decision counts as one that was not called.
 """
 
 import math
@@ -13,6 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeAlias
+
+from router_model.serving.common.router_names import DEFAULT_ROUTER
 
 Tree: TypeAlias = dict[str, Any]
 """Names to numbers, or to trees."""
@@ -22,6 +24,8 @@ ALL: Final = ""
 NO_KEY: Final = "-"
 """In the place of the id of a key: a service without keys."""
 _NO_MODEL: Final = "-"
+_ROUTER: Final = "@"
+"""Before the name of a router, in the place of a key's id; no key's id has it."""
 _RATIO: Final = math.log(1.05)
 """Of two neighbouring steps of a histogram: a percentile is right within 2.5 %."""
 QUALITY: Final = "quality"
@@ -42,6 +46,7 @@ class DecisionRow(NamedTuple):
     explored: bool | None
     degraded: bool | None
     decision_s: float | None
+    router: str | None
 
 
 class AttemptRow(NamedTuple):
@@ -62,13 +67,28 @@ class AttemptRow(NamedTuple):
 
 
 class FeedbackRow(NamedTuple):
-    """What is read of a judgement, with the bar, the model and the key of the decision that it is about."""
+    """What is read of a judgement, with the bar, the model, the key and the router of the decision that it is about."""
 
     created_at: datetime
     score: float
     quality_bar: float | None
     model: str | None
     key_id: str | None
+    router: str | None
+
+
+def of_router(name: str) -> str:
+    """Return what is in the place of a key's id: what a router decided, for all keys together.
+
+    >>> of_router("support"), is_of_router(of_router("support")), is_of_router(ALL)
+    ('@support', True, False)
+    """
+    return f"{_ROUTER}{name}"
+
+
+def is_of_router(key: str) -> bool:
+    """Return whether a router's summary is meant, not a key's."""
+    return key.startswith(_ROUTER)
 
 
 def step(seconds: float) -> str:
@@ -109,27 +129,35 @@ def count(tree: Tree, *path: str, by: float = 1) -> None:
 def summarise(
     decisions: Iterable[DecisionRow], attempts: Iterable[AttemptRow], feedback: Iterable[FeedbackRow]
 ) -> dict[str, Tree]:
-    """Return the summaries of a period's records, by the id of the key; under `ALL` those of all keys together."""
-    by_key: dict[str, Tree] = defaultdict(dict)
+    """Return the summaries of a period's records, by the id of the key; under `ALL` those of all keys together.
+
+    Under the names of routers (`of_router`) is what each of them decided, with its calls and judgements.
+    """
+    # Each record is added to one tree; the sums of these trees cost little.
+    by_both: dict[tuple[str, str | None], Tree] = defaultdict(dict)
     calls: dict[str, list[AttemptRow]] = defaultdict(list)
     named: list[AttemptRow] = []
     for call in attempts:
         (named if call.decision_id is None else calls[call.decision_id]).append(call)
     for decision in decisions:
-        tree = by_key[decision.key_id or NO_KEY]
+        tree = by_both[decision.key_id or NO_KEY, decision.router or DEFAULT_ROUTER]
         _add_decision(tree, decision, own := _measured(calls.pop(decision.decision_id, [])))
         _add_calls(tree, decision.key_id, own)
     # Calls of models that were named, and of decisions of another period.
     for group in (*([call] for call in named), *map(_measured, calls.values())):
         if group:
-            count(by_key[group[0].key_id or NO_KEY], "n_named", by=group[0].decision_id is None)
-            _add_calls(by_key[group[0].key_id or NO_KEY], group[0].key_id, group)
+            tree = by_both[group[0].key_id or NO_KEY, None]
+            count(tree, "n_named", by=group[0].decision_id is None)
+            _add_calls(tree, group[0].key_id, group)
     for judgement in feedback:
-        _add_judgement(by_key[judgement.key_id or NO_KEY], judgement)
-    together: Tree = {}
-    for tree in by_key.values():
-        added(together, tree)
-    return {**by_key, ALL: together}
+        # What is known of a judgement's decision is known with its bar.
+        router = None if judgement.quality_bar is None else judgement.router or DEFAULT_ROUTER
+        _add_judgement(by_both[judgement.key_id or NO_KEY, router], judgement)
+    summaries: dict[str, Tree] = {ALL: {}}
+    for (key, of), tree in by_both.items():
+        for name in (key, ALL, *(() if of is None else (of_router(of),))):
+            added(summaries.setdefault(name, {}), tree)
+    return summaries
 
 
 def _measured(calls: list[AttemptRow]) -> list[AttemptRow]:

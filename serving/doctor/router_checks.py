@@ -1,9 +1,10 @@
 """Find out whether the artifact loads and decides, and whether its catalog knows enough of the models."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 from router_model.catalog import OLD_PRICE_DAYS, Catalog, ModelCard
 from router_model.errors import RouterModelError
@@ -11,10 +12,12 @@ from router_model.features import FeatureError, load_encoder
 from router_model.router import Router
 from router_model.saved.artifact import MANIFEST
 from router_model.screening.constraint_checks import UNKNOWN_WINDOW
+from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.common.settings import Settings
 from router_model.serving.doctor.finding import Finding, Level, some
 from router_model.serving.engine.artifact_source import ArtifactSource
 from router_model.serving.engine.self_check import check_router
+from router_model.serving.preflight import check_default_plan
 from router_model.serving.providers.provider import Provider
 from router_model.starter import start
 
@@ -25,19 +28,40 @@ def router_findings(settings: Settings, providers: Sequence[Provider]) -> list[F
     """Examine each router; findings of several begin with their names."""
     own = settings.by_router
     found: list[Finding] = []
+    known: dict[str, ModelCard] = {}
     for name, one in own.items():
-        about = _findings(one, providers)
+        about = _findings(one, providers, known)
         found += about if len(own) == 1 else [replace(each, check=f"router {name}: {each.check}") for each in about]
-    return found
+    return [*found, *_default_plan(settings.default_plan, known, providers)]
 
 
-def _findings(settings: Settings, providers: Sequence[Provider]) -> list[Finding]:
-    """Examine what decides; without an artifact, the catalog alone."""
+def _default_plan(
+    plan: Sequence[str], known: Mapping[str, ModelCard], providers: Sequence[Provider]
+) -> Iterator[Finding]:
+    """Say whether somebody has the models that answer when deciding fails."""
+    check = "default plan"
+    try:
+        check_default_plan(plan, known, providers)
+    except SettingsError as exc:
+        yield Finding(
+            check, Level.ERROR, str(exc), "correct --default-plan, or write a card of the model into --catalog"
+        )
+        return
+    if plan and not (known or providers):
+        yield Finding(check, Level.UNKNOWN, f"nobody here knows whether there is {some(plan)}")
+    elif plan and providers:
+        cards = [known.get(model) or ModelCard(model, Decimal(0), Decimal(0)) for model in plan]
+        yield replace(_served(cards, providers), check=check)
+
+
+def _findings(settings: Settings, providers: Sequence[Provider], known: dict[str, ModelCard]) -> list[Finding]:
+    """Examine what decides; without an artifact, the catalog alone. All cards go into `known`."""
     found: list[Finding] = []
     cards: list[ModelCard] = []
     if settings.artifact is not None:
         router = _router(settings, found)
         cards = [] if router is None else [router.catalog[model] for model in router.models]
+        known |= {} if router is None else router.catalog.cards
     elif settings.starts and settings.catalog is not None:
         try:
             catalog = Catalog.load(settings.catalog)
@@ -55,6 +79,7 @@ def _findings(settings: Settings, providers: Sequence[Provider]) -> list[Finding
                 cards = list(Catalog.load(settings.catalog).cards.values())
             except RouterModelError as exc:
                 found.append(Finding("catalog", Level.ERROR, str(exc), "correct the file that --catalog names"))
+    known |= {card.model: card for card in cards}
     if cards:
         found += _catalog(cards, datetime.now(UTC).date())
     if providers and cards:

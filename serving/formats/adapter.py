@@ -1,6 +1,6 @@
 """Read and write one attempt: the surface's format, the provider's, and the translation between them."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -13,7 +13,6 @@ from router_model.serving.formats.format import (
     KIND_OF_SURFACE,
     Call,
     Event,
-    EventReader,
     EventWriter,
     Facts,
     Format,
@@ -21,6 +20,7 @@ from router_model.serving.formats.format import (
     Surface,
     Translation,
 )
+from router_model.serving.formats.json_text import dump
 from router_model.serving.formats.references import check_references
 from router_model.serving.formats.settling import settle
 from router_model.serving.formats.shapes import Json
@@ -30,9 +30,11 @@ from router_model.serving.providers.http import HttpRequest
 from router_model.serving.providers.provider import Target
 from router_model.serving.providers.sent import NOTHING_SENT, Sent
 
-_NO_EVENTS: Final = (b"{", b"[", b"<")
+_PAGE: Final = b"<"
+_NO_EVENTS: Final = (b"{", b"[", _PAGE)
 """The first characters of JSON and HTML, which no event begins with."""
-_MAX_BODY_BYTES: Final = 1_048_576
+_BEFORE: Final = b"\xef\xbb\xbf \t\r\n"
+"""A byte order mark and white space, which may be before either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,24 +136,16 @@ class Adapter:
         writer = self.surface.writer(call, target)
         return AnswerStream(
             target,
-            self.provider.reader(),
+            self.provider,
             translation,
             writer,
-            self.provider.read_answer,
             sent=sent,
             first_call=FirstCall() if _keeps_first_call(call, target) else None,
         )
 
     def assembly(self, target: Target) -> "AnswerStream":
         """Return what reads one stream and sends nothing; its end is the body of the provider's whole answer."""
-        return AnswerStream(
-            target,
-            self.provider.reader(),
-            None,
-            Assembly(self.provider.assembler()),
-            self.provider.read_answer,
-            assembles=True,
-        )
+        return AnswerStream(target, self.provider, None, Assembly(self.provider.assembler()), assembles=True)
 
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
         """Read an answer with an error status."""
@@ -166,6 +160,9 @@ def _keeps_first_call(call: Call, target: Target) -> bool:
 class AnswerStream:
     """One stream: bytes of the provider in, bytes for the caller out.
 
+    Some servers send a whole answer although a stream was asked for. It is collected, and at its end becomes the events
+    that its stream would have had. Its first character tells, because content types are wrong too often.
+
     Attributes
     ----------
     facts : Facts
@@ -174,33 +171,36 @@ class AnswerStream:
         That said something; comments and pings do not.
     n_bytes : int
         Of the provider's, so far.
+    is_whole : bool
+        Whether a whole answer comes, or a page; False as long as nothing has come.
     """
 
     def __init__(
         self,
         target: Target,
-        reader: EventReader,
+        provider: Format,
         translation: StreamTranslation | None,
         writer: EventWriter,
-        read_answer: Callable[[str, bytes], object] | None = None,
         *,
         sent: Sent = NOTHING_SENT,
         first_call: FirstCall | None = None,
         assembles: bool = False,
     ) -> None:
-        self.facts = reader.facts
+        self._reader = provider.reader()
+        self.facts = self._reader.facts
         self.n_events = 0
         self.n_bytes = 0
+        self.is_whole = False
         self._target = target
-        self._reader = reader
+        self._provider = provider
         self._translation = translation
         self._writer = writer
         self._parser = EventParser()
-        self._read_answer = read_answer
         self._first_call = first_call
         self._assembles = assembles
         self._sent_to_provider = sent
-        self._before_events: bytes | None = b""
+        self._has_begun = False
+        self._whole: list[bytes] = []
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return what the caller can be sent now.
@@ -212,13 +212,12 @@ class AnswerStream:
         """
         sent: list[bytes] = []
         self.n_bytes += len(data)
-        if self._before_events is not None:
-            self._before_events += data[:_MAX_BODY_BYTES]
-            if len(self._before_events) > _MAX_BODY_BYTES:
-                self._before_events = None
+        if not self._has_begun and (begun := data.lstrip(_BEFORE)):
+            self._has_begun, self.is_whole = True, begun.startswith(_NO_EVENTS)
+        if self.is_whole:
+            self._whole.append(data)
+            return sent
         for several in self._parser.feed(joined_texts(data) if self._assembles else data):
-            self._before_events = None
-            # The body is a stream, so nobody will want to read its beginning as a whole answer.
             for event in events_in(several):
                 sent += self._take(event)
         return sent
@@ -244,14 +243,16 @@ class AnswerStream:
         Raises
         ------
         UpstreamFailure
-            With `FailureKind.TRUNCATED` if the stream never said that it was complete, `MALFORMED` if it was empty or
-            no stream; with an error's own kind, if the body was an error instead of a stream.
+            With `FailureKind.TRUNCATED` if the stream never said that it was complete, `MALFORMED` if it contained no
+            answer; with an error's own kind, if the body was an error instead of a stream.
         """
+        if not self._has_begun:
+            said = "the provider's stream ended before its answer did: its body is empty"
+            raise UpstreamFailure(FailureKind.TRUNCATED, said)
+        if self.is_whole and self._assembles:
+            return [dump(self._whole_answer())]
         facts = self.facts
-        if self._before_events is not None and self._before_events.lstrip().startswith(_NO_EVENTS):
-            sent = self._without_events(self._before_events)
-        else:
-            sent = self._last_event()
+        sent = self._whole_as_events() if self.is_whole else self._last_event()
         for event in self._reader.end():
             sent += self._written(event)
         if not facts.is_complete:
@@ -278,16 +279,16 @@ class AnswerStream:
                     raise
         return sent
 
-    def _without_events(self, body: bytes) -> list[bytes]:
-        """Take a whole answer that came in place of a stream; raise what any other body says, an error as a rule."""
-        if self._read_answer is not None:
-            # For its exceptions alone: an error in place of a stream keeps its own kind.
-            self._read_answer("", body)
-        try:
-            return self._take(Event(body.strip()))
-        except UpstreamFailure as failure:
-            said = "the provider's answer to a call with stream=true is not a stream"
-            raise UpstreamFailure(FailureKind.MALFORMED, said) from failure
+    def _whole_as_events(self) -> list[bytes]:
+        sent: list[bytes] = []
+        for event in self._provider.as_stream(self._whole_answer()):
+            sent += self._take(Event(dump(event)))
+        return sent
+
+    def _whole_answer(self) -> Json:
+        """Return the whole answer; raise what another body says, an error as a rule."""
+        body = b"".join(self._whole).strip(_BEFORE)
+        return self._provider.read_answer("text/html" if body.startswith(_PAGE) else "application/json", body)[0]
 
     def fail(self, failure: UpstreamFailure) -> list[bytes]:
         """Return the events that end a stream that has begun with a clean error."""

@@ -55,6 +55,10 @@ class EmbeddingsFormat:
             is_text=False,
         )
 
+    def as_stream(self, answer: Json) -> NoReturn:  # noqa: ARG002  (the protocol's)
+        """Refuse, because embeddings are never streamed."""
+        _refuse_stream()
+
     def reader(self) -> EventReader:
         """Refuse, because embeddings are never streamed."""
         _refuse_stream()

@@ -283,6 +283,9 @@ class Format(Protocol):
             If it is an error all the same, malformed, or has nothing in it.
         """
 
+    def as_stream(self, answer: Json) -> Sequence[Json]:
+        """Return the events of the stream that a whole answer, as `read_answer` returns it, would have come as."""
+
     def reader(self) -> EventReader:
         """Return what reads one stream of a provider."""
 

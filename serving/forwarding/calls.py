@@ -15,10 +15,9 @@ from router_model.serving.forwarding.patience import Wait
 from router_model.serving.forwarding.reading import read_on, read_start, read_whole
 from router_model.serving.forwarding.reply import Reply
 from router_model.serving.forwarding.streams import HeldBack, LiveStream, WholeStream
-from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.failures import UpstreamFailure
 from router_model.serving.providers.http import Transport
 from router_model.serving.providers.plausible import OUTPUT
-from router_model.serving.providers.provider import Kind
 
 T = TypeVar("T")
 
@@ -26,7 +25,6 @@ _ERROR_S: Final = 5.0
 _MAX_ERROR_BYTES: Final = 1024 * 1024
 _JSON: Final = "application/json"
 _NO_STREAM: Final = (_JSON, "text/html")
-_READ_AS_EVENTS: Final = frozenset({Kind.OPENAI, Kind.GEMINI})
 
 
 async def call(attempt: Attempt, transport: Transport) -> Reply:
@@ -42,7 +40,7 @@ async def call(attempt: Attempt, transport: Transport) -> Reply:
     if not attempt.is_streamed:
         content = await _in_time(attempt, attempt.waits.whole, _fetch(attempt, transport), "whole answer")
         attempt.waits.whole.took(clock() - attempt.started)
-        return await _whole(attempt, content)
+        return await _whole(attempt, content, _content_type(attempt))
     if attempt.forward_request.call.stream:
         return await _stream(attempt, transport)
     return await _whole_by_stream(attempt, transport)
@@ -59,6 +57,8 @@ async def _stream(attempt: Attempt, transport: Transport) -> Reply:
     if not is_over:
         sent = await _rest(attempt, answer, sent)
     sent += answer.end(attempt.extras())
+    if answer.is_whole:
+        attempt.first_token()
     await attempt.succeed()
     return _reply(attempt, WholeStream(sent))
 
@@ -67,23 +67,19 @@ async def _whole_by_stream(attempt: Attempt, transport: Transport) -> Reply:
     """Return a whole answer that comes as a stream, or as a whole all the same, as some providers do."""
     answer = attempt.adapter.assembly(attempt.target)
     _, is_over = await _start(attempt, transport, answer)
-    if _is_no_stream(attempt):
-        attempt.is_better_plain = True
-        content = await within(attempt.left_s, _read_whole(attempt), "whole answer")
-        return await _whole(attempt, content)
     if not is_over:
         await _rest(attempt, answer, [])
     reply = await _whole(attempt, b"".join(answer.end({})), _JSON)
-    attempt.is_better_plain = OUTPUT in attempt.facts.estimated
+    attempt.is_better_plain = answer.is_whole or OUTPUT in attempt.facts.estimated
     return reply
 
 
-async def _whole(attempt: Attempt, content: bytes, content_type: str | None = None) -> Reply:
+async def _whole(attempt: Attempt, content: bytes, content_type: str) -> Reply:
     """Return the reply with a whole answer of the provider's, and end the attempt."""
-    said, n_bytes_written = content_type or _content_type(attempt), attempt.facts.n_bytes_written
+    n_bytes_written = attempt.facts.n_bytes_written
     body, attempt.facts = attempt.adapter.answer(
         attempt.target,
-        said,
+        content_type,
         content,
         attempt.extras(),
         call=attempt.forward_request.call,
@@ -118,36 +114,28 @@ async def _in_time(attempt: Attempt, wait: Wait, doing: Awaitable[T], what: str)
 
 
 async def _start(attempt: Attempt, transport: Transport, answer: AnswerStream) -> tuple[list[bytes], bool]:
-    """Return what the first token is sent as, and whether the body is at its end already."""
+    """Return what the first token is sent as, and whether the body is at its end already.
+
+    A head that announces no stream shows that the provider is at work on a whole answer, which has no first token.
+    """
     attempt.facts = answer.facts
     opening = _open_stream(attempt, transport, answer)
-    return await _in_time(attempt, attempt.waits.first, opening, "first token")
-
-
-async def _open_stream(attempt: Attempt, transport: Transport, answer: AnswerStream) -> tuple[list[bytes], bool]:
-    await _send(attempt, transport)
-    if _is_no_stream(attempt):
-        if not attempt.forward_request.call.stream:
-            return [], False  # a whole answer is welcome
-        content = await _read_whole(attempt)  # an error with status 200, a page, or an answer that is paid for
-        attempt.adapter.answer(attempt.target, _content_type(attempt), content, {})
-        return _as_one_event(attempt, answer, content), True
-    sent, is_over = await read_start(_body(attempt), answer, attempt.rules.max_answer_bytes)
+    start = await _in_time(attempt, attempt.waits.first, opening, "first token")
+    if start is None:
+        start = await within(attempt.left_s, _read_start(attempt, answer), "whole answer")
     if answer.facts.has_content:
         attempt.first_token()
-    return sent, is_over
+    return start
 
 
-def _as_one_event(attempt: Attempt, answer: AnswerStream, content: bytes) -> list[bytes]:
-    """Return the stream of a whole answer, which some servers send although a stream was asked for.
+async def _open_stream(attempt: Attempt, transport: Transport, answer: AnswerStream) -> tuple[list[bytes], bool] | None:
+    """Return the start of a stream; None if the head says that none comes."""
+    await _send(attempt, transport)
+    return None if _content_type(attempt).startswith(_NO_STREAM) else await _read_start(attempt, answer)
 
-    OpenAI's and Google's whole answers can be read as the only event of a stream; those of other formats cannot.
-    """
-    if attempt.target.provider.kind not in _READ_AS_EVENTS:
-        raise UpstreamFailure(FailureKind.MALFORMED, "the provider was asked for a stream, but sent a whole answer")
-    sent = answer.feed(b"data: " + content.strip().replace(b"\n", b"\ndata: ") + b"\n\n")
-    attempt.first_token()
-    return sent
+
+async def _read_start(attempt: Attempt, answer: AnswerStream) -> tuple[list[bytes], bool]:
+    return await read_start(_body(attempt), answer, attempt.rules.max_answer_bytes)
 
 
 async def _rest(attempt: Attempt, answer: AnswerStream, sent: list[bytes]) -> list[bytes]:
@@ -159,7 +147,7 @@ async def _rest(attempt: Attempt, answer: AnswerStream, sent: list[bytes]) -> li
 
 async def _fetch(attempt: Attempt, transport: Transport) -> bytes:
     await _send(attempt, transport)
-    return await _read_whole(attempt)
+    return await read_whole(_body(attempt), attempt.rules.max_answer_bytes)
 
 
 async def _send(attempt: Attempt, transport: Transport) -> None:
@@ -179,18 +167,10 @@ async def _error_body(chunks: AsyncIterator[bytes]) -> bytes:
         return b""
 
 
-async def _read_whole(attempt: Attempt) -> bytes:
-    return await read_whole(_body(attempt), attempt.rules.max_answer_bytes)
-
-
 def _body(attempt: Attempt) -> AsyncIterator[bytes]:
     if attempt.chunks is None:  # pragma: no cover  (it was sent)
         raise RuntimeError("the attempt was not sent")
     return attempt.chunks
-
-
-def _is_no_stream(attempt: Attempt) -> bool:
-    return _content_type(attempt).startswith(_NO_STREAM)
 
 
 def _content_type(attempt: Attempt) -> str:

@@ -58,7 +58,7 @@ async def read_start(chunks: AsyncIterator[bytes], answer: AnswerStream, max_byt
         if answer.facts.has_content:
             return sent, False
         if answer.n_bytes > max_bytes:
-            raise UpstreamFailure(FailureKind.MALFORMED, f"the provider's stream has no token in its {max_bytes} bytes")
+            raise _too_long(max_bytes)
     return sent, True
 
 

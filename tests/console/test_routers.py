@@ -1,6 +1,9 @@
 """The console of a service with two routers: each has its pages, and what it decided is found alone."""
 
+import re
+
 import pytest
+from processes import eventually
 from simulated_world import SUM
 from starlette.testclient import TestClient
 
@@ -37,6 +40,17 @@ def test_each_router_has_its_pages_and_its_decisions(client):
         assert f"{name}: sha256:" in shown.text
         near = client.get(f"/console/decisions/{made[name]['id']}/neighbours")
         assert (near.status_code, "the champion" in near.text) == (200, True)
+        assert f'href="/console?of={other}&amp;period=1h"' in client.get(f"/console?of={other}").text
+        assert f"calls that {name} decided" in client.get(f"/console/spend?of={name}").text
+
+    def n_decisions(of):
+        page = client.get(f"/console?period=5m{of}").text
+        shown = re.findall(r"<dt>Decisions</dt><dd><span class=\"value\">(\d+)</span>", page)
+        return shown, "that dear decided" in page
+
+    eventually(lambda: n_decisions("") == (["2"], False), "both decisions are counted")
+    assert n_decisions("&of=dear") == (["1"], True)
+    assert client.get("/console/spend?of=nope").status_code == 404
     assert hashes["dear"] in client.get("/console/router").text  # the first one
     assert client.get("/console/router?of=nope").status_code == 404
     assert client.get("/console/catalog?of=cheap").status_code == 200

@@ -86,6 +86,14 @@ def test_a_file_that_serves_no_model_of_the_router_is_said_to_be_of_no_use_to_au
             "alias 'fast' leads to 'smal', which no provider serves and the router does not know",
         ),
         ({"log": "parquet://log", "follow_levels": 1.5}, "--follow-levels reads feedback from the log, and"),
+        (
+            {"log": "none", "default_plan": ("large", "smal")},
+            "--default-plan: nobody has smal: no provider serves it, .* known are coder, large, small",
+        ),
+        (
+            {"log": "none", "artifact": None, "providers": "one.toml", "default_plan": ("larg",)},
+            "nobody has larg.*small",
+        ),
     ],
 )
 def test_what_would_end_the_start_is_said_before_it_listens(trained, tmp_path, monkeypatch, given, words):
@@ -93,9 +101,18 @@ def test_what_would_end_the_start_is_said_before_it_listens(trained, tmp_path, m
     (tmp_path / "providers.toml").write_text(
         ECHO.format(models='["small"]') + '[aliases]\ncareful = { model = "auto", target_sucess = 0.9 }\n'
     )
+    (tmp_path / "one.toml").write_text(ECHO.format(models='["small"]'))
     (tmp_path / "lost.toml").write_text(ECHO.format(models='["small"]') + '[aliases]\nbig = "large"\nfast = "smal"\n')
     with pytest.raises(SettingsError, match=words):
-        about(Settings(artifact=trained.path, insecure=True, **given))
+        about(Settings(**{"artifact": trained.path, "insecure": True} | given))
+
+
+@pytest.mark.parametrize("given", [{}, {"artifact": "gone"}, {"providers": "stars.toml"}])
+def test_a_default_plan_that_nobody_can_know_starts(tmp_path, monkeypatch, given):
+    """A service that only decides names what the gateway has; a router that is missing may know it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stars.toml").write_text(ECHO.format(models='["*"]'))
+    assert about(Settings(log="none", insecure=True, default_plan=("any",), **given))
 
 
 def test_an_alias_to_a_model_of_a_router_that_is_missing_does_not_end_the_start(trained, tmp_path, monkeypatch):

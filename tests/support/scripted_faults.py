@@ -91,6 +91,19 @@ async def off_spec(exchange: Any) -> None:
     await exchange.end_stream()
 
 
+async def whole_for_stream(exchange: Any) -> None:
+    """Send a whole answer whatever was asked for."""
+    await exchange.answer(json.dumps(whole(exchange.heard), indent=2).encode())
+
+
+async def stream_called_json(exchange: Any) -> None:
+    """Send a stream under the content type of a whole answer."""
+    if exchange.heard.stream:
+        await exchange.answer(b"".join(events(exchange.heard)))
+    else:
+        await ok(exchange)
+
+
 def slowly(pause_s: float) -> Play:
     """Return a play of a stream with a pause after each event; a whole answer comes after as many pauses."""
 
@@ -351,6 +364,8 @@ FAULTS: Final = {
     "duplicate_chunk": Fault(stream_of(_chunk_twice), harmless=True, streams_only=True),
     "duplicate_end": Fault(stream_of(_ended_twice), harmless=True, streams_only=True),
     "off_spec": Fault(off_spec, harmless=True),
+    "whole_for_stream": Fault(whole_for_stream, harmless=True, streams_only=True),
+    "stream_called_json": Fault(stream_called_json, harmless=True, streams_only=True),
     "reset_early": Fault(reset_early),
     "close_early": Fault(close_early),
     "silence": Fault(silence, silent=True),

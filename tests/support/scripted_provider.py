@@ -163,6 +163,9 @@ class Format:
         facts.usage = Usage(*answer["usage"]) if answer["usage"] else None
         return answer, facts
 
+    def as_stream(self, answer):
+        return [answer, {"done": "stop"}]
+
     def reader(self):
         return Reader()
 

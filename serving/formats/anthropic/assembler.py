@@ -1,17 +1,27 @@
-"""Assemble the events of Anthropic's stream into the message that a whole answer would have been."""
+"""Assemble the events of Anthropic's stream into the message that a whole answer would have been, and the reverse."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import orjson
 
 from router_model.serving.formats.format import Facts
-from router_model.serving.formats.shapes import Json, index_of, mapping, text
+from router_model.serving.formats.json_text import dump
+from router_model.serving.formats.shapes import Json, index_of, mapping, mappings, text
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 _OF_EVENTS: Final = frozenset({"type", "delta", "usage"})
 _JSON: Final = "partial_json"
 _BEGUN_BY: Final = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "tool_use"}
 """Types of blocks by what continues them, for providers that do not begin a block."""
+
+_PIECES: Final = {
+    "text": ("text_delta", "text"),
+    "thinking": ("thinking_delta", "thinking"),
+    "signature": ("signature_delta", "signature"),
+}
+"""Fields of blocks that come in deltas: the type of the delta, and the field in it; in their order."""
+_OF_THE_END: Final = ("stop_reason", "stop_sequence")
 
 
 class MessageAssembler:
@@ -114,3 +124,40 @@ def _parsed(written: str, *, is_cut: bool) -> Any:
         raise UpstreamFailure(
             FailureKind.MALFORMED, "the provider's answer calls a tool with an input that is not a JSON object"
         ) from exc
+
+
+def message_events(message: Json) -> list[Json]:
+    """Return the events of a message in the standard form: each text, thought and input in one piece.
+
+    Examples
+    --------
+    >>> message = {"id": "m", "content": [{"type": "text", "text": "Hi"}], "stop_reason": "end_turn"}
+    >>> [event["type"].removeprefix("content_block_") for event in message_events(message)]
+    ['message_start', 'start', 'delta', 'stop', 'message_delta', 'message_stop']
+    """
+    begun = {**message, "content": [], **dict.fromkeys(_OF_THE_END)}
+    end = {name: message.get(name) for name in _OF_THE_END}
+    blocks = [
+        event for index, block in enumerate(mappings(message.get("content"))) for event in _events_of(index, block)
+    ]
+    last = {"type": "message_delta", "delta": end, "usage": message.get("usage")}
+    return [{"type": "message_start", "message": begun}, *blocks, last, {"type": "message_stop"}]
+
+
+def _events_of(index: int, block: Json) -> Iterator[Json]:
+    """Yield the events of a block; one of a type without pieces comes whole at its start."""
+    emptied: Json = {name: "" for name in _PIECES if name in block}
+    cited = mappings(block.get("citations"))
+    deltas: list[Json] = [{"type": "citations_delta", "citation": one} for one in cited]
+    for name in emptied:
+        kind, field = _PIECES[name]
+        if piece := text(block[name]):
+            deltas.append({"type": kind, field: piece})
+    if "input" in block:
+        emptied["input"] = {}
+        deltas.append({"type": "input_json_delta", "partial_json": dump(block["input"]).decode()})
+    begun = block | emptied | ({"citations": []} if cited else {})
+    yield {"type": "content_block_start", "index": index, "content_block": begun}
+    for delta in deltas:
+        yield {"type": "content_block_delta", "index": index, "delta": delta}
+    yield {"type": "content_block_stop", "index": index}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from router_model.serving.formats.anthropic.assembler import MessageAssembler
+from router_model.serving.formats.anthropic.assembler import MessageAssembler, message_events
 from router_model.serving.formats.anthropic.failures import failure_in, read_failure
 from router_model.serving.formats.anthropic.reader import EXPLAINS_NOTHING, AnthropicReader, n_written, says_something
 from router_model.serving.formats.anthropic.tolerant import whole_message
@@ -63,6 +63,10 @@ class AnthropicFormat:
             is_complete=True,
             n_bytes_written=n_written(blocks),
         )
+
+    def as_stream(self, answer: Json) -> list[Json]:
+        """Return the events of a whole message."""
+        return message_events(answer)
 
     def reader(self) -> AnthropicReader:
         """Return what reads one stream of a provider."""

@@ -57,6 +57,10 @@ class GeminiFormat:
             raise UpstreamFailure(FailureKind.MALFORMED, "the provider's answer is empty")
         return answer, reader.facts
 
+    def as_stream(self, answer: Json) -> list[Json]:
+        """Return the answer: a whole one can be read as the only event of a stream."""
+        return [answer]
+
     def reader(self) -> GeminiReader:
         """Return what reads one stream of a provider."""
         return GeminiReader()

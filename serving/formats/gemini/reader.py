@@ -17,8 +17,11 @@ _NOTHING = frozenset({b"", b"null", b"{}"})
 class GeminiReader:
     """Reads one answer, and keeps its facts.
 
-    It is complete once every candidate that has begun has said why it ended, or the prompt was blocked. Gemini has no
-    ``[DONE]``; where a relay adds it after the usage, candidates that did not say why they ended have stopped.
+    It is complete once every candidate that has begun has said why it ended, or the prompt was blocked. Where one goes
+    on after that, its reasons say nothing, and the end of the body is waited for. Gemini has no ``[DONE]``; where a
+    relay adds it after the usage, candidates that did not say why they ended have stopped. So have those whose last
+    words are a call of a function, once the body has ended: calls come whole, and Google's own client does not ask for
+    a reason after one (``docs/decisions/0074-streams-without-a-reason.md``).
 
     An answer that stopped with nothing in it gets no finish reason, so that it is taken for the failure it is; one that
     ends in a broken tool call is a failure at once.
@@ -29,6 +32,10 @@ class GeminiReader:
         self._counts: Json = {}
         self._reasons: dict[int, str] = {}
         self._begun: set[int] = set()
+        self._called: set[int] = set()
+        """Candidates whose last words are a call of a function."""
+        self._goes_on = False
+        """Whether one went on after it had said why it ended."""
         self._blocked: str | None = None
 
     def read(self, event: Event) -> Json | None:
@@ -49,15 +56,25 @@ class GeminiReader:
         return response
 
     def _done(self) -> Json | None:
-        open_ = sorted(self._begun - self._reasons.keys())
+        self._goes_on = False
+        self._conclude()
+        open_ = self._begun - self._reasons.keys()
         if not open_ or self.facts.usage is None or not self.facts.has_content:
             return None
-        response = {"candidates": [{"index": index, "finishReason": "STOP"} for index in open_]}
+        return self._stopped(open_)
+
+    def _stopped(self, candidates: set[int]) -> Json:
+        response = {"candidates": [{"index": index, "finishReason": "STOP"} for index in sorted(candidates)]}
         self.take(response)
         return response
 
     def end(self) -> list[Json]:
-        """Return nothing: all has been said when it came."""
+        """Return the end of candidates that did not say it, where it is known once the body has ended."""
+        self._goes_on = False
+        open_ = self._begun - self._reasons.keys()
+        if open_ and open_ <= self._called:
+            return [self._stopped(open_)]
+        self._conclude()
         return []
 
     def take(self, response: Json) -> None:
@@ -84,7 +101,11 @@ class GeminiReader:
         index = index_of(candidate)
         self._begun.add(index)
         parts = parts_of(candidate)
-        self.facts.has_content |= any(map(_says_something, parts))
+        telling = [part for part in parts if _says_something(part)]
+        if telling:
+            self._goes_on |= index in self._reasons
+            (self._called.add if "functionCall" in telling[-1] else self._called.discard)(index)
+        self.facts.has_content |= bool(telling)
         self.facts.n_bytes_written += sum(map(_n_written, parts))
         reason = finish_reason_of(candidate)
         if reason in BROKEN:
@@ -101,7 +122,8 @@ class GeminiReader:
     def _conclude(self) -> None:
         facts = self.facts
         reason = self._blocked or next((self._reasons[index] for index in sorted(self._reasons)), None)
-        facts.is_complete = self._blocked is not None or (bool(self._begun) and self._begun == self._reasons.keys())
+        have_ended = bool(self._begun) and self._begun == self._reasons.keys() and not self._goes_on
+        facts.is_complete = self._blocked is not None or have_ended
         facts.finish_reason = reason if facts.has_content or self._blocked or reason in MAY_BE_EMPTY else None
 
 

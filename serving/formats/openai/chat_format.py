@@ -28,6 +28,10 @@ class OpenAIFormat:
         """Return a chat completion and what it says about itself."""
         return read_chat_answer(content_type, content)
 
+    def as_stream(self, answer: Json) -> list[Json]:
+        """Return the answer: a whole one can be read as the only event of a stream."""
+        return [answer]
+
     def reader(self) -> EventReader:
         """Return what reads one stream."""
         return ChatReader()

@@ -26,7 +26,8 @@ class ChatReader:
     A stream is complete when every choice that began has its ``finish_reason``. ``[DONE]`` is not waited for, and
     nothing after it is read. A stream without a reason is complete all the same if it ends with its usage, unless it is
     within a tool call. ``[DONE]`` alone does not say so, as relays send it after whatever ended a stream. Reasons are
-    given to the caller at the end only, as some servers say one with every chunk.
+    given to the caller at the end only, as some servers say one with every chunk; where a choice goes on after its
+    reason, the end of the body is waited for.
 
     If nothing was said and the reason does not explain it, ``facts.finish_reason`` stays None: such an answer is
     empty.
@@ -37,6 +38,7 @@ class ChatReader:
         self._stream = TolerantStream()
         self._counts: Json = {}
         self._is_done = False
+        self._goes_on = False
         self._unfinished: set[int] = set()
         self._finish_reasons: dict[int, str] = {}
         self._ends: dict[int, Json] = {}
@@ -54,6 +56,7 @@ class ChatReader:
             return None
         if data in _DONES:
             self._is_done = True
+            self._take_ends_for_true()
             if self.facts.usage is not None:
                 self._seem_ended()
             return None
@@ -70,6 +73,7 @@ class ChatReader:
 
     def end(self) -> list[Json]:
         """Return the chunks that finish the choices, once the body has ended; also of those that never said why."""
+        self._take_ends_for_true()
         if not self.facts.is_complete:
             return []
         chunk = self._stream.finish()
@@ -88,6 +92,10 @@ class ChatReader:
         if says_something(choice["delta"]):
             choice = {**choice, "delta": {}} | ({"logprobs": None} if "logprobs" in choice else {})
         self._ends[choice["index"]] = {**end, "choices": [choice]}
+
+    def _take_ends_for_true(self) -> None:
+        """Believe the reasons of choices that went on after one, as nothing more comes."""
+        self.facts.is_complete |= self._goes_on and not self._unfinished
 
     def _seem_ended(self) -> None:
         """Take the answer for complete until more of it comes."""
@@ -134,6 +142,8 @@ class ChatReader:
             facts.n_bytes_written += n_written(delta)
             index = choice["index"]
             reason = choice.get("finish_reason")
+            if says_something(delta) and index in self._finish_reasons:
+                self._goes_on, facts.is_complete = True, False
             if reason:
                 self._finish(choice, index, reason)
             elif index not in self._finish_reasons:
@@ -146,7 +156,7 @@ class ChatReader:
         if self._finish_reasons.get(index, STOP) == STOP:
             self._finish_reasons[index] = reason
         self._unfinished.discard(index)
-        self.facts.is_complete = not self._unfinished
+        self.facts.is_complete = not self._unfinished and not self._goes_on
         if self.facts.has_content or reason in EXPLAINS_NOTHING_SAID:
             self.facts.finish_reason = self._finish_reasons[min(self._finish_reasons)]
 

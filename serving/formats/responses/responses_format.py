@@ -9,12 +9,13 @@ from router_model.serving.formats.format import Call, EventReader, EventWriter, 
 from router_model.serving.formats.json_text import dump_body
 from router_model.serving.formats.openai.failures import failure_of
 from router_model.serving.formats.openai.request import openai_headers
-from router_model.serving.formats.responses.reader import ENDS, ResponsesReader, read_response
+from router_model.serving.formats.responses.assembler import ResponseAssembler, response_events
+from router_model.serving.formats.responses.reader import ResponsesReader, read_response
 from router_model.serving.formats.responses.response_object import for_caller, outputs, response_object
 from router_model.serving.formats.responses.tool_names import tool_names, with_own_name
 from router_model.serving.formats.responses.usage import write_usage
 from router_model.serving.formats.responses.writer import ResponsesWriter
-from router_model.serving.formats.shapes import Json, index_or_none, mapping
+from router_model.serving.formats.shapes import Json, mapping
 from router_model.serving.providers.failures import FailureKind, Refusal, UpstreamFailure
 from router_model.serving.providers.http import HttpRequest
 from router_model.serving.providers.provider import Target
@@ -45,11 +46,15 @@ class ResponsesFormat:
         """Return a response and what it says about itself."""
         return read_response(content_type, content)
 
+    def as_stream(self, answer: Json) -> list[Json]:
+        """Return the events of a whole response."""
+        return response_events(answer)
+
     def reader(self) -> EventReader:
         """Return what reads one stream of a provider."""
         return ResponsesReader()
 
-    def assembler(self) -> "ResponseAssembler":
+    def assembler(self) -> ResponseAssembler:
         """Return what puts one stream of a provider together."""
         return ResponseAssembler()
 
@@ -82,34 +87,3 @@ class ResponsesFormat:
     def writer(self, call: Call, target: Target) -> EventWriter:
         """Return what writes one stream."""
         return ResponsesWriter(call, target)
-
-
-class ResponseAssembler:
-    """Puts one stream together (an `Assembler`); its last event has nearly all of it.
-
-    Examples
-    --------
-    >>> assembler = ResponseAssembler()
-    >>> item = {"type": "function_call", "id": "fc_1", "name": "look", "arguments": "{}"}
-    >>> assembler.add({"type": "response.output_item.done", "output_index": 0, "item": item})
-    >>> assembler.add({"type": "response.completed", "response": {"id": "r", "status": "completed"}})
-    >>> assembler.answer(Facts())["output"] == [item]
-    True
-    """
-
-    def __init__(self) -> None:
-        self._response: Json = {}
-        self._items: dict[int, Json] = {}
-
-    def add(self, event: Json) -> None:
-        """Take the next event."""
-        if event["type"] == "response.output_item.done":
-            index = index_or_none({"index": event.get("output_index")})
-            self._items[len(self._items) if index is None else index] = mapping(event.get("item"))
-        elif event["type"] in ENDS:
-            self._response = mapping(event.get("response"))
-
-    def answer(self, facts: Facts) -> Json:  # noqa: ARG002  (the protocol's)
-        """Return the response; its items are those that were done, if the last event does not repeat them."""
-        items = outputs(self._response) or [self._items[index] for index in sorted(self._items)]
-        return {"object": "response", **self._response, "output": items}

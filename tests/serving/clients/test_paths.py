@@ -131,11 +131,12 @@ def test_google_counts_a_whole_request(url, upstream):
             },
         ),
         ("gemini-x", {"candidates": [{"content": {"parts": [{"text": "hello"}]}, "finishReason": "STOP"}]}),
+        ("claude-x", {"content": [{"type": "text", "text": "hello"}], "stop_reason": "end_turn"}),
     ],
 )
 def test_a_whole_answer_in_place_of_a_stream_is_streamed(chat, upstream, model, script):
     """It is paid for: nobody is asked again."""
-    upstream.script["openai"] = upstream.script["gemini"] = 200, script
+    upstream.script |= dict.fromkeys(("openai", "gemini", "anthropic"), (200, script))
     chunks = list(chat.chat.completions.create(model=model, messages=HI, stream=True))
     said = [choice for chunk in chunks for choice in chunk.choices]
     assert "".join(one.delta.content or "" for one in said) == "hello"

@@ -75,7 +75,8 @@ models = ["large"]
     (tmp_path / "router-spool").mkdir()
     (tmp_path / "router-spool" / "a.spool").write_text("a record")
     variables = {"GOOD_KEY": "good-key-0123456789", "BAD_KEY": "bad-key-0123456789"}
-    found, status = examined(trained.path, *files, "--providers", "providers.toml", **variables)
+    options = "--providers", "providers.toml", "--default-plan", "smal"
+    found, status = examined(trained.path, *files, *options, **variables)
     assert status == 2
     said = {check: (one["level"], one["said"]) for check, one in found.items()}
     assert said["artifact"][0] == said["log"][0] == said["keys"][0] == said["port"][0] == "good"
@@ -83,6 +84,7 @@ models = ["large"]
     assert said["provider one, key BAD_KEY"] == ("error", "refuses the key in BAD_KEY (status 401)")
     assert said["provider gone"][0] == "error"
     assert said["models"] == ("warning", "nobody serves coder, so 'auto' never chooses them")
+    assert "nobody has smal: no provider" in said["default plan"][1]
     assert said["prices"] == ("warning", "nobody knows how old they are: coder, large, small")
     assert said["clock"][0] == "error"
     assert "ahead of the providers'" in said["clock"][1]

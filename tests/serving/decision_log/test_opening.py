@@ -51,6 +51,9 @@ def test_databases_by_any_of_their_names(tmp_path, url, driver):
         ("parquet:nowhere://x/y", "nowhere://x/y: .*nowhere"),
         ("postgresql://h:port/d", "got the log 'postgresql://h:port/d', which cannot be read"),
         ("sqlite:////dev/null/log.db", "the log /dev/null/log.db cannot be made: /dev/null: not a folder"),
+        ("parquet:/dev/null/log", "the log /dev/null/log cannot be made: /dev/null: not a folder"),
+        ("sqlite:////dev", "the log /dev is a folder; give a file in it, such as sqlite:////dev/router.db"),
+        ("sqlite:////dev/null", "the log /dev/null is not a regular file; .*--log none"),
     ],
 )
 def test_other_urls_are_refused(url, match):

@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 from asked_log import asked, opened, put, written
 from log_records import BEGAN, attempt, candidate, decision, feedback
+from sqlalchemy import update
 
+from router_model.serving.common.router_names import DEFAULT_ROUTER
 from router_model.serving.decision_log import rolled_hours
 from router_model.serving.decision_log.days import DAY
 from router_model.serving.decision_log.judged import judged_lately
@@ -21,8 +23,10 @@ from router_model.serving.decision_log.summaries import (
     DecisionRow,
     FeedbackRow,
     added,
+    of_router,
     summarise,
 )
+from router_model.serving.decision_log.tables import HOURS
 
 HOUR_S = 3600
 NOW = BEGAN + timedelta(hours=2, minutes=20)
@@ -53,14 +57,14 @@ async def spent(store):
 def test_summary_worked_by_hand():
     """Small was expected to cost $1 and cost $3; large, the best by 0.95, would have cost $10."""
     columns = {"model": ["small", "large"], "expected_cost_usd": [1.0, 10.0], "p_success": [0.9, 0.95]}
-    decided = DecisionRow("d1", BEGAN, "small", "value", "k1", columns, 0.5, True, False, 0.001)
+    decided = DecisionRow("d1", BEGAN, "small", "value", "k1", columns, 0.5, True, False, 0.001, "code")
     calls = [
         AttemptRow("d1", BEGAN, "small", "acme", "k1", "overloaded", None, 2.0, None, 10, 0, None),
         AttemptRow("d1", BEGAN, "large", "acme", "k1", None, 3.0, 1.0, 0.5, 10, 20, None),
         AttemptRow("d1", BEGAN, "large", "acme", "k1", None, 99.0, 1.0, 0.5, 10, 20, "own"),  # reported once more
         AttemptRow(None, BEGAN, "coder", None, None, None, None, 1.0, None, 5, 5, None),
     ]
-    judged = [FeedbackRow(BEGAN, 0.4, 0.5, "small", "k1"), FeedbackRow(BEGAN, 1.0, None, None, None)]
+    judged = [FeedbackRow(BEGAN, 0.4, 0.5, "small", "k1", "code"), FeedbackRow(BEGAN, 1.0, None, None, None, None)]
     found = summarise([decided], calls, judged)
     own = found["k1"]
     assert own["compared"] == {"n": 1, "c": 3.0, "cc": 9.0, "p": 0.9}
@@ -75,6 +79,7 @@ def test_summary_worked_by_hand():
     assert found["-"]["spend"] == {"-": {"coder": spent}}
     assert (found["-"]["n_named"], found["-"]["n_answered"], found["-"]["n_unplaced"]) == (1, 1, 1)
     assert found[ALL]["n_called"] == 2
+    assert found[of_router("code")] == own  # no key but k1 asked it, and k1 asked nothing else
 
 
 async def test_hours_are_summed_up_once_and_say_what_their_records_do(database_url):
@@ -90,6 +95,19 @@ async def test_hours_are_summed_up_once_and_say_what_their_records_do(database_u
     assert tree["spend"]["k1"]["small"]["usd"] == pytest.approx(0.008)
     assert own == (tree, 0)
     assert other == ({}, 0)
+
+
+async def test_hours_that_an_older_version_summed_up_are_summed_up_again_for_routers(database_url):
+    async with opened(database_url) as store:
+        await put(store, decision(0), decision(HOUR_S))
+        await rolled(store)
+        async with store.writing() as connection:
+            await connection.execute(update(HOURS).values(claim="1:0123456789abcdef"))
+        older = await total(store, of_router(DEFAULT_ROUTER))
+        n_hours, again = await rolled(store), await total(store, of_router(DEFAULT_ROUTER))
+        assert (await total(store, of_router("code")))[0] == {}
+    assert (older[1], n_hours) == (2, 2)
+    assert (again[0]["n_decisions"], again[1]) == (2, 0)
 
 
 async def test_half_days_of_a_month_are_kept_until_an_hour_is_summed_up_again(database_url):

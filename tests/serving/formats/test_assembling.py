@@ -106,7 +106,8 @@ def test_a_stream_is_put_together_to_the_whole_answer(kind, asked, n_bytes):
         asked = {}
     heard = replace(HEARD, kind=kind.value, **asked)
     answer, of_stream, of_whole = assembled(kind, b"".join(scripted_events(heard)), n_bytes)
-    assert answer == scripted_whole(heard)
+    assert answer == (whole := scripted_whole(heard))
+    assert assembled(kind, sse(adapter_for(SURFACES[kind], kind).provider.as_stream(whole)), n_bytes)[0] == whole
     assert of_stream.usage == of_whole.usage
     assert (of_stream.finish_reason, of_stream.response_id) == (of_whole.finish_reason, of_whole.response_id)
 

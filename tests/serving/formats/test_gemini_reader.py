@@ -176,3 +176,29 @@ def test_a_malformed_event_is_a_failure(event):
 )
 def test_odd_fields_are_no_crash(odd):
     assert not read_all(odd).has_content
+
+
+def test_reasons_of_a_stream_that_goes_on_after_them_wait_for_its_end():
+    """Some models, and relays before them, say STOP with every event: a pause must not end the answer."""
+    reader = GeminiReader()
+    for one in ("Hel", "lo"):
+        reader.read(Event(orjson.dumps(response(candidate({"text": one}, reason="STOP")))))
+    assert not reader.facts.is_complete
+    assert reader.end() == []
+    assert (reader.facts.is_complete, reader.facts.finish_reason) == (True, "STOP")
+
+
+@pytest.mark.parametrize(
+    ("parts", "ends"),
+    [
+        ([{"text": "Let me"}], False),
+        ([{"text": "Let me"}, {"functionCall": {"name": "f", "args": {}}}], True),
+        ([{"functionCall": {"name": "f", "args": {}}}, {"text": "and"}], False),
+    ],
+)
+def test_a_stream_without_a_reason_is_cut_unless_it_ends_with_a_call(parts, ends):
+    reader = GeminiReader()
+    for part in parts:
+        reader.read(Event(orjson.dumps(response(candidate(part)))))
+    assert not reader.facts.is_complete
+    assert len(reader.end()) == ends == reader.facts.is_complete

@@ -309,7 +309,7 @@ def test_openrouters_sdks_get_the_failure_in_a_last_chunk():
     [
         (b'{"error": {"message": "no such key", "code": 401}}', FailureKind.KEY, "no such key"),
         (b' {"detail": "Unknown model"}\n', FailureKind.MODEL_GONE, "Unknown model"),
-        (b"<html><body>Sign in</body></html>", FailureKind.MALFORMED, "not valid JSON"),
+        (b"<html><body>Sign in</body></html>", FailureKind.MALFORMED, "answered with 'text/html'"),
         (b"", FailureKind.TRUNCATED, "ended before"),
         (b": keep-alive\n\n", FailureKind.TRUNCATED, "ended before"),
     ],
@@ -336,3 +336,14 @@ def test_tool_calls_pass_through_as_they_are():
     events, facts = played(sse(*map(chunk, deltas), chunk({}, "tool_calls"), usage_chunk(USAGE)))
     assert [one["choices"][0]["delta"] for one in events[:3]] == [{"role": "assistant"} | deltas[0], *deltas[1:]]
     assert facts.finish_reason == "tool_calls"
+
+
+def test_reasons_of_a_choice_that_goes_on_after_them_wait_for_the_end():
+    """A pause of some seconds after a reason ends a stream, and must not end this one."""
+    stream = opened()
+    for word in ("Hel", "lo"):
+        stream.feed(sse(chunk({"content": word}, "stop"), done=False))
+    assert not stream.facts.is_complete
+    stream.feed(b"data: [DONE]\n\n")
+    assert stream.facts.is_complete
+    assert stream.end({})

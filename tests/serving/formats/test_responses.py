@@ -14,7 +14,7 @@ from openai_streams import USAGE, chunk, sse, target_at, text, usage_chunk
 from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Call, Surface
 from router_model.serving.formats.registry import adapter_for
-from router_model.serving.formats.responses.responses_format import ResponseAssembler
+from router_model.serving.formats.responses.assembler import ResponseAssembler
 from router_model.serving.formats.translations.chat_to_responses import CHAT_TO_RESPONSES
 from router_model.serving.formats.translations.responses_to_openai import RESPONSES_TO_OPENAI
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
