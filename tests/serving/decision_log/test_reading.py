@@ -363,14 +363,14 @@ def test_what_was_judged_lately_is_of_one_router_and_its_artifact(database_url):
         assert lately.calls["decision_id"].to_list() == [decision(n).decision_id]
 
 
-async def test_a_judgement_that_names_an_answer_is_of_its_decision(log_url):
+async def test_a_judgement_that_names_an_answer_is_of_its_decision(database_url):
     """An SDK knows the answer's id alone. The second sender is neither the caller nor one who may judge all answers."""
     by_answer = {"decision_id": None, "response_id": "resp_0"}
     judgements = [
         feedback(0, 1.0, **by_answer), feedback(1, 0.0, **by_answer, key_id="k2", authority="own"),
         feedback(2, 0.0, **by_answer, key_id="k3", authority="any"),
     ]  # fmt: skip
-    async with opened(log_url) as store:
+    async with opened(database_url) as store:
         await put(store, decision(0), decision(1), attempt(0), attempt(1), *judgements)
         _, said = await store.reader.belonging(decision(0).decision_id)
         judged = await store.reader.find(Wanted(status="judged"), None, 9)
