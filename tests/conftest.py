@@ -8,11 +8,12 @@ import os
 import pickle
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import virtual_time
@@ -40,6 +41,8 @@ from router_model.training.train import Run, TrainConfig, TrainingReport, train
 settings.register_profile("quick", deadline=None, max_examples=10)
 settings.register_profile("thorough", deadline=None, max_examples=30)
 settings.load_profile("quick")  # `make test-all` asks for the other one, by --hypothesis-profile
+
+T = TypeVar("T")
 
 collect_ignore = ["performance"]  # benchmarks: run by `make bench`
 
@@ -181,6 +184,12 @@ def free_databases() -> list[str]:
     return []
 
 
+def run_beside(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in a thread: a test that is one itself has a loop that runs."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
+
+
 @pytest.fixture
 def new_database(postgres: PostgresServer, free_databases: list[str]) -> Iterator[Callable[[], str]]:
     """Return what returns the URL of an empty database; it is emptied for the next test.
@@ -191,7 +200,7 @@ def new_database(postgres: PostgresServer, free_databases: list[str]) -> Iterato
 
     def new() -> str:
         if not free_databases:
-            free_databases.append(asyncio.run(postgres.create_database()))
+            free_databases.append(run_beside(postgres.create_database()))
         taken.append(free_databases.pop())
         return postgres.url(taken[-1])
 
