@@ -54,23 +54,10 @@ _OF_CALLS: Final = frozenset(
 _OF_CALLS_OR_GRADERS: Final = frozenset(("failed", "failure", "fail"))
 _NO_ERROR: Final = frozenset(
     (
-        "none",
-        "null",
-        "nan",
-        "n/a",
-        "na",
-        "-",
-        "false",
-        "no",
-        "no error",
-        "ok",
-        "success",
-        "{}",
-        "[]",
-        "nil",
+        "none", "null", "nan", "n/a", "na", "-", "false", "no", "no error", "ok", "success", "{}", "[]", "nil",
         "undefined",
     )
-)
+)  # fmt: skip
 _ERROR_OF_CALL: Final = re.compile(
     r"time[ds]?[ _-]?out|rate[ _-]?limit|too many requests|\b(?:4\d\d|5\d\d)\b|connection|network|overloaded|quota|"
     r"unavailable|unauthori[sz]ed|api|http|server|gateway|context[ _-]?(?:length|window)|content[ _-]?filter",

@@ -17,28 +17,20 @@ _OF_REQUESTS: Final = frozenset(
         "stopSequences", "stop_sequences", "presence_penalty", "frequency_penalty",
     )
 )  # fmt: skip
+_LIMIT: Final = re.compile(r"max\w*token\w*|max_length|max_gen_len|top_?[akp]|top_?logprobs", re.IGNORECASE)
+"""Limits of requests; templates have others, such as ``max_words``."""
 _OF_RUNS: Final = frozenset(
     (
-        "metadata",
-        "config",
-        "callbacks",
-        "tags",
-        "kwargs",
-        "invocation_params",
-        "run_manager",
-        "user",
-        "stream",
+        "metadata", "config", "callbacks", "tags", "kwargs", "invocation_params", "run_manager", "user", "stream",
         "verbose",
     )
-)
+)  # fmt: skip
 _RIGHT_ANSWERS: Final = frozenset(
     (
         "answer", "answers", "expected", "expected_output", "expected_answer", "reference", "reference_answer",
         "references", "ground_truth", "groundtruth", "label", "target", "gold", "solution", "output", "response",
     )
 )  # fmt: skip
-
-
 _NOTHING: Final[tuple[Any, ...]] = (None, "", [], {})
 _ID: Final = re.compile(r"(?:^|[_. -])(?:uu)?ids?$|(?<=[a-z])Ids?$")
 _PLACEHOLDER: Final = re.compile(r"\{\{\s*(\w+)\s*\}\}|\$?\{(\w+)\}")
@@ -54,10 +46,10 @@ class Joined(NamedTuple):
 def is_request(body: Mapping[str, Any]) -> bool:
     """Whether an object is a request to a provider, whose other fields are parameters and no parts of the prompt.
 
-    >>> is_request({"prompt": "Hi", "max_tokens": 5}), is_request({"question": "Hi", "context": "…"})
+    >>> is_request({"prompt": "Hi", "max_tokens": 5}), is_request({"question": "Hi", "context": "…", "max_words": 9})
     (True, False)
     """
-    return any(key in _OF_REQUESTS or key.startswith(("max", "top_")) for key in map(str, body))
+    return any(key in _OF_REQUESTS or _LIMIT.fullmatch(key) for key in map(str, body))
 
 
 def joined_variables(variables: Mapping[str, Any]) -> Joined:
