@@ -25,6 +25,7 @@ from router_model.outcome_schema import DECISION_LOG
 from router_model.saved.artifact import load_artifact
 from router_model.training.config import stored_config
 from router_model.training.importing import import_sources
+from router_model.training.table.subsample import MAX_PROMPTS
 from router_model.training.train import TrainConfig, TrainingReport, train
 
 
@@ -78,6 +79,7 @@ def retrain(
     tables: Sequence[str | Path],
     catalog: Catalog | None = None,
     accept_moves: bool = False,
+    max_prompts: int = MAX_PROMPTS,
     advance: Callable[[str], None] = lambda _: None,
 ) -> RetrainReport:
     """Train a router again with its own settings.
@@ -90,7 +92,7 @@ def retrain(
     tables : outcome tables with full evaluations, such as the one that `base` was trained on
         A starter was trained on none, so none is needed; and the new router is not compared with it.
     catalog : prices and capabilities; by default, those of `base`
-    accept_moves, advance : as of `train`
+    accept_moves, max_prompts, advance : as of `train`
 
     Raises
     ------
@@ -124,6 +126,7 @@ def retrain(
             config=config,
             former=None if former.is_starter else base,
             accept_moves=accept_moves,
+            max_prompts=max_prompts,
             advance=advance,
         )
     return RetrainReport(report, config, former.content_hash, logged)

@@ -60,6 +60,7 @@ from router_model.training.table.frames import Table, sha256_of
 from router_model.training.table.outcomes import Outcomes, read_outcomes
 from router_model.training.table.prices import complete_catalog
 from router_model.training.table.split import N_FOLDS, Split, assign_folds, sample_whole, split_prompts
+from router_model.training.table.subsample import MAX_PROMPTS, Subsample, subsample
 from router_model.training.table.targets import Targets, build_targets
 from router_model.wording import usd
 
@@ -220,6 +221,7 @@ def train(
     config: TrainConfig | None = None,
     former: str | Path | None = None,
     accept_moves: bool = False,
+    max_prompts: int = MAX_PROMPTS,
     advance: Callable[[str], None] = lambda _: None,
 ) -> TrainingReport:
     """Train a router on an outcome table and save it.
@@ -235,6 +237,8 @@ def train(
         evidence supports (`router_model.training.measuring.moves`).
     accept_moves : bool
         Save the router nevertheless, with a warning.
+    max_prompts : int
+        From a larger table in files so many graded prompts are drawn (`router_model.training.table.subsample`).
     advance : called with the name of each finished step, see `STEPS`
         While a transformer encodes, it is also called with the progress, because this step takes longest.
 
@@ -253,8 +257,8 @@ def train(
     folder = None if out is None else Path(out)
     if folder is not None:
         refuse_foreign(folder)
-    outcomes, warnings = learnable(join_near_duplicates(read_outcomes(table)))
-    outcomes = _without_surplus(outcomes, config, warnings)
+    drawn = subsample(table, max_prompts, seed=config.seed)
+    outcomes, warnings = _read(table, config, drawn)
     _check_size(split_prompts(outcomes.split_keys, seed=config.seed, holdout=config.holdout), outcomes)
     _check_safe_model(config.safe_model, outcomes.models)
     warnings += _text_warnings(outcomes, keep_prompts=config.keep_prompts)
@@ -271,7 +275,7 @@ def train(
         outcomes, features = outcomes.take(kept), features.take(kept)
     split = split_prompts(outcomes.split_keys, seed=config.seed, holdout=config.holdout)
     _check_size(split, outcomes)
-    run = Run(None if isinstance(table, Outcomes) else table, outcomes, features, split, cards, encoder, config)
+    run = Run(None if isinstance(table, Outcomes) else table, outcomes, features, split, cards, encoder, config, drawn)
     _give_back_memory()
     advance("features")
     warnings += _price_warnings(outcomes, cards)
@@ -342,7 +346,7 @@ def _saved(artifact: Artifact, folder: Path | None, findings: Sequence[Finding])
 class Run:
     """The prepared data of a training run, and its steps; `train` runs them.
 
-    `table` is what the outcomes were read from, or None if they came as `Outcomes`.
+    `table` is what the outcomes were read from, or None if they came as `Outcomes`; `drawn` is None if all were read.
     """
 
     table: Table | None
@@ -352,6 +356,7 @@ class Run:
     catalog: Catalog
     encoder: Encoder
     config: TrainConfig
+    drawn: Subsample | None = None
 
     def targets(self) -> Targets:
         """Return the targets of the training prompts."""
@@ -426,7 +431,7 @@ class Run:
             seen_prompts=_hashes(self.outcomes, rows),
             spend_curve=_spend_curve(predictor, out_of_fold, cost),
             safe_model=self.config.safe_model or None,
-            provenance=_provenance(self.table, self.outcomes, self.split, self.config),
+            provenance=_provenance(self),
             versions=installed_versions(),
             bank_prompts=self._bank_prompts(out_of_fold.rows),
             sketches=sketch([self.outcomes.prompts[row] for row in rows]),
@@ -499,6 +504,15 @@ def _spend_curve(predictor: Predictor, out_of_fold: OutOfFold, cost_usd: npt.NDA
 
 def _default_bar(predictor: Predictor) -> float:
     return min(DEFAULT_BAR, predictor.grid.high)
+
+
+def _read(table: Table, config: TrainConfig, drawn: Subsample | None) -> tuple[Outcomes, list[str]]:
+    """Read what can be learned from, with near duplicates joined, and say what is left out."""
+    outcomes, warnings = learnable(join_near_duplicates(read_outcomes(table, drawn)))
+    if drawn is not None:
+        gone = sorted(drawn.models.difference(outcomes.models))
+        warnings += [str(drawn), *(f"{model}: left out because none of its graded answers was read" for model in gone)]
+    return _without_surplus(outcomes, config, warnings), warnings
 
 
 def _text_warnings(outcomes: Outcomes, *, keep_prompts: bool) -> list[str]:
@@ -656,21 +670,23 @@ def _target_warnings(targets: Targets, models: tuple[str, ...]) -> list[str]:
     return warnings
 
 
-def _provenance(table: Table | None, outcomes: Outcomes, split: Split, config: TrainConfig) -> dict[str, Any]:
+def _provenance(run: Run) -> dict[str, Any]:
+    outcomes, split = run.outcomes, run.split
+    table = {
+        "sha256": None if run.table is None else sha256_of(run.table),
+        "n_prompts": len(outcomes),
+        "n_models": len(outcomes.models),
+        "n_outcomes": int((~np.isnan(outcomes.quality)).sum()),
+    }
     return {
-        "table": {
-            "sha256": None if table is None else sha256_of(table),
-            "n_prompts": len(outcomes),
-            "n_models": len(outcomes.models),
-            "n_outcomes": int((~np.isnan(outcomes.quality)).sum()),
-        },
+        "table": table if run.drawn is None else {**table, "drawn_from": run.drawn.n_eligible},
         "split": {
             "train": len(split.train),
             "calibration": len(split.calibration),
             "test": len(split.test),
             "near_duplicates_together": bool(outcomes.groups),
         },
-        "config": asdict(config),
+        "config": asdict(run.config),
     }
 
 

@@ -10,7 +10,7 @@ from router_model.commands.log_source import LogSource, log_options
 from router_model.help_pages import Command
 from router_model.progress import Steps, working
 from router_model.terminal import figures_table, plain_console, print_table
-from router_model.training.distributed.options import engine_option
+from router_model.training.distributed.options import engine_option, max_prompts_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     sections={
         "Which log": "--log",
         "What is trained": "--base",
-        "Where": "--engine",
+        "Large tables": "--max-prompts",
         "Output": "--json",
     },
 )
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 @click.option(
     "--track/--no-track", default=True, help="Record the run in MLflow, here or at MLFLOW_TRACKING_URI [track]."
 )
+@max_prompts_option
 @engine_option
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
@@ -58,6 +59,7 @@ def command(
     catalog: Path | None,
     accept_moves: bool,
     track: bool,
+    max_prompts: int,
     as_json: bool,
 ) -> None:
     """Train the router in --base again: on its tables, and on a decision log.
@@ -79,7 +81,16 @@ def command(
     cards = None if catalog is None else Catalog.load(catalog, look_up=look_up)
     with working("reading the log") as work, source.table() as log:
         advance = Steps(work, STEPS)
-        report = retrain(log, base, out, tables=tables, catalog=cards, accept_moves=accept_moves, advance=advance)
+        report = retrain(
+            log,
+            base,
+            out,
+            tables=tables,
+            catalog=cards,
+            accept_moves=accept_moves,
+            max_prompts=max_prompts,
+            advance=advance,
+        )
     with after_saving(out):
         tracked = track_run(report.training, report.config) if track else "not tracked (--no-track)"
         if as_json:

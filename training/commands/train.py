@@ -9,7 +9,7 @@ import click
 from router_model.help_pages import Command
 from router_model.progress import Steps, working
 from router_model.terminal import plain_console
-from router_model.training.distributed.options import TablePath, engine_option
+from router_model.training.distributed.options import TablePath, engine_option, max_prompts_option
 from router_model.wording import percent
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         "Certificates and the default": "--target-success",
         "What is kept": "--keep-prompts",
         "A router that it replaces": "--former",
-        "Where": "--engine",
+        "Large tables": "--max-prompts",
         "Output": "--json",
     },
 )
@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Save the router even if it moves more traffic than the new evidence supports.",
 )
+@max_prompts_option
 @engine_option
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
@@ -93,6 +94,7 @@ def command(
     track: bool,
     former: Path | None,
     accept_moves: bool,
+    max_prompts: int,
     as_json: bool,
 ) -> None:
     """Train a router on the outcomes in TABLE (Parquet; see 'router-model import').
@@ -127,6 +129,7 @@ def command(
             config=settings,
             former=former,
             accept_moves=accept_moves,
+            max_prompts=max_prompts,
             advance=Steps(work, STEPS),
         )
     with after_saving(out):

@@ -40,3 +40,13 @@ def engine_option(function: Callable[..., Any]) -> Callable[..., Any]:
         help="Where to compute: local, local:N for N processes, or a Dask scheduler such as tcp://host:8786 [local].",
     )
     return option(on_engine)
+
+
+max_prompts_option: Callable[[Any], Any] = click.option(
+    "--max-prompts",
+    type=click.IntRange(min=1000),
+    default=1_000_000,
+    show_default=True,
+    help="From a larger table so many prompts are drawn at random; a million take about 6 GB.",
+)
+"""``--max-prompts``: how many prompts of a table are read (`router_model.training.table.subsample.MAX_PROMPTS`)."""

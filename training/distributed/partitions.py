@@ -77,6 +77,12 @@ def read_partition(part: str, columns: tuple[str, ...]) -> pl.DataFrame:
         raise TableError(f"{part}: not found where it was to be read; name a place that every worker reaches") from exc
 
 
+def n_rows_of(part: str) -> int:
+    """Count the rows of a partition, or of any Parquet file; one at a URI is fetched for it."""
+    source = io.BytesIO(read_bytes(part)) if is_uri(part) else Path(part)
+    return int(pl.scan_parquet(source, glob=False).select(pl.len()).collect().item())
+
+
 def sha256_of_partitions(table: str | Path) -> str:
     """Return the hash of all partitions' hashes, computed where partitions are read."""
     digests = spread(_digest, None, partitions_of(table))

@@ -28,6 +28,7 @@ from router_model.training.importing.checks import PROMPT_FORMS, REQUEST_PARTS, 
 from router_model.training.importing.duplicates import find_duplicates
 from router_model.training.importing.problems import Problem
 from router_model.training.table.frames import Table, as_frame, is_path, name_of
+from router_model.training.table.subsample import Subsample
 from router_model.wording import usd
 
 FloatArray = npt.NDArray[np.float64]
@@ -171,7 +172,7 @@ ROWS_AT_ONCE = 200_000
 MATRIX_COLUMNS = ("quality", "input_tokens", "output_tokens", "cost_usd", "latency_s", "propensity")
 
 
-def read_outcomes(table: Table) -> Outcomes:
+def read_outcomes(table: Table, only: Subsample | None = None) -> Outcomes:
     """Read an outcome table as matrices.
 
     Parameters
@@ -179,6 +180,7 @@ def read_outcomes(table: Table) -> Outcomes:
     table : path of a Parquet file, or a frame of any library (`router_model.training.table.frames`)
         Or a folder or a pattern of Parquet files, or a URI of either (`router_model.training.distributed.partitions`).
         Outcomes that were read before are returned as they are.
+    only : the prompts to read; by default all
 
     Raises
     ------
@@ -186,7 +188,7 @@ def read_outcomes(table: Table) -> Outcomes:
         If the table cannot be read, lacks a required column, or has a value or a duplicate that is not allowed. The
         message names file, row and column.
     """
-    return table if isinstance(table, Outcomes) else _outcomes(checked_table(table), origin=name_of(table))
+    return table if isinstance(table, Outcomes) else _outcomes(checked_table(table, only=only), origin=name_of(table))
 
 
 class CheckedTable(NamedTuple):
@@ -205,7 +207,7 @@ class CheckedTable(NamedTuple):
     prompts: pl.DataFrame
 
 
-def checked_table(table: Table, *, with_values: bool = True) -> CheckedTable:
+def checked_table(table: Table, *, with_values: bool = True, only: Subsample | None = None) -> CheckedTable:
     """Read an outcome table, check every column and convert it to its type in the schema.
 
     The table is read in parts. A prompt's text is repeated for every model, and all texts at once would take most of
@@ -214,16 +216,21 @@ def checked_table(table: Table, *, with_values: bool = True) -> CheckedTable:
     Parameters
     ----------
     with_values : if False, all columns are checked, but only `prompt_id` and `model` of each row are returned
+    only : the prompts whose rows are checked and returned; by default all
     """
     name = name_of(table)
     rows: list[pl.DataFrame] = []
     prompts: list[pl.DataFrame] = []
     faulty = name
     problems: list[Problem] = []
-    n_read = n_together = 0
-    for part in _checked_parts(table):
+    n_before = n_read = n_together = 0
+    places: list[npt.NDArray[np.intp]] = []
+    for part in _checked_parts(table, only):
         faulty = faulty if problems else part.name
         problems += [replace(problem, index=problem.index + n_read) for problem in part.problems]
+        if part.places is not None:
+            places.append(part.places + n_before)
+        n_before += part.n_rows
         n_read += part.n_rows if part.name == name else 0
         rows.append(part.table.rows if with_values else part.table.rows.select("prompt_id", "model"))
         prompts.append(part.table.prompts if with_values else part.table.prompts.clear())
@@ -238,40 +245,56 @@ def checked_table(table: Table, *, with_values: bool = True) -> CheckedTable:
     checked = CheckedTable(pl.concat(rows), _distinct(pl.concat(prompts)))
     repeated = find_duplicates(checked.rows)
     if repeated:
-        raise TableError(_for_table(repeated[0].message(name, repeated[0].index + 1, n_alike=len(repeated))))
+        at = repeated[0].index
+        row = int(np.concatenate(places)[at]) if places else at
+        raise TableError(_for_table(repeated[0].message(name, row + 1, n_alike=len(repeated))))
     return checked
 
 
 class _CheckedPart(NamedTuple):
-    """Rows of a table that were checked together, and what is wrong with them; `name` is that of their file."""
+    """Rows of a table that were checked together.
+
+    Attributes
+    ----------
+    name : of their file
+    table : the rows without problems
+    problems : what is wrong with the others; indices are numbers of rows in the part
+    n_rows : rows of the part
+    places : those of the rows that were to be read; None: all
+    """
 
     name: str
     table: CheckedTable
     problems: list[Problem]
     n_rows: int
+    places: npt.NDArray[np.intp] | None
 
 
-def _checked_parts(table: Table) -> Iterator[_CheckedPart]:
+def _checked_parts(table: Table, only: Subsample | None) -> Iterator[_CheckedPart]:
     """Yield a table in parts: its partitions, where an engine's workers read them, or some rows at a time."""
     if is_partitioned(table):
         try:
-            yield from spread(_checked_partition, None, partitions_of(table))
+            yield from spread(_checked_partition, only, partitions_of(table))
         except OSError as exc:
             raise TableError(f"{table}: cannot be read ({type(exc).__name__}: {exc})") from exc
         return
     for part in _parts(Path(table)) if is_path(table) else _parts_of_frame(as_frame(table)):
-        yield _checked_part(name_of(table), part)
+        yield _checked_part(name_of(table), part, only)
 
 
-def _checked_partition(_: None, part: str) -> _CheckedPart:
+def _checked_partition(only: Subsample | None, part: str) -> _CheckedPart:
     frame = read_partition(part, OUTCOME_COLUMN_NAMES)
     _check_columns(part, frame.columns)
-    return _checked_part(part, frame)
+    return _checked_part(part, frame, only)
 
 
-def _checked_part(name: str, frame: pl.DataFrame) -> _CheckedPart:
-    good, problems = check_batch(frame)
-    return _CheckedPart(name, _without_repetition(good), [*problems], frame.height)
+def _checked_part(name: str, frame: pl.DataFrame, only: Subsample | None) -> _CheckedPart:
+    places = None if only is None else only.rows_of(frame)
+    good, problems = check_batch(frame if places is None else frame[places])
+    if places is not None:
+        problems = [replace(problem, index=int(places[problem.index])) for problem in problems]
+    table = _without_repetition(good, is_part=places is not None)
+    return _CheckedPart(name, table, [*problems], frame.height, places)
 
 
 def _parts_of_frame(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -317,11 +340,11 @@ def _check_columns(name: str, columns: Sequence[str]) -> None:
         )
 
 
-def _without_repetition(frame: pl.DataFrame) -> CheckedTable:
-    """Split rows into columns about calls and columns about prompts."""
+def _without_repetition(frame: pl.DataFrame, *, is_part: bool = False) -> CheckedTable:
+    """Split rows, which may be a part of what was read, into columns about calls and columns about prompts."""
     rows = frame.select("prompt_id", "model", "judge", *(pl.col(name).cast(pl.Float64) for name in MATRIX_COLUMNS))
     prompts = _distinct(frame.select("prompt_id", *PROMPT_COLUMNS))
-    if prompts.height < frame.height:
+    if is_part or prompts.height < frame.height:
         # A text is a part of the memory that was read with it, and would keep its copies. To append to it copies it.
         prompts = prompts.with_columns(pl.col(PROMPT_FORMS) + "")
     return CheckedTable(rows, prompts)
