@@ -11,7 +11,7 @@ from router_model.help_pages import Command
 from router_model.pages.command_option import html_option
 from router_model.progress import working
 from router_model.terminal import figures_table, plain_console, print_table
-from router_model.training.distributed.options import engine_option
+from router_model.training.distributed.options import engine_option, max_prompts_option
 from router_model.wording import number, percent
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _TASKS_SHOWN = 20
     sections={
         "Which log": "--log",
         "What is compared": "--against",
+        "Large tables": "--max-prompts",
         "Output": "--track",
     },
 )
@@ -50,10 +51,11 @@ _TASKS_SHOWN = 20
 )  # fmt: skip
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities instead of the routers'.")
 @click.option("--encoder", help="The encoder, if the routers were trained with your own (hub id or folder).")
+@max_prompts_option
+@engine_option
 @click.option(
     "--track/--no-track", default=None, help="Record it in MLflow [if MLFLOW_TRACKING_URI or mlflow.db is there]."
 )
-@engine_option
 @html_option
 @click.option("--json", "as_json", is_flag=True, help="Print the evaluation as JSON.")
 def command(
@@ -65,6 +67,7 @@ def command(
     max_quality_loss: float,
     catalog: Path | None,
     encoder: str | None,
+    max_prompts: int,
     track: bool | None,
     html: Path | None,
     as_json: bool,
@@ -88,7 +91,7 @@ def command(
         challenger = Router.load(artifact, catalog=catalog, encoder=own)
         champion = None if against is None else Router.load(against, catalog=catalog, encoder=own)
         with source.table() as table:
-            decisions, table_sha256 = read_logged(table), file_sha256(table)
+            decisions, table_sha256 = read_logged(table, max_prompts=max_prompts), file_sha256(table)
         work.step("estimating what the router would have brought")
         found = evaluate_on_log(
             challenger,

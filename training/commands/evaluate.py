@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,7 +10,7 @@ from router_model.help_pages import Command
 from router_model.progress import working
 from router_model.saving import saving_cell, say_saving
 from router_model.terminal import figures_table, plain_console, print_table
-from router_model.training.distributed.options import TablePath, engine_option
+from router_model.training.distributed.options import TablePath, engine_option, max_prompts_option
 from router_model.wording import percent, usd
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _TASKS_SHOWN = 20
     sections={
         "Rule": "--quality-bar",
         "What is measured": "--catalog",
-        "Where": "--engine",
+        "Large tables": "--max-prompts",
         "Output": "--json",
     },
 )
@@ -47,6 +47,7 @@ _TASKS_SHOWN = 20
 @click.option("--include-seen", is_flag=True, help="Count prompts the router was trained on, too.")
 @click.option("--robustness", is_flag=True, help="Reword up to 1,000 of the prompts and report decisions that flip.")
 @click.option("--encoder", help="The encoder, if the router was trained with your own (hub id or folder).")
+@max_prompts_option
 @engine_option
 @click.option("--json", "as_json", is_flag=True, help="Print the evaluation as JSON.")
 def command(
@@ -57,6 +58,7 @@ def command(
     encoder: str | None,
     include_seen: bool,
     robustness: bool,
+    max_prompts: int,
     as_json: bool,
     **knobs: float | None,
 ) -> None:
@@ -70,11 +72,14 @@ def command(
     from router_model.router import Router
     from router_model.training.measuring.evaluate import evaluate
     from router_model.training.table.outcomes import read_outcomes
+    from router_model.training.table.subsample import subsample
 
     goal = read_goal(**knobs)
     with working("reading the router and the table") as work:
         router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
-        outcomes = read_outcomes(table)
+        # Another seed than training has, or the prompts that a router was trained on would all be drawn again.
+        drawn = subsample(table, max_prompts, seed=1)
+        outcomes = read_outcomes(table, drawn)
         work.step("deciding, and measuring what came of it")
         evaluation = evaluate(router, outcomes, goal=goal, include_seen=include_seen, progress=work.reached)
         measured = None
@@ -85,11 +90,14 @@ def command(
             bar, rule = evaluation.quality_bar, router.rule(goal)
             measured = measure_robustness(router, outcomes, rule=rule, quality_bar=bar, include_seen=include_seen)
     if as_json:
-        extra = {} if measured is None else {"robustness": measured.as_dict()}
+        extra: dict[str, Any] = {} if measured is None else {"robustness": measured.as_dict()}
+        extra |= {} if drawn is None else {"drawn_from": drawn.n_eligible}
         click.echo(json.dumps(evaluation.as_dict() | extra, ensure_ascii=False))
         return
     console = plain_console()
     show_evaluation(evaluation, console)
+    if drawn is not None:
+        console.print(f"[yellow]note:[/] {drawn}")
     if measured is not None:
         show_robustness(measured, console)
 

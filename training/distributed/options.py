@@ -46,6 +46,7 @@ max_prompts_option: Callable[[Any], Any] = click.option(
     "--max-prompts",
     type=click.IntRange(min=1000),
     default=1_000_000,
+    metavar="N",
     show_default=True,
     help="From a larger table so many prompts are drawn at random; a million take about 6 GB.",
 )

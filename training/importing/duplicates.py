@@ -61,8 +61,13 @@ class Repeats(NamedTuple):
     replaced: list[int]
 
 
-def find_duplicates(frame: pl.DataFrame) -> list[Problem]:
+def find_duplicates(frame: pl.DataFrame, places: PlaceArray | None = None) -> list[Problem]:
     """Return a problem for every row whose (prompt_id, model) occurs in an earlier row of the frame.
+
+    Parameters
+    ----------
+    frame : with `prompt_id` and `model`
+    places : numbers of the frame's rows in the table that they are a part of
 
     >>> frame = pl.DataFrame({"prompt_id": ["a", "a", "a"], "model": ["m", "n", "m"]})
     >>> [(problem.index, problem.got) for problem in find_duplicates(frame)]
@@ -73,8 +78,9 @@ def find_duplicates(frame: pl.DataFrame) -> list[Problem]:
         return []  # grouping the texts of millions of rows takes most of the memory, and there is seldom a duplicate
     first = pl.col("index").min().over("prompt_id", "model").alias("first")
     again = frame.select("prompt_id", "model").with_row_index().with_columns(first)
+    at = np.arange(frame.height) if places is None else places
     return [
-        duplicate_problem(index, prompt_id, model, f"row {first + 1}")
+        duplicate_problem(int(at[index]), prompt_id, model, f"row {at[first] + 1}")
         for index, prompt_id, model, first in again.filter(pl.col("index") > pl.col("first")).iter_rows()
     ]
 

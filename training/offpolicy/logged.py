@@ -23,6 +23,7 @@ from router_model.errors import TableError
 from router_model.training.table.costs import listed_costs
 from router_model.training.table.frames import Table, as_frame, is_path, name_of
 from router_model.training.table.outcomes import Outcomes, read_outcomes
+from router_model.training.table.subsample import subsample
 
 Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -34,8 +35,10 @@ CACHE_TTL_S: Final = 300
 KEPT_SESSION: Final = "session"
 """The reason of a decision to stay with the session's model."""
 
+_PLACE: Final = "place in the table"
 WITHOUT_PROPENSITY: Final = "without a propensity (a fallback answered, or a degraded decision)"
 KEPT: Final = "of sessions that kept their model"
+NOT_DRAWN: Final = "beyond --max-prompts, which were drawn at random"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +104,22 @@ class LoggedDecisions:
         )
 
 
-def read_logged(table: Table) -> LoggedDecisions:
+def read_logged(table: Table, *, max_prompts: int | None = None) -> LoggedDecisions:
     """Read the decisions of a log, from its exported table or a frame with its columns.
+
+    Parameters
+    ----------
+    table : as of `router_model.training.table.outcomes.read_outcomes`
+    max_prompts : of more decisions in a file so many are drawn; by default all are read
 
     Raises
     ------
     TableError
         If the table cannot be read, has several answers with a propensity for one prompt, or none at all.
     """
-    path, outcomes = name_of(table), read_outcomes(table)
+    # Another seed than training has, or the decisions that a router was trained on would all be drawn again.
+    drawn = None if max_prompts is None else subsample(table, max_prompts, graded=False, seed=1)
+    path, outcomes = name_of(table), read_outcomes(table, drawn)
     known = np.isfinite(outcomes.propensity)
     several = np.flatnonzero(known.sum(axis=1) > 1)
     if len(several):
@@ -132,6 +142,7 @@ def read_logged(table: Table) -> LoggedDecisions:
     outcomes = _with_models(outcomes.take(rows), extras)
     taken = np.nanargmax(outcomes.propensity, axis=1)
     propensity, preferred, excluded = _probabilities(outcomes, taken, extras)
+    left_out[NOT_DRAWN] = 0 if drawn is None else drawn.n_prompts - len(drawn.keys)
     left_out = {why: n for why, n in left_out.items() if n}
     cached = np.array([float(extra.get("cached_input_tokens") or 0) for extra in extras])
     return LoggedDecisions(outcomes, taken, propensity, preferred, excluded, cached, warm, left_out, undescribed)
@@ -145,15 +156,25 @@ def _in_time(table: Table, outcomes: Outcomes) -> tuple[Indices, list[dict[str, 
         raise TableError(
             f"{name_of(table)}: column prompt_id missing; expected the id of each decision, as equal prompts come again"
         )
-    named = ("prompt_id", "timestamp", "extra", "propensity", "session_id", "input_tokens")
-    frame = whole.select([name for name in named if name in there]).collect()
+    named = ("prompt_id", "timestamp", "propensity", "session_id", "input_tokens")
+    frame = whole.select([name for name in named if name in there]).with_row_index(_PLACE).collect()
     if "timestamp" in there:
         frame = frame.sort("timestamp", maintain_order=True, nulls_last=True)
-    frame = frame.with_columns(warm=_warm_tokens(frame.schema)).filter(pl.col("propensity").is_not_null())
+    frame = frame.with_columns(pl.col("prompt_id").cast(pl.String), warm=_warm_tokens(frame.schema))
     row_of = {prompt_id: row for row, prompt_id in enumerate(outcomes.prompt_ids)}
-    rows = np.array([row_of[prompt_id] for prompt_id in frame["prompt_id"].cast(pl.String)], dtype=np.intp)
-    extras = [{} if text is None else json.loads(text) for text in frame["extra"]] if "extra" in there else []
-    return rows, extras or [{}] * len(rows), frame["warm"].cast(pl.Float64).to_numpy()
+    read = pl.col("prompt_id").is_in(pl.Series(outcomes.prompt_ids).implode())
+    frame = frame.filter(pl.col("propensity").is_not_null() & read)
+    rows = np.array([row_of[prompt_id] for prompt_id in frame["prompt_id"]], dtype=np.intp)
+    return rows, _extras(whole, frame[_PLACE]), frame["warm"].cast(pl.Float64).to_numpy()
+
+
+def _extras(whole: pl.LazyFrame, places: pl.Series) -> list[dict[str, Any]]:
+    """Return what ``extra`` says in some rows; that of all would take more memory than all else."""
+    if "extra" not in whole.collect_schema():
+        return [{}] * len(places)
+    chosen = whole.select("extra").with_row_index(_PLACE).filter(pl.col(_PLACE).is_in(places.implode()))
+    texts = places.to_frame().join(chosen.collect(), on=_PLACE, how="left", maintain_order="left")["extra"]
+    return [{} if text is None else json.loads(text) for text in texts]
 
 
 def _warm_tokens(schema: pl.Schema) -> pl.Expr:

@@ -243,11 +243,9 @@ def checked_table(table: Table, *, with_values: bool = True, only: Subsample | N
     if not sum(map(len, rows)):
         raise TableError(f"{name}: the table has no rows")
     checked = CheckedTable(pl.concat(rows), _distinct(pl.concat(prompts)))
-    repeated = find_duplicates(checked.rows)
+    repeated = find_duplicates(checked.rows, np.concatenate(places) if places else None)
     if repeated:
-        at = repeated[0].index
-        row = int(np.concatenate(places)[at]) if places else at
-        raise TableError(_for_table(repeated[0].message(name, row + 1, n_alike=len(repeated))))
+        raise TableError(_for_table(repeated[0].message(name, repeated[0].index + 1, n_alike=len(repeated))))
     return checked
 
 

@@ -65,10 +65,12 @@ class Subsample:
 
     def __str__(self) -> str:
         ungraded = self.n_prompts - self.n_eligible
+        if len(self.keys) == self.n_eligible:
+            return f"{ungraded:,} prompts left out because none of their answers is graded"
         without = f" ({ungraded:,} others have no graded answer)" if ungraded else ""
         return (
-            f"{len(self.keys):,} of {self.n_eligible:,} prompts were read, drawn at random{without}; --max-prompts says "
-            "how many, and a million take about 6 GB of memory"
+            f"{len(self.keys):,} of {self.n_eligible:,} prompts were read, drawn at random{without}; --max-prompts "
+            "sets the number, and a million take about 6 GB of memory"
         )
 
 
