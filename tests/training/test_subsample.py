@@ -34,7 +34,9 @@ def test_table_that_is_no_larger_is_read_whole(tmp_path):
     assert subsample(table, 20) is None  # it has 20 rows
     assert subsample(table, 10) is None  # and 10 prompts
     assert subsample(frame_of(10), 5) is None  # a frame is in memory
+    # What is wrong with these is said by who reads them.
     assert subsample(tmp_path / "missing.parquet", 5) is None
+    assert subsample(write(tmp_path, frame_of(10).drop("quality"), name="other.parquet"), 5) is None
 
 
 def test_all_rows_of_the_drawn_prompts_are_read(tmp_path):

@@ -9,8 +9,9 @@ Prompts without a grade teach nothing, so they are not drawn for training. Full 
 service fills the rest, because certificates come from full evaluations alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -86,8 +87,8 @@ class _Seen(NamedTuple):
 def subsample(table: Table, most: int = MAX_PROMPTS, *, graded: bool = True, seed: int = 0) -> Subsample | None:
     """Draw prompts of a table in files; None if all of it is to be read.
 
-    All of it is read if it has no more rows, or is in memory already. Files that cannot be read are left to whoever
-    reads the table, who says what is wrong with them.
+    All of it is read if it has no more rows, or is in memory already. Files that cannot be read, or lack a column, are
+    left to whoever reads the table, who says what is wrong with them.
 
     Parameters
     ----------
@@ -128,28 +129,31 @@ def _parts_seen(table: str | Path, seed: int) -> Iterator[_Seen]:
         yield from spread(_partition_seen, seed, partitions_of(table))
         return
     source = pl.scan_parquet(table, glob=False)
-    there = source.collect_schema().names()
-    wanted = source.select([name for name in (*_IDS, *_TEXTS) if name in there])
     for start in range(0, _n_rows(table), _ROWS_AT_ONCE):
-        yield _seen(wanted.slice(start, _ROWS_AT_ONCE), seed)
+        yield _seen(partial(_columns, source.slice(start, _ROWS_AT_ONCE)), seed)
+
+
+def _columns(part: pl.LazyFrame, wanted: tuple[str, ...]) -> pl.DataFrame:
+    return part.select([name for name in part.collect_schema().names() if name in wanted]).collect()
 
 
 def _partition_seen(seed: int, part: str) -> _Seen:
-    return _seen(read_partition(part, (*_IDS, *_TEXTS)).lazy(), seed)
+    return _seen(partial(read_partition, part), seed)
 
 
-def _seen(part: pl.LazyFrame, seed: int) -> _Seen:
-    names = part.collect_schema().names()
-    with_ids = "prompt_id" in names and not part.select(pl.col("prompt_id").has_nulls()).collect().item()
-    frame = part.select([name for name in names if not with_ids or name in _IDS]).collect()
+def _seen(read: Callable[[tuple[str, ...]], pl.DataFrame], seed: int) -> _Seen:
+    """Return what a part says; `read` returns those of some columns that the part has."""
+    frame = read(_IDS)
+    if "prompt_id" not in frame.columns or frame["prompt_id"].has_nulls():
+        frame = read((*_IDS, *_TEXTS))
     ids, of_row = _ids_in(frame)
     order = np.argsort(keys := _keys(ids, seed))
     n, of_row = len(keys), np.argsort(order)[of_row]
-    nothing = np.zeros(len(of_row), dtype=np.bool_)
-    is_logged = frame["source"].eq_missing(DECISION_LOG).to_numpy() if "source" in names else nothing
-    graded = frame["quality"].is_not_null().to_numpy() if "quality" in names else nothing
-    models = frame["model"].drop_nulls().unique().cast(pl.String).str.strip_chars() if "model" in names else ()
-    return _Seen(keys[order], _any(of_row[graded], n), _any(of_row[is_logged], n), frozenset(models))
+    source = frame.get_column("source", default=pl.Series([None]).new_from_index(0, frame.height))
+    logged = source.eq_missing(DECISION_LOG).to_numpy()
+    graded = frame["quality"].is_not_null().to_numpy()
+    models = frame["model"].drop_nulls().unique().cast(pl.String).str.strip_chars()
+    return _Seen(keys[order], _any(of_row[graded], n), _any(of_row[logged], n), frozenset(models))
 
 
 def _merged(parts: list[_Seen]) -> _Seen:
