@@ -74,8 +74,12 @@ def kill_when_busy(client, cluster, name):
 
 
 def test_a_worker_that_is_killed_changes_nothing(bucket, cluster, catalog, tmp_path):
-    """Worker 1 is killed with a fold's evidence under way; the router is the local one, to the last bit."""
-    local = train(bucket, tmp_path / "local", catalog=catalog)
+    """Worker 1 is killed with a fold's evidence under way; the router is the local one, to the last bit.
+
+    Of the 300 prompts 250 are drawn, on the workers, too.
+    """
+    local = train(bucket, tmp_path / "local", catalog=catalog, max_prompts=250)
+    assert local.provenance["table"]["drawn_from"] == 300
     killings = []
     with computing_on(cluster.address) as engine:
         engine.client.wait_for_workers(2)
@@ -84,7 +88,7 @@ def test_a_worker_that_is_killed_changes_nothing(bucket, cluster, catalog, tmp_p
             if step == "features":
                 killings.append(kill_when_busy(engine.client, cluster, "1"))
 
-        found = train(bucket, tmp_path / "distributed", catalog=catalog, advance=advance)
+        found = train(bucket, tmp_path / "distributed", catalog=catalog, max_prompts=250, advance=advance)
         killed, thread = killings[0]
         thread.join()
         assert len(killed) == 1
