@@ -46,18 +46,19 @@ from router_model.training.fitting.embedding_cache import cached
 from router_model.training.fitting.evidence import bank_rows
 from router_model.training.fitting.fit import FitConfig, OutOfFold, fit_predictor
 from router_model.training.fitting.judges import Finding, leave_out_contradicted, write_quarantine
+from router_model.training.learnable import graded_prompts, read_learnable
 from router_model.training.measuring.certify import DEFAULT_DELTA, certify, check_targets, default_targets
 from router_model.training.measuring.evaluate import evaluate
 from router_model.training.measuring.evaluation import Evaluation, Picture
 from router_model.training.measuring.moves import Moves, measure_moves, same_settings
 from router_model.training.measuring.operating_point import MAX_QUALITY_LOSS, choose_operating_point
-from router_model.training.near_duplicates.groups import Together, join_near_duplicates
+from router_model.training.near_duplicates.groups import Together
 from router_model.training.near_duplicates.sketches import sketch
 from router_model.training.table.bills import FROM_TOKENS
 from router_model.training.table.costs import fill_tokens, price_mismatches, realised_costs, tokens_per_piece
 from router_model.training.table.dominance import ModelRecord, model_records
 from router_model.training.table.frames import Table, sha256_of
-from router_model.training.table.outcomes import Outcomes, read_outcomes
+from router_model.training.table.outcomes import Outcomes
 from router_model.training.table.prices import complete_catalog
 from router_model.training.table.split import N_FOLDS, Split, assign_folds, sample_whole, split_prompts
 from router_model.training.table.subsample import MAX_PROMPTS, Subsample, subsample
@@ -75,10 +76,6 @@ STEPS = (
     "save",
 )  # fmt: skip
 """The steps that `advance` is called with, in order; tables without tokens and latencies skip ``amounts``."""
-
-MEASURED_PROMPTS = 30_000
-"""The most test prompts that are measured, and the most calibration prompts. Three times as many would narrow the
-interval of a success rate from 0.5 to 0.3 points. Those beyond are left out before features are computed."""
 
 PREDICTED_PAIRS = 500_000
 """From a table with more graded pairs of prompts and models, some prompts are drawn that have so many of them. They are
@@ -258,7 +255,7 @@ def train(
     if folder is not None:
         refuse_foreign(folder)
     drawn = subsample(table, max_prompts, seed=config.seed)
-    outcomes, warnings = _read(table, config, drawn)
+    outcomes, warnings = read_learnable(table, drawn, seed=config.seed, holdout=config.holdout)
     _check_size(split_prompts(outcomes.split_keys, seed=config.seed, holdout=config.holdout), outcomes)
     _check_safe_model(config.safe_model, outcomes.models)
     warnings += _text_warnings(outcomes, keep_prompts=config.keep_prompts)
@@ -506,15 +503,6 @@ def _default_bar(predictor: Predictor) -> float:
     return min(DEFAULT_BAR, predictor.grid.high)
 
 
-def _read(table: Table, config: TrainConfig, drawn: Subsample | None) -> tuple[Outcomes, list[str]]:
-    """Read what can be learned from, with near duplicates joined, and say what is left out."""
-    outcomes, warnings = learnable(join_near_duplicates(read_outcomes(table, drawn)))
-    if drawn is not None:
-        gone = sorted(drawn.models.difference(outcomes.models))
-        warnings += [str(drawn), *(f"{model}: left out because none of its graded answers was read" for model in gone)]
-    return _without_surplus(outcomes, config, warnings), warnings
-
-
 def _text_warnings(outcomes: Outcomes, *, keep_prompts: bool) -> list[str]:
     n = int((~outcomes.has_text).sum())
     if not n:
@@ -552,62 +540,6 @@ def _price_source(card: ModelCard) -> str:
         f"{card.model}: price {how}, {card.usd_per_mtok_input} in and {card.usd_per_mtok_output} out per million "
         f"tokens, from {card.price_source}"
     )
-
-
-def learnable(outcomes: Outcomes) -> tuple[Outcomes, list[str]]:
-    """Leave out models and prompts without a graded answer.
-
-    Raises
-    ------
-    TrainingError
-        If fewer than two models are left.
-    """
-    graded = (~np.isnan(outcomes.quality)).sum(axis=0)
-    kept = tuple(model for column, model in enumerate(outcomes.models) if graded[column])
-    if len(kept) < 2:  # noqa: PLR2004
-        advice = (
-            "join it with a table of others: 'router-model import a.parquet b.parquet --out c.parquet'"
-            if kept
-            else "grade answers that you collected ('router-model grade'), name the field with the grades "
-            "('router-model import --column quality=FIELD'), have a sample of a log's prompts answered and graded "
-            "('router-model label'), or begin without grades ('router-model start')"
-        )
-        raise TrainingError(
-            f"a router needs graded answers of at least 2 models; the table has them of {', '.join(kept) or 'none'}; "
-            + advice
-        )
-    dropped = [model for model in outcomes.models if model not in kept]
-    warnings = [f"{model}: left out because none of its answers is graded" for model in dropped]
-    learnable = outcomes.select_models(kept)
-    rows = graded_prompts(learnable)
-    if len(rows) < len(learnable):
-        warnings.append(f"{len(learnable) - len(rows):,} prompts left out because none of their answers is graded")
-    return learnable.take(rows), warnings
-
-
-def graded_prompts(outcomes: Outcomes) -> npt.NDArray[np.intp]:
-    """Return the prompts with a graded answer."""
-    return np.flatnonzero((~np.isnan(outcomes.quality)).any(axis=1))
-
-
-def _without_surplus(outcomes: Outcomes, config: TrainConfig, warnings: list[str]) -> Outcomes:
-    """Leave out held-out prompts beyond `MEASURED_PROMPTS` of a side, with a warning.
-
-    Training prompts come first then, so that fitting needs no copy of their arrays.
-    """
-    split = split_prompts(outcomes.split_keys, seed=config.seed, holdout=config.holdout)
-    kept = []
-    for side in (split.calibration, split.test):
-        keys = [outcomes.split_keys[row] for row in side]
-        kept.append(side[sample_whole(keys, MEASURED_PROMPTS, seed=config.seed)])
-    rows = np.concatenate([split.train, np.sort(np.concatenate(kept))])
-    if len(rows) == len(outcomes):
-        return outcomes
-    warnings.append(
-        f"{len(outcomes) - len(rows):,} of {len(outcomes) - len(split.train):,} held-out prompts are not measured, "
-        f"because about {MEASURED_PROMPTS:,} for certificates and as many for figures are enough"
-    )
-    return outcomes.take(rows)
 
 
 def n_predicted(graded: npt.NDArray[np.bool_]) -> int:

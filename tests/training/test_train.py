@@ -7,6 +7,7 @@ from simulated_world import FEW_TREES, WORDS, simulate
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from router_model import Catalog, Router, TrainingError
+from router_model.training import learnable
 from router_model.training import train as training
 from router_model.training.fitting.boosters import BoosterConfig
 from router_model.training.fitting.evidence import EvidenceConfig
@@ -77,7 +78,7 @@ def test_partial_logs_train_the_same_predictor(fit, monkeypatch):
     The log is beyond every bound: some prompts are held out of the evidence, in the bank, clustered and measured.
     Nothing is certified, and the report says so.
     """
-    monkeypatch.setattr(training, "MEASURED_PROMPTS", 100)
+    monkeypatch.setattr(learnable, "MEASURED_PROMPTS", 100)
     monkeypatch.setattr(training, "PREDICTED_PROMPTS", (200, 300))
     monkeypatch.setattr("router_model.training.fitting.evidence._VOCABULARY_PROMPTS", 400)
     monkeypatch.setattr("router_model.training.fitting.uncertainty._MOST_CLUSTERED", 100)

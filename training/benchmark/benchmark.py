@@ -24,9 +24,9 @@ from router_model.training.benchmark.trial import Side, Trial
 from router_model.training.benchmark.trials import seed_trials, shift_trials, trials_on_table
 from router_model.training.files import file_sha256
 from router_model.training.fitting.embedding_cache import cached
+from router_model.training.learnable import learnable
 from router_model.training.near_duplicates.groups import join_near_duplicates
 from router_model.training.table.outcomes import Outcomes, read_outcomes
-from router_model.training.train import learnable
 from router_model.wording import percent
 
 Advance = Callable[[str, str, str], None]
