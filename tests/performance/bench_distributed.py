@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--whole", action="store_true", help="all outcomes of each prompt, not a log's one")
     parser.add_argument("--made", type=Path, help="a folder of files that were written before")
     parser.add_argument("--only-distributed", action="store_true")
+    parser.add_argument("--local", type=Path, help="the router of the same files, trained without an engine before")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -47,8 +48,10 @@ def main() -> None:
             for label, (cpu, peak) in zip(("scheduler", "worker 0", "worker 1"), cluster.usage(), strict=True):
                 print(f"| two workers | {label} | {cpu:.0f} | {peak:.2f} | |", flush=True)
         if not options.only_distributed:
-            run("local", [*command, "--out", str(folder / "local")])
-            manifests = [(folder / which / "manifest.json").read_bytes() for which in ("distributed", "local")]
+            local = options.local or folder / "local"
+            if options.local is None:
+                run("local", [*command, "--out", str(local)])
+            manifests = [(where / "manifest.json").read_bytes() for where in (folder / "distributed", local)]
             print("the routers are the same" if manifests[0] == manifests[1] else "the routers differ")
 
 
