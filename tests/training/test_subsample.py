@@ -65,10 +65,11 @@ def test_draw_depends_on_ids_and_seed_alone(tmp_path):
 
 
 def test_every_prompt_is_as_likely_as_another(tmp_path):
-    table = write(tmp_path, frame_of(50))
+    frame = frame_of(50)
+    table = write(tmp_path, frame)
     counts = np.zeros(50)
     for seed in range(400):
-        counts[[int(one[1:]) for one in ids_read(table, 10, seed=seed)]] += 1
+        counts[np.unique(subsample(table, 10, seed=seed).rows_of(frame) // 2)] += 1
     # binomial of 400 draws with chance 0.2: standard deviation 8
     assert abs(counts - 80).max() < 4 * 8
 
