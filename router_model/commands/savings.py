@@ -81,7 +81,7 @@ def command(
     cards = None if catalog is None else Catalog.load(catalog)
     with working("reading the log") as work:
         with source.table() as table:
-            decisions = read_logged(table)
+            decisions = read_logged(table, max_prompts=None)
         work.step("estimating what each model would have cost")
         ledger: Ledger | PredictedLedger
         try:

@@ -23,7 +23,7 @@ from router_model.errors import TableError
 from router_model.training.table.costs import listed_costs
 from router_model.training.table.frames import Table, as_frame, is_path, name_of
 from router_model.training.table.outcomes import Outcomes, read_outcomes
-from router_model.training.table.subsample import subsample
+from router_model.training.table.subsample import MAX_PROMPTS, subsample
 
 Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -104,13 +104,13 @@ class LoggedDecisions:
         )
 
 
-def read_logged(table: Table, *, max_prompts: int | None = None) -> LoggedDecisions:
+def read_logged(table: Table, *, max_prompts: int | None = MAX_PROMPTS) -> LoggedDecisions:
     """Read the decisions of a log, from its exported table or a frame with its columns.
 
     Parameters
     ----------
     table : as of `router_model.training.table.outcomes.read_outcomes`
-    max_prompts : of more decisions in a file so many are drawn; by default all are read
+    max_prompts : of more decisions in a file so many are drawn, for estimates; None: all are read, for sums
 
     Raises
     ------
