@@ -11,6 +11,7 @@ from router_model.help_pages import Command
 from router_model.progress import working
 from router_model.saving import saving_cell, say_saving
 from router_model.terminal import figures_table, plain_console, print_table
+from router_model.training.distributed.options import max_prompts_option
 from router_model.wording import number, usd
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     sections={
         "Which log": "--log",
         "What is counted": "--artifact",
+        "Large logs": "--max-prompts",
         "Output": "--json",
     },
 )
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     help="What running the router costs: the bill of its machines over the requests that it decides.",
 )  # fmt: skip
 @click.option("--encoder", help="The encoder, if the router was trained with your own (hub id or folder).")
+@max_prompts_option
 @click.option("--json", "as_json", is_flag=True, help="Print the ledger as JSON.")
 def command(
     *,
@@ -57,6 +60,7 @@ def command(
     catalog: Path | None,
     router_cost_usd_per_request: float,
     encoder: str | None,
+    max_prompts: int,
     as_json: bool,
 ) -> None:
     """Say what a log's calls cost, and what each model alone would have.
@@ -81,7 +85,7 @@ def command(
     cards = None if catalog is None else Catalog.load(catalog)
     with working("reading the log") as work:
         with source.table() as table:
-            decisions = read_logged(table, max_prompts=None)
+            decisions = read_logged(table, max_prompts=max_prompts)
         work.step("estimating what each model would have cost")
         ledger: Ledger | PredictedLedger
         try:
@@ -108,7 +112,8 @@ def command(
 def show_ledger(ledger: "Ledger", console: "Console") -> None:
     """Print a ledger for people; the verdict comes last."""
     unknown = f" {ledger.n_without_cost:,} answers have no known cost." if ledger.n_without_cost else ""
-    console.print(f"[bold]Spent[/] {usd(ledger.spent_usd)} on {ledger.n_logged:,} decisions.{unknown}")
+    about = "about " if ledger.is_drawn else ""
+    console.print(f"[bold]Spent[/] {about}{usd(ledger.spent_usd)} on {ledger.n_logged:,} decisions.{unknown}")
     console.print(f"The estimates are about {ledger.n_decisions:,} of them, ± 95 %.")
     for reason, n in ledger.left_out.items():
         console.print(f"Left out: {n:,} {reason}.")
@@ -155,8 +160,10 @@ def show_ledger(ledger: "Ledger", console: "Console") -> None:
 def show_predicted(ledger: "PredictedLedger", console: "Console") -> None:
     """Print what is known where the log cannot tell what other models would have achieved."""
     console.print(f"[bold]Spent[/] {usd(ledger.spent_usd)} on {ledger.n_decisions:,} decisions.")
-    if ledger.n_logged > ledger.n_decisions:
-        console.print(f"Left out: {ledger.n_logged - ledger.n_decisions:,} without a known cost or a propensity.")
+    if ledger.n_logged > ledger.n_read:
+        console.print(f"Drawn at random: {ledger.n_read:,} of {ledger.n_logged:,} decisions.")
+    if ledger.n_read > ledger.n_decisions:
+        console.print(f"Left out: {ledger.n_read - ledger.n_decisions:,} without a known cost or a propensity.")
     console.print(f"What other models would have achieved, this log cannot tell: {ledger.why}.")
     table = figures_table("", "predicted cost", "routed saves")
     for model, cost in ledger.alone_usd.items():

@@ -143,4 +143,5 @@ def test_log_is_drawn_with_its_ungraded_decisions_and_counted_whole(tmp_path):
     found = read_logged(table, max_prompts=40)
     assert (len(found), found.n_logged, found.left_out) == (40, 100, {NOT_DRAWN: 60})
     assert 0 < np.isnan(found.outcomes.quality).sum() < 40
+    assert (found.n_read, found.n_logged) == (40, 100)
     assert len(read_logged(table)) == 100

@@ -499,7 +499,7 @@ def _evaluation(
         saved_usd=Estimate(-of_cost["DR"].value, -of_cost["DR"].high, -of_cost["DR"].low),
     )
     variance = len(log) * (difference.quality.half_width / 1.96) ** 2
-    n_asked = n_logged / len(log)
+    n_asked = log.n_read / len(log)
     return LogEvaluation(
         champion_name="",
         n_logged=n_logged,
@@ -520,7 +520,7 @@ def _evaluation(
         ),
         n_to_show_a_point=n_asked * requests_to_show(variance),
         shown=smallest_shown(variance, len(log)),
-        verdict=_verdict(difference, overlap, n_logged=n_logged, margin=margin),
+        verdict=_verdict(difference, overlap, n_read=log.n_read, margin=margin),
     )
 
 
@@ -558,16 +558,16 @@ def _by_task(
     return found
 
 
-def _verdict(difference: Difference, overlap: Overlap, *, n_logged: int, margin: float) -> Verdict:
+def _verdict(difference: Difference, overlap: Overlap, *, n_read: int, margin: float) -> Verdict:
     """Return a verdict; where few answers stand for many, the interval is too narrow, and the log cannot tell."""
     names = {"first": "the champion", "second": "the challenger"}
     verdict = comparison_verdict(difference, margin=margin, **names)
     n_own = min(overlap.n_challenger, overlap.n_champion)
     if n_own < ENOUGH_ROWS and overlap.share_different > 0:
-        n_more = n_logged * (ENOUGH_ROWS / n_own - 1) if n_own else None
+        n_more = n_read * (ENOUGH_ROWS / n_own - 1) if n_own else None
         why = f"where they disagree, it has {n_own:,} graded answers of one of them, and it takes {ENOUGH_ROWS}"
     elif verdict.finding is Finding.UNCLEAR:
-        n_more = None if verdict.n_more is None else verdict.n_more * n_logged / difference.n_prompts
+        n_more = None if verdict.n_more is None else verdict.n_more * n_read / difference.n_prompts
         why = f"the challenger {describe(difference)}"
     else:
         return verdict

@@ -38,7 +38,7 @@ KEPT_SESSION: Final = "session"
 _PLACE: Final = "place in the table"
 WITHOUT_PROPENSITY: Final = "without a propensity (a fallback answered, or a degraded decision)"
 KEPT: Final = "of sessions that kept their model"
-NOT_DRAWN: Final = "beyond --max-prompts, which were drawn at random"
+NOT_DRAWN: Final = "that were not drawn (--max-prompts)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,11 @@ class LoggedDecisions:
         return len(self) + sum(self.left_out.values())
 
     @property
+    def n_read(self) -> int:
+        """Decisions of the log that were read; not all of them if some were drawn."""
+        return self.n_logged - self.left_out.get(NOT_DRAWN, 0)
+
+    @property
     def propensity_taken(self) -> Float64Array:
         """The propensities of the models that answered, shape (n,)."""
         return np.asarray(self.propensity[np.arange(len(self)), self.taken])
@@ -104,13 +109,13 @@ class LoggedDecisions:
         )
 
 
-def read_logged(table: Table, *, max_prompts: int | None = MAX_PROMPTS) -> LoggedDecisions:
+def read_logged(table: Table, *, max_prompts: int = MAX_PROMPTS) -> LoggedDecisions:
     """Read the decisions of a log, from its exported table or a frame with its columns.
 
     Parameters
     ----------
     table : as of `router_model.training.table.outcomes.read_outcomes`
-    max_prompts : of more decisions in a file so many are drawn, for estimates; None: all are read, for sums
+    max_prompts : of more decisions in a file so many are drawn
 
     Raises
     ------
@@ -118,7 +123,7 @@ def read_logged(table: Table, *, max_prompts: int | None = MAX_PROMPTS) -> Logge
         If the table cannot be read, has several answers with a propensity for one prompt, or none at all.
     """
     # Another seed than training has, or the decisions that a router was trained on would all be drawn again.
-    drawn = None if max_prompts is None else subsample(table, max_prompts, graded=False, seed=1)
+    drawn = subsample(table, max_prompts, graded=False, seed=1)
     path, outcomes = name_of(table), read_outcomes(table, drawn)
     known = np.isfinite(outcomes.propensity)
     several = np.flatnonzero(known.sum(axis=1) > 1)

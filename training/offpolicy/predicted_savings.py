@@ -30,7 +30,8 @@ class PredictedLedger:
     Attributes
     ----------
     why : why the log itself cannot tell
-    n_logged, n_decisions : decisions of the log, and those that the amounts are about: they have a known cost
+    n_logged, n_read, n_decisions : decisions of the log; those that were read, as not all are of a large log; and those
+        that the amounts are about: they have a known cost
     n_graded : of these, how many are graded
     quality : mean grade of the graded answers; None if there are none
     spent_usd, predicted_usd : what the models that answered cost, and what they were predicted to cost
@@ -40,6 +41,7 @@ class PredictedLedger:
 
     why: str
     n_logged: int
+    n_read: int
     n_decisions: int
     n_graded: int
     quality: Estimate | None
@@ -55,7 +57,7 @@ class PredictedLedger:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the ledger as plain JSON types."""
-        names = ("why", "n_logged", "n_decisions", "n_graded", "spent_usd", "predicted_usd")
+        names = ("why", "n_logged", "n_read", "n_decisions", "n_graded", "spent_usd", "predicted_usd")
         return {
             **{name: getattr(self, name) for name in names},
             "quality": None if self.quality is None else self.quality.as_dict(),
@@ -77,7 +79,7 @@ def predicted_savings(
     TableError
         If no cost of any answer is known.
     """
-    n_logged = log.n_logged
+    n_logged, n_read = log.n_logged, log.n_read
     log = with_models(log, tuple(dict.fromkeys((*log.outcomes.models, *router.models))))
     rows = np.arange(len(log))
     cards = [each for each in (catalog, router.catalog) if each is not None]
@@ -103,6 +105,7 @@ def predicted_savings(
     return PredictedLedger(
         why=why,
         n_logged=n_logged,
+        n_read=n_read,
         n_decisions=len(log),
         n_graded=int(graded.sum()),
         quality=mean_with_interval(grades[graded], of_graded) if of_graded else None,

@@ -78,6 +78,7 @@ class Ledger:
     left_out : reason -> number of decisions
     spent_usd : of all answers of the log with a known cost
     n_without_cost : answers whose cost is not known
+    is_drawn : whether both were scaled up from decisions that were drawn
     router_cost_usd : of the router itself, for all decisions of the log; part of `routed`, not of `spent_usd`
     cache_usd : model -> what its cache saves of the mean cost of a decision, if the model is always called
     routed_cache_usd : what caches did save of the mean cost of a decision
@@ -101,6 +102,7 @@ class Ledger:
     left_out: Mapping[str, int]
     spent_usd: float
     n_without_cost: int
+    is_drawn: bool
     router_cost_usd: float
     cache_usd: Mapping[str, float]
     routed_cache_usd: float
@@ -118,8 +120,8 @@ class Ledger:
     def as_dict(self) -> dict[str, Any]:
         """Return the ledger as plain JSON types."""
         names = (
-            "n_logged", "n_decisions", "left_out", "spent_usd", "n_without_cost", "router_cost_usd", "routed_cache_usd",
-            "unknown", "predicted_usd", "best",
+            "n_logged", "n_decisions", "left_out", "spent_usd", "n_without_cost", "is_drawn", "router_cost_usd",
+            "routed_cache_usd", "unknown", "predicted_usd", "best",
         )  # fmt: skip
         return {
             **{name: getattr(self, name) for name in names},
@@ -176,7 +178,8 @@ def savings(
     spent = np.concatenate(
         [_Costs.of(log, cards).billed, _answered(known_costs(log.undescribed, cards), log.undescribed)]
     )
-    n_logged = log.n_logged
+    n_logged, n_read = log.n_logged, log.n_read
+    scale = n_logged / n_read
     if router is not None:
         log = unseen_by(log, [router])
         log = with_models(log, tuple(dict.fromkeys((*log.outcomes.models, *router.models))))
@@ -228,8 +231,9 @@ def savings(
         n_logged=n_logged,
         n_decisions=len(log),
         left_out=dict(log.left_out),
-        spent_usd=float(np.nansum(spent)),
-        n_without_cost=int(np.isnan(spent).sum()),
+        spent_usd=scale * float(np.nansum(spent)),
+        n_without_cost=round(scale * int(np.isnan(spent).sum())),
+        is_drawn=scale > 1,
         router_cost_usd=n_logged * router_cost_usd_per_request,
         cache_usd={model: float(costs.warm[:, log.outcomes.models.index(model)].mean()) for model in known},
         routed_cache_usd=float(costs.read.mean()),
@@ -238,7 +242,7 @@ def savings(
         against=against,
         unknown=unknown,
         best=best,
-        verdict=_verdict(against, best, requests_a_decision=n_logged / len(log), margin=margin),
+        verdict=_verdict(against, best, requests_a_decision=n_read / len(log), margin=margin),
         against_log=_difference(routed, ran, quality, cost, log) if judge_router else None,
         shares=shares,
         predicted_usd={

@@ -185,7 +185,7 @@ def report_on_log(
     TableError
         If nothing is left, graded or billed.
     """
-    log = read_logged(table, max_prompts=None)
+    log = read_logged(table)
     on_log = evaluate_on_log(router, log, supported_only=supported_only)
     ledger = savings(log, router=router, judge_router=True, supported_only=supported_only)
     if ledger.against_log is None:

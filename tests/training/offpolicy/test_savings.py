@@ -75,6 +75,19 @@ def test_spending_includes_what_no_probability_describes(tmp_path):
     assert (found.n_logged, found.n_decisions) == (204, 200)
 
 
+def test_spending_of_a_large_log_is_scaled_up_from_what_was_drawn(tmp_path):
+    path = table_of(tmp_path, 2000, {"cheap": 0.8, "dear": 0.8})
+    log = read_logged(path, max_prompts=1000)
+    found, whole = savings(log), savings(read_logged(path))
+    read = log.outcomes.cost_usd[np.arange(1000), log.taken].sum()
+    assert found.spent_usd == pytest.approx(2 * read)
+    assert found.spent_usd == pytest.approx(whole.spent_usd, rel=0.1)
+    assert (found.n_logged, found.n_decisions, found.is_drawn, whole.is_drawn) == (2000, 1000, True, False)
+    said = run_command("savings", "--log", path, "--max-prompts", "1000").stdout
+    assert f"Spent about ${found.spent_usd:.2f} on 2,000 decisions" in said
+    assert "Left out: 1,000 that were not drawn (--max-prompts)." in said
+
+
 CATALOG_FILE = """
 [models.cheap]
 usd_per_mtok_input = 1
