@@ -7,6 +7,7 @@ of its own. What is printed, for a router of 13 candidates (trained first, unles
 - latency at a steady rate, counted from when a request was due, also with requests that come at random;
 - requests a second with 32 always under way, and the server's CPU time and memory for them;
 - whether every decision that was answered is in the log;
+- how much more two workers answer than one, on all cores, which the generator shares with them;
 - with --soak N: the growth of memory over N requests.
 
     python tests/performance/bench_serve.py DATA/mmlu_pro [--router FOLDER] [--soak 200000]
@@ -21,7 +22,7 @@ import sys
 import tempfile
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -39,6 +40,7 @@ from router_model.saved.artifact import load_artifact, save_artifact
 
 N_MANY = 400
 RATE, RATE_MANY, CONCURRENCY = 200.0, 50.0, 32
+TURNS = 5
 SOAK_SESSIONS = 10_000  # kept in memory at once while soaking, so that they are all there when it is warm
 WARM_SHARE = 0.2  # of a soak, before memory is looked at
 
@@ -89,6 +91,8 @@ def main() -> None:
         many = Path(name) / "many"
         save_artifact(tiled(load_artifact(router), N_MANY), many)
         measure(bench, many, rate=RATE_MANY)
+        os.sched_setaffinity(0, cores)
+        two_workers(replace(bench, server_core=None), router)
 
 
 def parsed() -> argparse.Namespace:
@@ -120,6 +124,25 @@ def measure(bench: Bench, router: Path, *, rate: float) -> None:
         answered += load.n_ok
         print(f"  resident memory {server.rss_mb():.0f} MB")
     print_completeness(log, answered)
+
+
+def two_workers(bench: Bench, router: Path) -> None:
+    """Print the answers a second of one and of two workers, which take turns, and the ratio within a turn."""
+    rates: dict[str, list[float]] = {"1": [], "2": []}
+    for _ in range(TURNS):
+        for workers, seen in rates.items():
+            with service(bench, router, ROUTER_WORKERS=workers) as (server, request, _):
+                run(closed_loop(server.address, request(), concurrency=8, n_requests=1500))
+                before = server.usage()
+                load = run(
+                    closed_loop(server.address, request(), concurrency=2 * CONCURRENCY, seconds=bench.seconds / 2)
+                )
+                print_load(f"workers: {workers}", load, server.usage().since(before))
+                seen.append(load.per_second)
+    ratio = np.median(np.divide(rates["2"], rates["1"]))
+    print(
+        f"two workers answer {ratio:.2f} times as many as one, on {os.cpu_count()} cores that hold the generator, too"
+    )
 
 
 def soak(bench: Bench, router: Path) -> None:
