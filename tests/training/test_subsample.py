@@ -102,6 +102,13 @@ def test_texts_stand_for_missing_ids(tmp_path):
         assert not np.isnan(outcomes.quality).any()
 
 
+def test_table_whose_prompts_cannot_be_told_apart_is_read_whole(tmp_path):
+    nested = (
+        frame_of(100).drop("prompt_id", "prompt").with_columns(messages=pl.concat_list(pl.struct(role=pl.lit("user"))))
+    )
+    assert subsample(write(tmp_path, nested), 30) is None
+
+
 def test_messages_name_rows_of_the_whole_table(tmp_path):
     """Each seventh of 2,000 rows is bad; the first one that is read is named as it is in the file."""
     rows = pl.int_range(pl.len())
@@ -137,7 +144,10 @@ def test_router_says_what_it_was_drawn_from(tmp_path):
 
 def test_log_is_drawn_with_its_ungraded_decisions_and_counted_whole(tmp_path):
     log = frame_of(100, source=DECISION_LOG)[::2].with_columns(
-        quality=pl.when(pl.int_range(pl.len()) % 2 == 0).then(1.0), propensity=0.5, extra=pl.lit('{"reason": "x"}')
+        pl.format(" {} ", "prompt_id").alias("prompt_id"),
+        quality=pl.when(pl.int_range(pl.len()) % 2 == 0).then(1.0),
+        propensity=0.5,
+        extra=pl.lit('{"reason": "x"}'),
     )
     table = write(tmp_path, log)
     found = read_logged(table, max_prompts=40)

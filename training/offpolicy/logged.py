@@ -165,7 +165,8 @@ def _in_time(table: Table, outcomes: Outcomes) -> tuple[Indices, list[dict[str, 
     frame = whole.select([name for name in named if name in there]).with_row_index(_PLACE).collect()
     if "timestamp" in there:
         frame = frame.sort("timestamp", maintain_order=True, nulls_last=True)
-    frame = frame.with_columns(pl.col("prompt_id").cast(pl.String), warm=_warm_tokens(frame.schema))
+    ids = pl.col("prompt_id").cast(pl.String).str.strip_chars()
+    frame = frame.with_columns(ids, warm=_warm_tokens(frame.schema))
     row_of = {prompt_id: row for row, prompt_id in enumerate(outcomes.prompt_ids)}
     read = pl.col("prompt_id").is_in(pl.Series(outcomes.prompt_ids).implode())
     frame = frame.filter(pl.col("propensity").is_not_null() & read)

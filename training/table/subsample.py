@@ -175,7 +175,7 @@ def _ids_in(frame: pl.DataFrame) -> tuple[list[str], npt.NDArray[np.intp]]:
     texts = [pl.col(name).fill_null("") for name in _TEXTS if frame.schema.get(name) == pl.String]
     given = [pl.col("prompt_id").cast(pl.String).str.strip_chars()] if "prompt_id" in frame.columns else []
     missing = [pl.concat_str(texts, separator="\n")] if texts else []
-    ids = frame.select(id=pl.coalesce(*given, *missing, pl.lit("")))["id"]
+    ids = frame.select(id=pl.coalesce(*given, *missing, pl.repeat("", pl.len())))["id"]
     different = ids.unique(maintain_order=True)
     of_row = ids.replace_strict(different, np.arange(len(different)), return_dtype=pl.Int64)
     return different.to_list(), of_row.to_numpy().astype(np.intp)
