@@ -48,6 +48,6 @@ max_prompts_option: Callable[[Any], Any] = click.option(
     default=1_000_000,
     metavar="N",
     show_default=True,
-    help="From a larger table so many prompts are drawn at random; a million take about 6 GB.",
+    help="From a larger table so many prompts are drawn at random; a million of 650 characters take about 6 GB.",
 )
 """``--max-prompts``: how many prompts of a table are read (`router_model.training.table.subsample.MAX_PROMPTS`)."""
