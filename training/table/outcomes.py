@@ -168,6 +168,8 @@ class Outcomes(Summarised):
 PROMPT_COLUMNS = (*PROMPT_FORMS, *REQUEST_PARTS, "task", "session_id", "source")
 
 ROWS_AT_ONCE = 200_000
+_BYTES_AT_ONCE = 256_000_000
+"""Of a file, about so many bytes at once: rows of long prompts may have a hundred times the usual length."""
 
 MATRIX_COLUMNS = ("quality", "input_tokens", "output_tokens", "cost_usd", "latency_s", "propensity")
 
@@ -303,7 +305,7 @@ def _parts_of_frame(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 
 def _parts(path: Path) -> Iterator[pl.DataFrame]:
-    """Yield the outcome columns of a Parquet file, `ROWS_AT_ONCE` rows at a time."""
+    """Yield the outcome columns of a Parquet file, `ROWS_AT_ONCE` rows at a time or fewer."""
     if not path.exists():
         raise TableError(f"{no_such(path)} 'router-model import SOURCE --out {path}' makes a table")
     if path.suffix != ".parquet":
@@ -319,9 +321,10 @@ def _parts(path: Path) -> Iterator[pl.DataFrame]:
         raise TableError(f"{path}: not a readable Parquet file ({exc})") from exc
     _check_columns(str(path), columns)
     wanted = source.select([name for name in columns if name in OUTCOME_COLUMN_NAMES])
-    for start in range(0, n_rows, ROWS_AT_ONCE):
+    at_once = min(ROWS_AT_ONCE, 1 + n_rows * _BYTES_AT_ONCE // path.stat().st_size)
+    for start in range(0, n_rows, at_once):
         try:
-            part = wanted.slice(start, ROWS_AT_ONCE).collect()
+            part = wanted.slice(start, at_once).collect()
         except (pl.exceptions.PolarsError, OSError) as exc:
             raise TableError(f"{path}: not a readable Parquet file ({exc})") from exc
         yield part

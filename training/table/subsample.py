@@ -26,7 +26,8 @@ from router_model.training.distributed.partitions import is_partitioned, n_rows_
 from router_model.training.table.frames import Table, is_path
 
 MAX_PROMPTS: Final = 1_000_000
-"""So many prompts are read unless something else is said: if they have 650 characters on average, training takes about 6 GB (docs/scale.md)."""
+"""So many prompts are read unless something else is said. If they have 650 characters on average, training on them
+takes about 6 GB (docs/scale.md)."""
 
 _ROWS_AT_ONCE: Final = 1_000_000
 _TEXTS: Final = ("prompt", "messages", "prompt_features")
