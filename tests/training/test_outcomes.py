@@ -3,6 +3,8 @@ import polars as pl
 import pytest
 
 from router_model import TableError
+from router_model.training.importing.checks import check_batch
+from router_model.training.table import outcomes as table_outcomes
 from router_model.training.table.outcomes import read_outcomes
 
 ROWS = {
@@ -79,14 +81,18 @@ def test_selecting_models_names_the_missing(tmp_path):
         outcomes.select_models(["m1", "gpt-x"])
 
 
-@pytest.mark.parametrize("at_once", [1, 2, 100])
-def test_a_table_read_in_parts_is_the_same(tmp_path, monkeypatch, at_once):
-    monkeypatch.setattr("router_model.training.table.outcomes.ROWS_AT_ONCE", at_once)
+@pytest.mark.parametrize(("rows_at_once", "bytes_at_once", "longest"), [(1, 10**6, 1), (2, 10**6, 2), (100, 1, 1)])
+def test_a_table_read_in_parts_is_the_same(tmp_path, monkeypatch, rows_at_once, bytes_at_once, longest):
+    heights = []
+    monkeypatch.setattr(table_outcomes, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(table_outcomes, "_BYTES_AT_ONCE", bytes_at_once)
+    monkeypatch.setattr(table_outcomes, "check_batch", lambda part: heights.append(part.height) or check_batch(part))
     rows = {"prompt_id": list("abacb"), "prompt": list("xyxzy"), "model": ["m", "m", "n", "n", "n"]}
     pl.DataFrame({**rows, "quality": [0.0, 0.1, 0.2, 0.3, 0.4]}).write_parquet(tmp_path / "t.parquet")
     outcomes = read_outcomes(tmp_path / "t.parquet")
     assert (outcomes.prompt_ids, outcomes.prompts) == (["a", "b", "c"], ["x", "y", "z"])
     assert np.array_equal(outcomes.quality, [[0.0, 0.2], [0.1, 0.4], [np.nan, 0.3]], equal_nan=True)
+    assert max(heights) == longest
 
 
 @pytest.mark.parametrize(
