@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from router_model.catalog import Catalog
-from router_model.training import train as training
+from router_model.training import learnable
 from router_model.training.train import TrainConfig, train
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
@@ -34,7 +34,7 @@ def test_variants_of_prompts_do_not_lift_the_auc(real_data, tmp_path, monkeypatc
         return sum(report.held_out.metrics["auc"] for report in reports) / 2
 
     honest, grouped = auc(plain), auc(pl.concat([plain, variants]))
-    monkeypatch.setattr(training, "join_near_duplicates", lambda outcomes: replace(outcomes, groups=()))
+    monkeypatch.setattr(learnable, "join_near_duplicates", lambda outcomes: replace(outcomes, groups=()))
     by_id = auc(pl.concat([plain, variants]))
     print(f"without variants {honest:.3f}, by group {grouped:.3f}, by id {by_id:.3f}")
     assert by_id - honest > 0.03
