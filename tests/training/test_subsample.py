@@ -76,7 +76,7 @@ def test_every_prompt_is_as_likely_as_another(tmp_path):
 
 def test_full_evaluations_come_first_and_ungraded_prompts_never(tmp_path):
     logged = frame_of(500, source=DECISION_LOG, first=1000)
-    table = write(tmp_path, logged, frame_of(100), frame_of(300, quality=None, source=DECISION_LOG, first=5000))
+    table = write(tmp_path, logged, frame_of(100), frame_of(300, quality=float("nan"), source=DECISION_LOG, first=5000))
     drawn = subsample(table, 250)
     numbers = sorted(int(one[1:]) for one in read_outcomes(table, drawn).prompt_ids)
     assert numbers[:100] == list(range(100))
@@ -96,7 +96,13 @@ def test_texts_stand_for_missing_ids(tmp_path):
     one = write(tmp_path, frame.drop("prompt_id"))
     some = frame.with_columns(prompt_id=pl.when(pl.int_range(pl.len()) < 100).then("prompt_id"))
     two = write(tmp_path, some, name="some.parquet")
-    for table in (one, two):
+    three = write(tmp_path, some.with_columns(pl.col("prompt_id").fill_null(" ")), name="blank.parquet")
+    (tmp_path / "parts").mkdir()
+    for model in ("a", "b"):  # one file has a column that the other lacks, and it is empty
+        part = frame.filter(pl.col("model") == model).drop("prompt_id")
+        empty = {} if model == "a" else {"messages": pl.lit(None, dtype=pl.String)}
+        write(tmp_path, part.with_columns(**empty), name=f"parts/{model}.parquet")
+    for table in (one, two, three, tmp_path / "parts"):
         outcomes = read_outcomes(table, subsample(table, 30))
         assert len(outcomes) == 30
         assert not np.isnan(outcomes.quality).any()

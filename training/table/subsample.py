@@ -23,6 +23,7 @@ import polars as pl
 from router_model.outcome_schema import DECISION_LOG
 from router_model.training.distributed.engine import spread
 from router_model.training.distributed.partitions import is_partitioned, n_rows_of, partitions_of, read_partition
+from router_model.training.importing.values import quality
 from router_model.training.table.frames import Table, is_path
 
 MAX_PROMPTS: Final = 1_000_000
@@ -32,6 +33,7 @@ takes about 6 GB (docs/scale.md)."""
 _ROWS_AT_ONCE: Final = 1_000_000
 _TEXTS: Final = ("prompt", "messages", "prompt_features")
 _IDS: Final = ("prompt_id", "model", "quality", "source")
+_GIVEN: Final = pl.col("prompt_id").cast(pl.String).str.strip_chars().replace("", None)
 
 Keys = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.intp]
@@ -145,14 +147,15 @@ def _partition_seen(seed: int, part: str) -> _Seen:
 def _seen(read: Callable[[tuple[str, ...]], pl.DataFrame], seed: int) -> _Seen:
     """Return what a part says; `read` returns those of some columns that the part has."""
     frame = read(_IDS)
-    if "prompt_id" not in frame.columns or frame["prompt_id"].has_nulls():
+    if "prompt_id" not in frame.columns or frame.select(_GIVEN).to_series().has_nulls():
         frame = read((*_IDS, *_TEXTS))
     ids, of_row = _ids_in(frame)
     order = np.argsort(keys := _keys(ids, seed))
     n, of_row = len(keys), np.argsort(order)[of_row]
     source = frame.get_column("source", default=pl.Series([None]).new_from_index(0, frame.height))
     logged = source.eq_missing(DECISION_LOG).to_numpy()
-    graded = frame["quality"].is_not_null().to_numpy()
+    grades, bad = quality(frame["quality"])  # a bad grade is read, so that an error names it
+    graded = (grades.is_not_null() | bad).to_numpy()
     models = frame["model"].drop_nulls().unique().cast(pl.String).str.strip_chars()
     return _Seen(keys[order], _any(of_row[graded], n), _any(of_row[logged], n), frozenset(models))
 
@@ -173,9 +176,10 @@ def _any(rows: Rows, n: int) -> Flags:
 
 def _ids_in(frame: pl.DataFrame) -> tuple[list[str], npt.NDArray[np.intp]]:
     """Return the different ids of a frame's rows, and the number of each row's id; texts stand for missing ids."""
-    texts = [pl.col(name).fill_null("") for name in _TEXTS if frame.schema.get(name) == pl.String]
-    given = [pl.col("prompt_id").cast(pl.String).str.strip_chars()] if "prompt_id" in frame.columns else []
-    missing = [pl.concat_str(texts, separator="\n")] if texts else []
+    # Another file may lack a column that is empty here, and have the same prompts.
+    texts = [pl.col(name) for name in _TEXTS if frame.schema.get(name) == pl.String]
+    given = [_GIVEN] if "prompt_id" in frame.columns else []
+    missing = [pl.concat_str(texts, separator="\n", ignore_nulls=True)] if texts else []
     ids = frame.select(id=pl.coalesce(*given, *missing, pl.repeat("", pl.len())))["id"]
     different = ids.unique(maintain_order=True)
     of_row = ids.replace_strict(different, np.arange(len(different)), return_dtype=pl.Int64)
