@@ -85,7 +85,9 @@ def test_full_evaluations_come_first_and_ungraded_prompts_never(tmp_path):
     assert (drawn.n_prompts, drawn.n_eligible) == (900, 600)
     assert "(300 others have no graded answer)" in str(drawn)
     assert len(ids_read(table, 60)) == 60  # of the full evaluations
-    assert len(subsample(table, 250, graded=False).keys) == 250
+    of_all = [int(one[1:]) for one in ids_read(table, 250, graded=False)]
+    assert len(of_all) == 250
+    assert sum(number < 100 for number in of_all) == pytest.approx(28, abs=17)  # 250 x 100 / 900, 4 deviations
     # More room than graded prompts: those without a grade are left out nevertheless, as they would be later.
     assert ids_read(table, 1000) == {f"p{i}" for i in [*range(100), *range(1000, 1500)]}
     assert str(subsample(table, 1000)) == "300 prompts left out because none of their answers is graded"

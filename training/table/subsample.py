@@ -97,7 +97,7 @@ def subsample(table: Table, most: int = MAX_PROMPTS, *, graded: bool = True, see
     ----------
     table : as of `router_model.training.table.outcomes.read_outcomes`
     most : the most prompts to read
-    graded : draw prompts with a graded answer alone
+    graded : draw prompts with a graded answer alone, and full evaluations first; False: any, each equally likely
     seed : of the draw
     """
     if not is_path(table):
@@ -109,9 +109,10 @@ def subsample(table: Table, most: int = MAX_PROMPTS, *, graded: bool = True, see
     except (pl.exceptions.PolarsError, OSError):
         return None
     eligible = seen.is_graded if graded else np.ones(len(seen.keys), dtype=np.bool_)
-    evaluated = seen.keys[eligible & ~seen.is_logged][:most]
-    logged = seen.keys[eligible & seen.is_logged][: most - len(evaluated)]
-    drawn = np.sort(np.concatenate([evaluated, logged]))
+    first = eligible & ~seen.is_logged if graded else eligible  # to prefer some would bias estimates on a log
+    evaluated = seen.keys[first][:most]
+    others = seen.keys[eligible & ~first][: most - len(evaluated)]
+    drawn = np.sort(np.concatenate([evaluated, others]))
     if len(drawn) in (0, len(seen.keys)):
         return None
     return Subsample(drawn, seed, len(seen.keys), int(eligible.sum()), seen.models)
