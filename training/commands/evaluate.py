@@ -72,13 +72,12 @@ def command(
     from router_model.router import Router
     from router_model.training.measuring.evaluate import evaluate
     from router_model.training.table.outcomes import read_outcomes
-    from router_model.training.table.subsample import subsample
+    from router_model.training.table.subsample import EVALUATION_SEED, subsample
 
     goal = read_goal(**knobs)
     with working("reading the router and the table") as work:
         router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
-        # Another seed than training has, or the prompts that a router was trained on would all be drawn again.
-        drawn = subsample(table, max_prompts, seed=1)
+        drawn = subsample(table, max_prompts, seed=EVALUATION_SEED)
         outcomes = read_outcomes(table, drawn)
         work.step("deciding, and measuring what came of it")
         evaluation = evaluate(router, outcomes, goal=goal, include_seen=include_seen, progress=work.reached)

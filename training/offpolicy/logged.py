@@ -23,7 +23,7 @@ from router_model.errors import TableError
 from router_model.training.table.costs import listed_costs
 from router_model.training.table.frames import Table, as_frame, is_path, name_of
 from router_model.training.table.outcomes import Outcomes, read_outcomes
-from router_model.training.table.subsample import MAX_PROMPTS, subsample
+from router_model.training.table.subsample import EVALUATION_SEED, MAX_PROMPTS, subsample
 
 Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -122,8 +122,7 @@ def read_logged(table: Table, *, max_prompts: int = MAX_PROMPTS) -> LoggedDecisi
     TableError
         If the table cannot be read, has several answers with a propensity for one prompt, or none at all.
     """
-    # Another seed than training has, or the decisions that a router was trained on would all be drawn again.
-    drawn = subsample(table, max_prompts, graded=False, seed=1)
+    drawn = subsample(table, max_prompts, graded=False, seed=EVALUATION_SEED)
     path, outcomes = name_of(table), read_outcomes(table, drawn)
     known = np.isfinite(outcomes.propensity)
     several = np.flatnonzero(known.sum(axis=1) > 1)

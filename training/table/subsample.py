@@ -30,6 +30,10 @@ MAX_PROMPTS: Final = 1_000_000
 """So many prompts are read unless something else is said. If they have 650 characters on average, training on them
 takes about 6 GB (docs/scale.md)."""
 
+EVALUATION_SEED: Final = -1
+"""Of draws for evaluation. Training has seeds from 0; with its seed, all prompts that it learned from would be drawn
+again."""
+
 _ROWS_AT_ONCE: Final = 1_000_000
 _TEXTS: Final = ("prompt", "messages", "prompt_features")
 _IDS: Final = ("prompt_id", "model", "quality", "source")
