@@ -163,3 +163,7 @@ def test_log_is_drawn_with_its_ungraded_decisions_and_counted_whole(tmp_path):
     assert 0 < np.isnan(found.outcomes.quality).sum() < 40
     assert (found.n_read, found.n_logged) == (40, 100)
     assert len(read_logged(table)) == 100
+    has_id = pl.int_range(pl.len()) % 30 != 20
+    blank = log.with_columns(prompt_id=pl.when(has_id).then("prompt_id").otherwise(pl.lit(" ")))
+    with pytest.raises(TableError, match=r"row 21, column 'prompt_id': got nothing.*\(3 such rows\)"):
+        read_logged(write(tmp_path, blank, name="blank.parquet"), max_prompts=40)

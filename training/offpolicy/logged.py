@@ -166,9 +166,16 @@ def _in_time(table: Table, outcomes: Outcomes) -> tuple[Indices, list[dict[str, 
         frame = frame.sort("timestamp", maintain_order=True, nulls_last=True)
     ids = pl.col("prompt_id").cast(pl.String).str.strip_chars()
     frame = frame.with_columns(ids, warm=_warm_tokens(frame.schema))
+    known = pl.col("propensity").is_not_null()
+    nameless = frame.filter(known & pl.col("prompt_id").fill_null("").eq(""))
+    if len(nameless):
+        raise TableError(
+            f"{name_of(table)}, row {min(nameless[_PLACE]) + 1}, column 'prompt_id': got nothing, expected the id "
+            f"of each decision, as equal prompts come again; export the log again ({len(nameless):,} such rows)"
+        )
     row_of = {prompt_id: row for row, prompt_id in enumerate(outcomes.prompt_ids)}
     read = pl.col("prompt_id").is_in(pl.Series(outcomes.prompt_ids).implode())
-    frame = frame.filter(pl.col("propensity").is_not_null() & read)
+    frame = frame.filter(known & read)
     rows = np.array([row_of[prompt_id] for prompt_id in frame["prompt_id"]], dtype=np.intp)
     return rows, _extras(whole, frame[_PLACE]), frame["warm"].cast(pl.Float64).to_numpy()
 
